@@ -1,0 +1,114 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The module table: which module exists, where it lives and what it may import.
+// `make layering` compares every `import` in the sources with what stands here.
+
+/// For modules of the engine: imports are internal unless they say otherwise, spans may be
+/// returned from our own types, and every unsafe operation is spelled out.
+let engineSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Lifetimes"),
+    .strictMemorySafety(),
+]
+
+/// For tools and tests, which hold no unsafe code of their own.
+let plainSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+    name: "tally",
+    products: [
+        .library(name: "Tally", targets: ["Tally"]),
+        .library(name: "TallyStateStore", targets: ["TallyStateStore"]),
+        .executable(name: "tally", targets: ["TallyCommand"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+    ],
+    targets: [
+        // MARK: Engine
+        .systemLibrary(
+            name: "CLZ4", path: "Engine/CLZ4", pkgConfig: "liblz4",
+            providers: [.apt(["liblz4-dev"])]),
+        .target(name: "CChecksum", path: "Engine/CChecksum"),
+        .target(name: "TallyFiles", path: "Engine/Files", swiftSettings: engineSettings),
+        .target(
+            name: "TallyRecords", dependencies: ["CLZ4", "CChecksum"], path: "Engine/Records",
+            exclude: ["FORMAT.md"], swiftSettings: engineSettings),
+        .target(
+            name: "TallyLog", dependencies: ["TallyFiles", "TallyRecords"], path: "Engine/Log",
+            exclude: ["FORMAT.md"], swiftSettings: engineSettings),
+        .target(
+            name: "Tally",
+            dependencies: [
+                "TallyFiles", "TallyRecords", "TallyLog",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            path: "Engine/Core", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
+
+        // MARK: StateStore
+        .target(
+            name: "TallyStateStore",
+            dependencies: ["Tally", .product(name: "GRDB", package: "GRDB.swift")],
+            path: "StateStore", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
+
+        // MARK: Tools
+        .target(
+            name: "TallyImport",
+            dependencies: ["CLZ4"],
+            path: "Tools/Import", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyCommand",
+            dependencies: [
+                "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tools/tally", swiftSettings: plainSettings),
+
+        // MARK: Tests
+        .target(
+            name: "TallyTestSupport", dependencies: ["TallyFiles", "TallyRecords"],
+            path: "Tests/Support", swiftSettings: plainSettings),
+        .testTarget(
+            name: "FilesTests", dependencies: ["TallyFiles", "TallyTestSupport"],
+            path: "Tests/FilesTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "RecordsTests", dependencies: ["TallyRecords", "TallyTestSupport"],
+            path: "Tests/RecordsTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "LogTests", dependencies: ["TallyLog", "TallyTestSupport"],
+            path: "Tests/LogTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "CoreTests", dependencies: ["Tally", "TallyTestSupport"],
+            path: "Tests/CoreTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "StateStoreTests", dependencies: ["TallyStateStore", "TallyTestSupport"],
+            path: "Tests/StateStoreTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ImportTests", dependencies: ["TallyImport", "TallyTestSupport"],
+            path: "Tests/ImportTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["TallyCommand", "TallyTestSupport"],
+            path: "Tests/CommandTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ScenarioTests",
+            dependencies: ["Tally", "TallyStateStore", "TallyTestSupport"],
+            path: "Tests/ScenarioTests", swiftSettings: plainSettings),
+    ],
+    swiftLanguageModes: [.v6]
+)
