@@ -1,0 +1,77 @@
+import TallyRecords
+
+/// An entry of a sparse index file: fixed size, big-endian, rising. See FORMAT.md.
+///
+/// Offsets in an index are relative to the segment's base offset, so that four bytes do.
+protocol IndexEntry: Sendable, Hashable {
+    /// Bytes an entry takes in the file.
+    static var byteCount: Int { get }
+    /// Reads the entry that starts at `position`; the caller has checked that it is whole.
+    init(decoding bytes: RawSpan, at position: Int)
+    /// Appends the entry's bytes.
+    func encode(into bytes: inout [UInt8])
+    /// Whether `next` may follow this entry in a sound index.
+    func precedes(_ next: Self) -> Bool
+}
+
+/// `.index`: the last offset of the batch that starts at a position.
+struct OffsetIndexEntry: IndexEntry {
+    var relativeOffset: Int32
+    var position: Int32
+
+    static var byteCount: Int { 8 }
+
+    init(relativeOffset: Int32, position: Int32) {
+        self.relativeOffset = relativeOffset
+        self.position = position
+    }
+
+    init(decoding bytes: RawSpan, at position: Int) {
+        relativeOffset = bytes.bigEndian(Int32.self, at: position)
+        self.position = bytes.bigEndian(Int32.self, at: position + 4)
+    }
+
+    func encode(into bytes: inout [UInt8]) {
+        bytes.appendBigEndian(relativeOffset)
+        bytes.appendBigEndian(position)
+    }
+
+    func precedes(_ next: OffsetIndexEntry) -> Bool {
+        relativeOffset < next.relativeOffset && position < next.position
+    }
+}
+
+/// `.timeindex`: the largest timestamp so far and the last offset of the batch that has it.
+struct TimeIndexEntry: IndexEntry {
+    var timestamp: Timestamp
+    var relativeOffset: Int32
+
+    static var byteCount: Int { 12 }
+
+    init(timestamp: Timestamp, relativeOffset: Int32) {
+        self.timestamp = timestamp
+        self.relativeOffset = relativeOffset
+    }
+
+    init(decoding bytes: RawSpan, at position: Int) {
+        timestamp = Timestamp(milliseconds: bytes.bigEndian(Int64.self, at: position))
+        relativeOffset = bytes.bigEndian(Int32.self, at: position + 8)
+    }
+
+    func encode(into bytes: inout [UInt8]) {
+        bytes.appendBigEndian(timestamp.rawValue)
+        bytes.appendBigEndian(relativeOffset)
+    }
+
+    func precedes(_ next: TimeIndexEntry) -> Bool {
+        timestamp < next.timestamp && relativeOffset <= next.relativeOffset
+    }
+}
+
+extension Array where Element == UInt8 {
+    mutating func appendBigEndian<Number: FixedWidthInteger>(_ number: Number) {
+        for shift in stride(from: Number.bitWidth - 8, through: 0, by: -8) {
+            append(UInt8(truncatingIfNeeded: number >> Number(shift)))
+        }
+    }
+}

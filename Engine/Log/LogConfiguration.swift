@@ -1,0 +1,46 @@
+package import TallyRecords
+
+/// What an acknowledged append promises; a property of the topic (`tally.durability`).
+public enum Durability: Hashable, Sendable {
+    /// The batch and the metadata needed to find it are on stable storage. Nothing acknowledged
+    /// is lost. Concurrent callers share one sync.
+    case synced
+    /// The kernel has the batch, and a sync happens at least every so many milliseconds (1 or
+    /// more). A crash of the process loses nothing, a power loss the last interval.
+    case interval(milliseconds: Int64)
+    /// The kernel has the batch. A crash of the process loses nothing, a power loss whatever
+    /// the kernel had not written by itself.
+    case buffered
+}
+
+/// How segments are read.
+public enum ReadMode: Hashable, Sendable {
+    /// Through read-only memory maps: no copy. A page that the kernel reclaimed and cannot read
+    /// back while an application looks at it ends the process (SIGBUS).
+    case mapped
+    /// With `pread` into memory of our own: one copy, and every I/O error is an error.
+    case copied
+}
+
+/// The configuration of one partition's log. Names, units and defaults are Kafka's.
+package struct LogConfiguration: Hashable, Sendable {
+    /// `segment.bytes`: a segment is rolled before it would exceed this.
+    package var segmentBytesMax = 1 << 30
+    /// `segment.ms`: a segment is rolled when its records span more time than this.
+    package var segmentMillisecondsMax: Int64 = 7 * 24 * 3_600_000
+    /// `segment.index.bytes`: a segment is rolled when an index would exceed this.
+    package var segmentIndexBytesMax = 10 << 20
+    /// `index.interval.bytes`: at most one index entry per this many bytes of log.
+    package var indexIntervalBytes = 4096
+    /// `max.message.bytes`: the largest batch, as written.
+    package var batchBytesMax = 1_048_588
+    /// `message.timestamp.type`.
+    package var timestampType = TimestampType.createTime
+    /// `tally.durability`.
+    package var durability = Durability.synced
+    /// Mapped or copied reads; a setting of the engine.
+    package var readMode = ReadMode.mapped
+
+    /// Kafka's defaults.
+    package init() {}
+}

@@ -1,0 +1,84 @@
+public import TallyFiles
+public import TallyRecords
+
+/// What a partition's log can refuse or find: operating errors, corruption, and requests outside
+/// the log. Programmer errors are not here; they are invariants and stop the process.
+public enum LogError: Error, Sendable {
+    /// The offset asked for lies before the log start or behind the log end.
+    case offsetOutOfRange(OffsetOutOfRange)
+    /// Bytes that were once written whole are not what they were.
+    case corruption(Corruption)
+    /// A batch handed to `append` is not a sound batch; nothing was written.
+    case invalidBatch(RecordError)
+    /// A batch is larger than `max.message.bytes` or `segment.bytes`; nothing was written.
+    case batchTooLarge(byteCount: Int, limit: Int, setting: String)
+    /// A system call failed. Where it is "no space", that append alone failed.
+    case file(FileError)
+    /// The partition takes no appends after an I/O error until it is reopened and rescanned.
+    case stopped(partition: String, reason: String)
+    /// The log was closed.
+    case closed(partition: String)
+}
+
+/// An offset that a log does not hold (any more, or yet), with the bounds it does hold.
+public struct OffsetOutOfRange: Error, Hashable, Sendable {
+    /// Topic and partition as the directory is named: `inventory-events-3`.
+    public var partition: String
+    /// The offset that was asked for.
+    public var requested: Offset
+    /// The first offset that can be read.
+    public var logStart: Offset
+    /// The offset the next record will get.
+    public var logEnd: Offset
+}
+
+/// Damage found in a file: where it is, and how it shows.
+public struct Corruption: Error, Hashable, Sendable {
+    /// The damaged file.
+    public var file: String
+    /// Where in the file the damage was met.
+    public var position: FilePosition
+    /// What is wrong there.
+    public var reason: String
+}
+
+extension LogError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .offsetOutOfRange(let range): range.description
+        case .corruption(let corruption): corruption.description
+        case .invalidBatch(let error):
+            "The batch was refused and nothing was written: \(error)."
+        case .batchTooLarge(let byteCount, let limit, let setting):
+            """
+            A batch of \(byteCount) bytes exceeds \(setting) = \(limit); nothing was written. \
+            Send smaller batches or raise \(setting).
+            """
+        case .file(let error): error.description
+        case .stopped(let partition, let reason):
+            """
+            \(partition) takes no appends since an I/O error, because what the disk holds is \
+            uncertain: \(reason). Mend the disk, then open the engine again: it rescans the log.
+            """
+        case .closed(let partition): "\(partition) is closed."
+        }
+    }
+}
+
+extension OffsetOutOfRange: CustomStringConvertible {
+    public var description: String {
+        """
+        \(partition) holds offsets \(logStart) to \(logEnd) (exclusive); \(requested) is \
+        outside. Seek to an offset in that range.
+        """
+    }
+}
+
+extension Corruption: CustomStringConvertible {
+    public var description: String {
+        """
+        \(file) is damaged at byte \(position): \(reason). Nothing was changed. Restore the \
+        file from a copy, or look at it with `tally inspect --verify`.
+        """
+    }
+}

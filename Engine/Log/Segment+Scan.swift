@@ -1,0 +1,155 @@
+import TallyFiles
+package import TallyRecords
+
+/// Where a walk over a segment's batches ended, and why.
+package struct ScanEnd: Sendable {
+    /// The position behind the last sound batch.
+    package var position: FilePosition
+    /// The offset that follows the last sound batch.
+    package var nextOffset: Offset
+    /// Batches walked over.
+    package var batchCount = 0
+    /// What is wrong at ``position``; nil at the sound end of the file.
+    package var damage: String?
+}
+
+extension Segment {
+    /// Bytes loaded at a time: large enough to hide the system call, small enough that copied
+    /// bytes stay in the processor's cache.
+    private var windowByteCount: Int {
+        environment.readMode == .mapped ? 4 << 20 : 256 << 10
+    }
+
+    /// Walks over the batches from `start` to `end`, checking each whole batch, until the end or
+    /// the first damage.
+    ///
+    /// - Parameters:
+    ///   - nextOffset: the least base offset the first batch may have.
+    ///   - isCheckingSums: whether the CRC of each batch is computed.
+    ///   - visit: gets each sound batch's header, position and bytes.
+    /// Throws ``LogError/file(_:)`` when the disk cannot read; damage is a result and no error.
+    package func scan(
+        from start: FilePosition = .start, to end: FilePosition, expecting nextOffset: Offset,
+        checkingSums isCheckingSums: Bool = true,
+        visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
+    ) throws(LogError) -> ScanEnd {
+        var state = ScanEnd(position: start, nextOffset: nextOffset)
+        var wanted = windowByteCount
+        while state.position < end {
+            let from = state.position.rawValue
+            let window = try load(from..<min(from + wanted, end.rawValue))
+            let missing = try scan(
+                window, end: end, checkingSums: isCheckingSums, &state, visit)
+            if state.damage != nil { break }
+            // A batch larger than the window: load all of it next time.
+            wanted = max(windowByteCount, missing)
+        }
+        return state
+    }
+
+    /// Walks over the batches that lie wholly in the window. Returns the size of the batch that
+    /// does not, or 0.
+    private func scan(
+        _ window: SegmentBytes, end: FilePosition, checkingSums isCheckingSums: Bool,
+        _ state: inout ScanEnd,
+        _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
+    ) throws(LogError) -> Int {
+        let bytes = window.all
+        let start = window.range.lowerBound
+        while state.position.rawValue < window.range.upperBound {
+            let at = state.position.rawValue - start
+            let available = bytes.byteCount - at
+            let isLastWindow = window.range.upperBound == end.rawValue
+            if available < RecordBatchHeader.byteCount {
+                if isLastWindow { state.damage = "\(available) bytes are no whole batch header" }
+                return RecordBatchHeader.byteCount
+            }
+            do {
+                let header = try RecordBatchHeader(decoding: bytes, at: at)
+                if header.sizeInBytes > available, !isLastWindow,
+                    header.sizeInBytes <= end.rawValue - state.position.rawValue
+                {
+                    return header.sizeInBytes
+                }
+                let batch = try RecordBatch(bytes, at: at)
+                if isCheckingSums { try batch.verifyChecksum() }
+                guard header.baseOffset >= state.nextOffset else {
+                    state.damage = """
+                        the batch has base offset \(header.baseOffset), but \
+                        \(state.nextOffset) or more must follow
+                        """
+                    return 0
+                }
+                try visitChecked(batch, header, state.position, visit)
+                state.nextOffset = header.nextOffset
+                state.position = state.position.advanced(by: header.sizeInBytes)
+                state.batchCount += 1
+            } catch let error as RecordError {
+                state.damage = "\(error)"
+                return 0
+            } catch let error as LogError {
+                throw error
+            } catch {
+                invariantFailure("an error of an unknown kind: \(error)")
+            }
+        }
+        return 0
+    }
+
+    private func visitChecked(
+        _ batch: borrowing RecordBatch, _ header: RecordBatchHeader, _ position: FilePosition,
+        _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
+    ) throws(LogError) {
+        try visit(header, position, batch.bytes)
+    }
+
+    /// Builds both indexes again from the log, beside the old files, and puts them in place.
+    func rebuildIndexes(because reason: String) throws(LogError) {
+        try indexes.withLock { indexes throws(LogError) in
+            var built = SegmentIndexes(
+                emptyAt: baseOffset, intervalBytes: indexIntervalBytes)
+            let end = FilePosition(byteCount)
+            let scanned = try scan(to: end, expecting: baseOffset) {
+                (header, position, _) throws(LogError) in
+                built.note(header, at: position)
+            }
+            if let damage = scanned.damage {
+                throw corruption(at: scanned.position.rawValue, damage)
+            }
+            if indexes.rule == nil { built.finish() }
+            try replaceIndexFiles(with: &built)
+            if indexes.rule == nil { built.rule = nil }
+            indexes = built
+        }
+        dropMaps()
+        environment.report(
+            .rebuiltIndexes(partition: partitionName, file: path, reason: reason))
+    }
+
+    /// Writes index files that hold exactly the gathered entries.
+    func replaceIndexFiles(with built: inout SegmentIndexes) throws(LogError) {
+        do {
+            try replace(offsetIndexFile, with: &built.offsets)
+            try replace(timeIndexFile, with: &built.times)
+        } catch {
+            throw .file(error)
+        }
+    }
+
+    private func replace<Entry: IndexEntry>(
+        _ file: PooledFile, with tail: inout IndexTail<Entry>
+    ) throws(FileError) {
+        invariant(tail.writtenCount == 0, "rebuilt entries are all in memory")
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(tail.count * Entry.byteCount)
+        for entry in tail.entries { entry.encode(into: &bytes) }
+        file.close()
+        try environment.fileSystem.replace(file.path, with: bytes.span.bytes)
+        tail = IndexTail(writtenCount: tail.count, last: tail.last)
+    }
+
+    /// Topic and partition, as the directory is named.
+    var partitionName: String {
+        directory.split(separator: "/").last.map { String($0) } ?? directory
+    }
+}
