@@ -1,3 +1,5 @@
+import Glibc
+
 /// A system call that failed: what was tried, on which path, and the kernel's reason.
 ///
 /// An operating error: the data already in the log is not in doubt because of it.
@@ -14,5 +16,57 @@ public struct FileError: Error, Hashable, Sendable {
         self.operation = operation
         self.path = path
         self.code = code
+    }
+
+    /// True where space or quota ran out (ENOSPC, EDQUOT): the operation may succeed later.
+    public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
+
+    /// True where the device failed (EIO): what it holds of the file is in doubt.
+    public var isInputOutput: Bool { code == EIO }
+
+    /// True where the file or directory does not exist (ENOENT).
+    public var isAbsent: Bool { code == ENOENT }
+
+    /// True where the process or the machine has no descriptor left (EMFILE, ENFILE).
+    public var isTooManyOpenFiles: Bool { code == EMFILE || code == ENFILE }
+}
+
+extension FileError: CustomStringConvertible {
+    /// What failed, where, why, and what to do about it where that is known.
+    public var description: String {
+        let reason = unsafe String(cString: strerror(code))
+        let failure = "cannot \(operation) \(path): \(reason) (errno \(code))"
+        guard let advice else { return failure }
+        return failure + "; " + advice
+    }
+
+    /// What a person can do about this error number.
+    private var advice: String? {
+        switch code {
+        case ENOSPC:
+            "free space on that file system (nothing of the failed operation is kept)"
+        case EDQUOT:
+            "free space or have the disk quota of this user raised"
+        case EMFILE:
+            "raise the limit on open files of this process (ulimit -n)"
+        case ENFILE:
+            "the whole machine has too many open files (sysctl fs.file-max)"
+        case EACCES, EPERM:
+            "check the owner and the permissions of that path for the user of this process"
+        case EROFS:
+            "the file system is mounted read-only, perhaps after a disk error: see the kernel log"
+        case EIO:
+            "the disk could not read or write: see the kernel log (dmesg) and the disk's health"
+        case ENOENT:
+            "it or its directory does not exist"
+        case ESTALE:
+            "the file was replaced or removed by somebody else while it was in use"
+        case EFBIG:
+            "the file system or the limit on file sizes (ulimit -f) does not allow a file so large"
+        case ENOMEM:
+            "raise the limit on memory mappings (sysctl vm.max_map_count) or on address space"
+        default:
+            nil
+        }
     }
 }

@@ -1,0 +1,270 @@
+import Glibc
+import Synchronization
+
+/// A file of a `DescriptorPool`: it has a descriptor only while it is used, and for as long after
+/// as the pool has room.
+///
+/// It knows whether it has writes that were not synced. The kernel reports a failed write-back
+/// once, to who has the file open then; so a file with unsynced writes is synced before its
+/// descriptor is closed, and a failed sync is kept: **after one failed sync every later write and
+/// sync throws that error**, and none is tried again. Opening the file anew, and reading what it
+/// really holds, is the way out.
+///
+/// Any thread. Reads, writes and syncs may run at the same time; syncs wait for each other.
+package final class PooledFile: Sendable {
+    private let pool: DescriptorPool
+    private let state: Mutex<State>
+    /// Held during a sync, so that the error which the kernel reports to one caller only is kept
+    /// before another may take the silence for success.
+    private let syncing = Mutex(())
+    let usage = UsageMark()
+
+    init(_ path: String, _ mode: OpenMode, pool: DescriptorPool) {
+        self.pool = pool
+        state = Mutex(State(path: path, mode: mode))
+    }
+
+    deinit {
+        state.withLock { state in
+            if let open = state.open { pool.giveBack(open.slot) }
+        }
+    }
+
+    /// What is known about the file, under its lock.
+    private struct State {
+        var path: String
+        var mode: OpenMode
+        var open: (file: any File, slot: Int)?
+        /// Which file it was when first opened; the path must not lead to another one later.
+        var identity: FileIdentity?
+        /// How many operations run on the open file right now.
+        var userCount = 0
+        /// Counted up before and after each write, so that a sync which began in between does not
+        /// take the write for stored.
+        var writeGeneration: UInt64 = 0
+        /// All writes up to this generation are stored.
+        var syncedGeneration: UInt64 = 0
+        var syncFailure: FileError?
+        var isClosed = false
+
+        var isDirty: Bool { writeGeneration != syncedGeneration }
+    }
+
+    /// Where the file is.
+    package var path: String { state.withLock { $0.path } }
+
+    /// True while it has a descriptor.
+    package var isOpen: Bool { state.withLock { $0.open != nil } }
+
+    /// True where something was written and not synced since.
+    package var isDirty: Bool { state.withLock { $0.isDirty } }
+
+    /// The error of the sync that failed, which every later write and sync throws.
+    package var syncFailure: FileError? { state.withLock { $0.syncFailure } }
+
+    /// Runs a closure on the open file, opening it where needed; its descriptor stays open for as
+    /// long as the closure runs.
+    ///
+    /// For operations that change nothing: what is written in here is not known to be unsynced.
+    /// The file must not be kept beyond the closure (a mapping of it may).
+    package func withFile<Result: ~Copyable>(
+        _ body: (any File) throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        try use(writing: false, body)
+    }
+
+    /// Writes what one call takes; see `File.writeSome`.
+    package func writeSome(_ bytes: RawSpan, at position: Int64) throws(FileError) -> Int {
+        try use(writing: true) { (file) throws(FileError) in
+            try file.writeSome(bytes, at: position)
+        }
+    }
+
+    /// Writes all the bytes; see `File.write(all:at:)`.
+    package func write(all bytes: RawSpan, at position: Int64) throws(FileError) {
+        try use(writing: true) { (file) throws(FileError) in
+            try file.write(all: bytes, at: position)
+        }
+    }
+
+    /// Changes the length; see `File.truncate(to:)`.
+    package func truncate(to byteCount: Int64) throws(FileError) {
+        try use(writing: true) { (file) throws(FileError) in
+            try file.truncate(to: byteCount)
+        }
+    }
+
+    /// Reserves space; see `File.reserve`.
+    package func reserve(_ range: Range<Int64>) throws(FileError) -> Bool {
+        try use(writing: false) { (file) throws(FileError) in try file.reserve(range) }
+    }
+
+    /// The length in bytes.
+    package func byteCount() throws(FileError) -> Int64 {
+        try use(writing: false) { (file) throws(FileError) in try file.byteCount() }
+    }
+
+    /// Reads what one call gives; see `File.readSome`.
+    package func readSome(
+        into buffer: inout MutableRawSpan, at position: Int64
+    ) throws(FileError) -> Int {
+        try use(writing: false) { (file) throws(FileError) in
+            try file.readSome(into: &buffer, at: position)
+        }
+    }
+
+    /// Fills the buffer as far as the file goes; see `File.read(exactly:at:)`.
+    package func read(
+        exactly buffer: inout MutableRawSpan, at position: Int64
+    ) throws(FileError) -> Int {
+        try use(writing: false) { (file) throws(FileError) in
+            try file.read(exactly: &buffer, at: position)
+        }
+    }
+
+    /// Reads up to `byteCount` bytes; see `File.read(byteCount:at:)`.
+    package func read(byteCount: Int, at position: Int64) throws(FileError) -> [UInt8] {
+        try use(writing: false) { (file) throws(FileError) in
+            try file.read(byteCount: byteCount, at: position)
+        }
+    }
+
+    /// Maps the file; the mapping does not need the descriptor. See `File.map`.
+    package func map(byteCount: Int) throws(FileError) -> FileMapping {
+        try use(writing: false) { (file) throws(FileError) in try file.map(byteCount: byteCount) }
+    }
+
+    /// Waits until all writes that finished before the call are on stable storage. Where nothing
+    /// was written since the last sync it returns at once, without opening the file.
+    package func sync() throws(FileError) {
+        try syncing.withLock { (_) throws(FileError) in
+            let mark = try state.withLock { (state) throws(FileError) -> UInt64? in
+                if let failure = state.syncFailure { throw failure }
+                return state.isDirty ? state.writeGeneration : nil
+            }
+            guard let mark else { return }
+            try use(writing: false) { (file) throws(FileError) in
+                do throws(FileError) {
+                    try file.sync()
+                } catch {
+                    state.withLock { $0.syncFailure = error }
+                    throw error
+                }
+            }
+            state.withLock { $0.syncedGeneration = max($0.syncedGeneration, mark) }
+        }
+    }
+
+    /// Opens the file now, and creates it where its mode says so.
+    package func open() throws(FileError) {
+        try use(writing: false) { (_) throws(FileError) in }
+    }
+
+    /// Renames the file, open or not. Later errors and openings use the new path.
+    package func rename(to destination: String) throws(FileError) {
+        try state.withLock { (state) throws(FileError) in
+            try pool.fileSystem.rename(state.path, to: destination)
+            state.path = destination
+        }
+    }
+
+    /// Gives the descriptor up for good; later operations throw EBADF. Operations that are
+    /// running finish. Closing twice is fine.
+    ///
+    /// It syncs nothing. To close a file with unsynced writes is a programmer error, except after
+    /// a failed sync: sync first, or say `abandon()`.
+    package func close() {
+        state.withLock { state in
+            invariant(
+                !state.isDirty || state.syncFailure != nil || state.isClosed,
+                "\(state.path) was closed with unsynced writes: an error of theirs would be lost")
+            shut(&state)
+        }
+    }
+
+    /// Closes the file whatever was not synced: for files that are deleted, or whose contents are
+    /// no longer trusted. Later operations throw EBADF.
+    package func abandon() {
+        state.withLock { shut(&$0) }
+    }
+
+    private func shut(_ state: inout State) {
+        state.isClosed = true
+        guard let open = state.open else { return }
+        state.open = nil
+        pool.giveBack(open.slot)
+    }
+}
+
+extension PooledFile {
+    /// Runs a closure on the open file and keeps it from being closed meanwhile.
+    private func use<Result: ~Copyable>(
+        writing: Bool, _ body: (any File) throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        let file = try state.withLock { (state) throws(FileError) -> any File in
+            if writing {
+                if let failure = state.syncFailure { throw failure }
+            }
+            let file = try openFile(&state)
+            state.userCount += 1
+            // Before the write, not after: it may reach the file even where it reports an error.
+            if writing { state.writeGeneration += 1 }
+            return file
+        }
+        defer {
+            state.withLock { state in
+                state.userCount -= 1
+                if writing { state.writeGeneration += 1 }
+            }
+            usage.note()
+        }
+        do throws(FileError) {
+            return try body(file)
+        } catch {
+            throw FileError(operation: error.operation, path: path, code: error.code)
+        }
+    }
+
+    private func openFile(_ state: inout State) throws(FileError) -> any File {
+        if let open = state.open { return open.file }
+        guard !state.isClosed else {
+            throw FileError(operation: "use the closed file", path: state.path, code: EBADF)
+        }
+        let opened = try pool.open(state.path, state.mode, for: self)
+        do throws(FileError) {
+            let identity = try opened.file.information().identity
+            // Appending to somebody else's file would damage both.
+            guard state.identity == nil || state.identity == identity else {
+                throw FileError(operation: "reopen", path: state.path, code: ESTALE)
+            }
+            state.identity = identity
+        } catch {
+            pool.giveBack(opened.slot)
+            throw error
+        }
+        // A file that has vanished must not come back empty.
+        if state.mode != .read { state.mode = .write }
+        state.open = opened
+        return opened.file
+    }
+
+    /// Closes the descriptor unless the file is in use, syncing before where needed; whether it
+    /// did. Who wants the file meanwhile waits. A failed sync is kept for later operations.
+    func closeIfIdle() -> Bool {
+        let closed = state.withLockIfAvailable { state -> Bool in
+            guard let open = state.open, state.userCount == 0 else { return false }
+            if state.isDirty && state.syncFailure == nil {
+                do throws(FileError) {
+                    try open.file.sync()
+                    state.syncedGeneration = state.writeGeneration
+                } catch {
+                    state.syncFailure = error
+                }
+            }
+            state.open = nil
+            pool.giveBack(open.slot)
+            return true
+        }
+        return closed ?? false
+    }
+}
