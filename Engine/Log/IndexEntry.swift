@@ -27,8 +27,8 @@ struct OffsetIndexEntry: IndexEntry {
     }
 
     init(decoding bytes: RawSpan, at position: Int) {
-        relativeOffset = bytes.bigEndian(Int32.self, at: position)
-        self.position = bytes.bigEndian(Int32.self, at: position + 4)
+        relativeOffset = bytes.bigEndian(at: position, as: Int32.self)
+        self.position = bytes.bigEndian(at: position + 4, as: Int32.self)
     }
 
     func encode(into bytes: inout [UInt8]) {
@@ -54,8 +54,8 @@ struct TimeIndexEntry: IndexEntry {
     }
 
     init(decoding bytes: RawSpan, at position: Int) {
-        timestamp = Timestamp(milliseconds: bytes.bigEndian(Int64.self, at: position))
-        relativeOffset = bytes.bigEndian(Int32.self, at: position + 8)
+        timestamp = Timestamp(milliseconds: bytes.bigEndian(at: position, as: Int64.self))
+        relativeOffset = bytes.bigEndian(at: position + 8, as: Int32.self)
     }
 
     func encode(into bytes: inout [UInt8]) {

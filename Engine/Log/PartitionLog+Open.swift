@@ -1,0 +1,193 @@
+package import TallyFiles
+package import TallyRecords
+
+/// What the data directory's checkpoints say of a partition.
+package struct PartitionCheckpoint: Hashable, Sendable {
+    /// Whether the engine was closed in order: then the log ends at ``recoveryPoint``.
+    package var isClean: Bool
+    /// Everything before it was on stable storage.
+    package var recoveryPoint: Offset
+    /// The first offset that may be read; the first segment's base offset where it is smaller.
+    package var logStart: Offset
+
+    package init(isClean: Bool, recoveryPoint: Offset, logStart: Offset = .zero) {
+        self.isClean = isClean
+        self.recoveryPoint = recoveryPoint
+        self.logStart = logStart
+    }
+}
+
+extension PartitionLog {
+    /// Opens the log of a partition directory, or starts an empty one.
+    ///
+    /// After a clean stop only the end of the last segment is read. Otherwise every batch from
+    /// the recovery point on is checked, the log ends before the first that is not sound, what is
+    /// cut is kept in a side file, and a new leader epoch begins.
+    ///
+    /// Throws ``LogError/corruption(_:)`` where bytes below the recovery point are damaged or
+    /// missing: they were on stable storage once. Nothing is changed then.
+    package static func open(
+        _ directory: String, environment: LogEnvironment, configuration: LogConfiguration,
+        checkpoint: PartitionCheckpoint
+    ) throws(LogError) -> PartitionLog {
+        let opening = LogOpening(
+            directory: directory, environment: environment, configuration: configuration,
+            checkpoint: checkpoint)
+        return try opening.open()
+    }
+}
+
+/// One opening of a partition: finds the segments, decides how to trust them, mends what a crash
+/// left, and makes the log. Used by one thread, once.
+struct LogOpening {
+    let directory: String
+    let environment: LogEnvironment
+    let configuration: LogConfiguration
+    let checkpoint: PartitionCheckpoint
+
+    var name: String { directory.split(separator: "/").last.map { String($0) } ?? directory }
+    var fileSystem: any FileSystem { environment.fileSystem }
+
+    func open() throws(LogError) -> PartitionLog {
+        let names = try withFiles { () throws(FileError) in try fileSystem.list(directory) }
+        try sweepLeftOvers(names)
+        var bases = SegmentName.baseOffsets(among: names)
+        let isNew = bases.isEmpty
+        if isNew {
+            guard checkpoint.recoveryPoint <= checkpoint.logStart else {
+                throw missing(
+                    directory, 0, "there is no segment, but offsets up to "
+                        + "\(checkpoint.recoveryPoint) were on stable storage")
+            }
+            let first = max(checkpoint.logStart, .zero)
+            _ = try Segment.create(
+                at: first, in: directory, environment: environment, configuration: configuration)
+            bases = [first]
+        }
+        var segments = try bases.map { base throws(LogError) in try segment(at: base) }
+        let epochs = try LeaderEpochs.read(from: directory, on: fileSystem)
+        var end = isNew ? emptyEnd(of: segments[0]) : nil
+        if !isNew, checkpoint.isClean { end = try endAfterCleanStop(segments, epochs) }
+        let result = try end ?? LogRecovery(self, epochs: epochs).recover(&segments)
+        return try log(of: segments, result)
+    }
+
+    private func emptyEnd(of segment: Segment) -> LogEnd {
+        segment.indexes.withLock { indexes in
+            indexes = SegmentIndexes(
+                emptyAt: segment.baseOffset, intervalBytes: configuration.indexIntervalBytes)
+        }
+        var end = LogEnd(
+            nextOffset: segment.baseOffset, position: .start, epochs: LeaderEpochs(),
+            epoch: LeaderEpoch(0))
+        end.isDirectoryDirty = true
+        return end
+    }
+
+    private func log(
+        of segments: [Segment], _ end: LogEnd
+    ) throws(LogError) -> PartitionLog {
+        let active = segments[segments.count - 1]
+        active.publish(byteCount: end.position.rawValue)
+        let logStart = min(max(checkpoint.logStart, segments[0].baseOffset), end.nextOffset)
+        return PartitionLog(
+            name: name, directory: directory, environment: environment,
+            configuration: configuration, segments: segments, logStart: logStart,
+            writer: PartitionLog.Writer(
+                active: active, position: end.position.rawValue, nextOffset: end.nextOffset,
+                epochs: end.epochs, epoch: end.epoch,
+                firstTimestamp: try firstTimestamp(of: active),
+                isDirectoryDirty: end.isDirectoryDirty),
+            // A new segment's directory entry is not durable before the first sync.
+            syncedEnd: end.nextOffset, recovery: end.report)
+    }
+
+    private func segment(at base: Offset) throws(LogError) -> Segment {
+        let path = joinPath(directory, SegmentName.file(base, .log))
+        let found = try withFiles { () throws(FileError) in try fileSystem.information(path) }
+        guard let found else { throw missing(path, 0, "the file has vanished") }
+        return Segment(
+            baseOffset: base, directory: directory, environment: environment,
+            byteCount: Int(found.byteCount), byteCountMax: configuration.segmentBytesMax,
+            indexIntervalBytes: configuration.indexIntervalBytes)
+    }
+
+    /// The largest timestamp of the segment's first batch, from which `segment.ms` counts.
+    private func firstTimestamp(of segment: Segment) throws(LogError) -> Timestamp? {
+        guard segment.byteCount >= RecordBatchHeader.byteCount else { return nil }
+        let head = try segment.load(0..<RecordBatchHeader.byteCount)
+        return try? RecordBatchHeader(decoding: head.all).maxTimestamp
+    }
+
+    // MARK: A clean stop
+
+    /// The end of a log that was closed in order: the batches behind the last index entry are
+    /// checked and must end where the checkpoint says. Nil when they do not; the log is then
+    /// treated as after a crash.
+    private func endAfterCleanStop(
+        _ segments: [Segment], _ epochs: LeaderEpochs
+    ) throws(LogError) -> LogEnd? {
+        let active = segments[segments.count - 1]
+        let resumed = try ResumedSegment(active, below: nil)
+        guard resumed.indexProblem == nil else { return nil }
+        var end = LogEnd(
+            nextOffset: active.baseOffset, position: .start, epochs: epochs,
+            epoch: epochs.latest ?? LeaderEpoch(0))
+        let scanned = try resumed.scan(to: FilePosition(active.byteCount)) { header in
+            end.note(header)
+        }
+        guard scanned.damage == nil, scanned.nextOffset == checkpoint.recoveryPoint else {
+            return nil
+        }
+        resumed.adopt()
+        end.nextOffset = scanned.nextOffset
+        end.position = scanned.position
+        end.epoch = end.epochs.latest ?? LeaderEpoch(0)
+        return end
+    }
+
+    // MARK: Left-overs
+
+    /// Removes what an interrupted deletion, cleaning or replacement left. The files of a cleaner
+    /// that had finished (`.swap`) hold the only copy of records and are refused.
+    private func sweepLeftOvers(_ names: [String]) throws(LogError) {
+        if let swap = names.first(where: { $0.hasSuffix(".swap") }) {
+            throw missing(
+                joinPath(directory, swap), 0,
+                "a log cleaner was interrupted while it put this file in place; "
+                    + "open the directory with the program that wrote it and stop it in order")
+        }
+        let left = names.filter { name in
+            [".deleted", ".cleaned", ".tmp"].contains { name.hasSuffix($0) }
+        }
+        try withFiles { () throws(FileError) in
+            for name in left { try fileSystem.remove(joinPath(directory, name)) }
+        }
+    }
+
+    // MARK: Errors
+
+    func withFiles<R>(_ body: () throws(FileError) -> R) throws(LogError) -> R {
+        do { return try body() } catch { throw .file(error) }
+    }
+
+    func missing(_ file: String, _ position: Int, _ reason: String) -> LogError {
+        .corruption(Corruption(file: file, position: FilePosition(position), reason: reason))
+    }
+}
+
+/// Where a log ends, and the epochs that wrote it.
+struct LogEnd {
+    var nextOffset: Offset
+    var position: FilePosition
+    var epochs: LeaderEpochs
+    /// The epoch of what is appended from now on.
+    var epoch: LeaderEpoch
+    var isDirectoryDirty = false
+    var report = RecoveryReport()
+
+    /// Notes a batch's epoch, in case the checkpoint has lost it.
+    mutating func note(_ header: RecordBatchHeader) {
+        epochs.assign(header.partitionLeaderEpoch, startingAt: header.baseOffset)
+    }
+}

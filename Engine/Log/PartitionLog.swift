@@ -1,0 +1,158 @@
+import Synchronization
+package import TallyFiles
+package import TallyRecords
+
+/// One partition: segments, indexes, and two published numbers.
+///
+/// Thread rule: any thread may call anything. Appends are serialised by the writer lock; readers
+/// use the published numbers and an immutable list of segments and never take that lock; syncs
+/// are serialised by a lock of their own, so that callers who wait share one.
+package final class PartitionLog: Sendable {
+    /// Topic and partition as the directory is named: `inventory-events-3`.
+    package let name: String
+    /// The partition's directory.
+    package let directory: String
+    let environment: LogEnvironment
+    let configuration: LogConfiguration
+    let writer: Mutex<Writer>
+    let syncing: Mutex<SyncedState>
+    private let segmentList: Mutex<[Segment]>
+    private let logStartValue: Atomic<Int64>
+    /// What the last opening found and did.
+    package let recovery: RecoveryReport
+    /// The offset the next record will get.
+    let logEndMark: Watermark
+    /// What readers may see.
+    let highWatermarkMark: Watermark
+
+    /// What only the writer touches, under its lock.
+    struct Writer: ~Copyable {
+        var active: Segment
+        /// Bytes of the active segment that are written.
+        var position: Int
+        var nextOffset: Offset
+        var epochs: LeaderEpochs
+        /// The epoch of new batches. It is noted in the checkpoint before its first batch.
+        var epoch: LeaderEpoch
+        var reservation = SpaceReservation()
+        /// The first timestamp in the active segment: `segment.ms` counts from it.
+        var firstTimestamp: Timestamp?
+        /// Rolled segments that are not sealed yet.
+        var unsealed: [Segment] = []
+        /// A file was created since the directory was last synced.
+        var isDirectoryDirty: Bool
+        var stopReason: String?
+        var isClosed = false
+    }
+
+    /// What only the one who syncs touches.
+    struct SyncedState {
+        /// Everything before it is on stable storage.
+        var end: Offset
+    }
+
+    init(
+        name: String, directory: String, environment: LogEnvironment,
+        configuration: LogConfiguration, segments: [Segment], logStart: Offset,
+        writer: consuming sending Writer, syncedEnd: Offset, recovery: RecoveryReport
+    ) {
+        self.name = name
+        self.directory = directory
+        self.environment = environment
+        self.configuration = configuration
+        self.recovery = recovery
+        logEndMark = Watermark(writer.nextOffset)
+        highWatermarkMark = Watermark(writer.nextOffset)
+        self.writer = Mutex(writer)
+        syncing = Mutex(SyncedState(end: syncedEnd))
+        segmentList = Mutex(segments)
+        logStartValue = Atomic(logStart.rawValue)
+    }
+
+    // MARK: Published numbers
+
+    /// The first offset that can be read.
+    package var logStart: Offset { Offset(logStartValue.load(ordering: .acquiring)) }
+    /// The offset the next record will get.
+    package var logEnd: Offset { logEndMark.offset }
+    /// Readers see what lies before it: the synced end under `.synced`, else the log end.
+    package var highWatermark: Offset { highWatermarkMark.offset }
+    /// The log end as something to wait for.
+    package var logEndWatermark: Watermark { logEndMark }
+    /// The high watermark as something to wait for.
+    package var highWatermarkWatermark: Watermark { highWatermarkMark }
+    /// Everything before it is on stable storage; takes the sync lock.
+    package var recoveryPoint: Offset { syncing.withLock { $0.end } }
+    /// The epoch that new batches get.
+    package var leaderEpoch: LeaderEpoch { writer.withLock { $0.epoch } }
+    /// Why the partition takes no appends; nil while it does.
+    package var stopReason: String? { writer.withLock { $0.stopReason } }
+
+    /// The segments now, rising.
+    package var segments: [Segment] { segmentList.withLock { $0 } }
+
+    /// Bytes in all segments.
+    package var byteCount: Int { segments.reduce(0) { $0 + $1.byteCount } }
+
+    func addSegment(_ segment: Segment) { segmentList.withLock { $0.append(segment) } }
+
+    /// Where the records of an epoch end; see ``LeaderEpochs/endOffset(forEpoch:logEnd:)``.
+    package func endOffset(
+        forEpoch epoch: LeaderEpoch
+    ) -> (epoch: LeaderEpoch, endOffset: Offset)? {
+        writer.withLock { writer in
+            writer.epochs.endOffset(forEpoch: epoch, logEnd: writer.nextOffset)
+        }
+    }
+
+    // MARK: Reading
+
+    /// How far a reader may see.
+    package enum ReadBound: Hashable, Sendable {
+        case highWatermark
+        case logEnd
+    }
+
+    private func view(_ bound: ReadBound) -> LogView {
+        // The end is loaded before the segments: what lies before it is in them.
+        let end = bound == .highWatermark ? highWatermark : logEnd
+        return LogView(partition: name, segments: segments, logStart: logStart, end: end)
+    }
+
+    /// Whole batches from the one that holds `offset` on: as many as fit `bytesMax` but at least
+    /// one, all of one segment. The first may begin before `offset`: readers skip. Nil when
+    /// `offset` is the end.
+    ///
+    /// - Parameter near: where an earlier read ended, to save the lookup.
+    /// Throws ``LogError/offsetOutOfRange(_:)``, ``LogError/corruption(_:)``,
+    /// ``LogError/file(_:)``.
+    package func read(
+        from offset: Offset, bytesMax: Int, bound: ReadBound = .highWatermark,
+        near: ReadPosition? = nil
+    ) throws(LogError) -> LogSlice? {
+        try view(bound).read(from: offset, bytesMax: bytesMax, near: near)
+    }
+
+    /// The offset of the first record whose timestamp is `timestamp` or later, with its
+    /// timestamp; nil when there is none below the high watermark.
+    ///
+    /// Records are looked at; where their codec cannot be read, the answer is the first offset
+    /// and the largest timestamp of their batch.
+    package func offset(
+        forTimestamp timestamp: Timestamp
+    ) throws(LogError) -> (offset: Offset, timestamp: Timestamp)? {
+        try view(.highWatermark).offset(forTimestamp: timestamp)
+    }
+}
+
+/// What opening a partition found and did.
+package struct RecoveryReport: Hashable, Sendable {
+    /// Whether the log was opened from its checkpoints, without a scan.
+    package var wasClean = true
+    /// Bytes that were checked batch by batch.
+    package var scannedByteCount = 0
+    /// Bytes that were cut off because they held no whole batches.
+    package var cutByteCount = 0
+    /// Segments that were looked at.
+    package var scannedSegmentCount = 0
+}
