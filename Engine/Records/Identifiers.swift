@@ -4,8 +4,10 @@
 /// gaps. A value type, safe to share between threads.
 @frozen
 public struct Offset: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The number itself; 0 or more in a log.
     public var rawValue: Int64
 
+    /// The same as a plain number, as stored.
     @inlinable
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
@@ -25,17 +27,21 @@ public struct Offset: RawRepresentable, Hashable, Comparable, Sendable, CustomSt
         return Offset(overflow ? (count < 0 ? .min : .max) : sum)
     }
 
+    /// The order of the numbers.
     @inlinable
     public static func < (left: Offset, right: Offset) -> Bool { left.rawValue < right.rawValue }
 
+    /// The number in decimal.
     public var description: String { String(rawValue) }
 }
 
 /// Milliseconds since 1970-01-01 00:00:00 UTC, as Kafka stores them; -1 stands for "no timestamp".
 @frozen
 public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The milliseconds.
     public var rawValue: Int64
 
+    /// The same as a plain number, as stored.
     @inlinable
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
@@ -47,11 +53,13 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable, Custo
     @inlinable
     public static var none: Timestamp { Timestamp(rawValue: -1) }
 
+    /// The order of the numbers.
     @inlinable
     public static func < (left: Timestamp, right: Timestamp) -> Bool {
         left.rawValue < right.rawValue
     }
 
+    /// The number in decimal.
     public var description: String { String(rawValue) }
 }
 
@@ -61,8 +69,10 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable, Custo
 public struct LeaderEpoch: RawRepresentable, Hashable, Comparable, Sendable,
     CustomStringConvertible
 {
+    /// The number itself; -1 where none is known.
     public var rawValue: Int32
 
+    /// The same as a plain number, as stored.
     @inlinable
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
@@ -74,10 +84,12 @@ public struct LeaderEpoch: RawRepresentable, Hashable, Comparable, Sendable,
     @inlinable
     public static var none: LeaderEpoch { LeaderEpoch(-1) }
 
+    /// The order of the numbers.
     @inlinable
     public static func < (left: LeaderEpoch, right: LeaderEpoch) -> Bool {
         left.rawValue < right.rawValue
     }
 
+    /// The number in decimal.
     public var description: String { String(rawValue) }
 }

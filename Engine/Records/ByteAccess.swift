@@ -1,0 +1,30 @@
+// Big-endian integers in spans. All of it is bounds-checked: a position outside the span is a
+// programmer error and traps, so decoders check sizes before they come here.
+
+extension RawSpan {
+    /// The big-endian integer at `position`, which need not be aligned.
+    @inlinable @inline(__always)
+    package func bigEndian<Integer: FixedWidthInteger & BitwiseCopyable>(
+        at position: Int, as type: Integer.Type
+    ) -> Integer {
+        Integer(bigEndian: unsafe unsafeLoadUnaligned(fromByteOffset: position, as: type))
+    }
+
+    /// The part that begins at `position` and has `count` bytes; traps outside the span.
+    @inlinable @inline(__always)
+    @_lifetime(copy self)
+    package func part(at position: Int, count: Int) -> RawSpan {
+        extracting(position..<position + count)
+    }
+}
+
+extension MutableRawSpan {
+    /// Stores `value` big-endian at `position`, which need not be aligned.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    package mutating func store<Integer: FixedWidthInteger & BitwiseCopyable>(
+        bigEndian value: Integer, at position: Int
+    ) {
+        storeBytes(of: value.bigEndian, toByteOffset: position, as: Integer.self)
+    }
+}

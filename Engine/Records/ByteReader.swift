@@ -1,0 +1,141 @@
+/// Reads forward through bytes that nobody vouches for.
+///
+/// Whatever the bytes are, each call gives a value or throws, and moves on only when it gives a
+/// value. Invariant, which the unchecked loads rely on: `0 <= position <= limit <= byteCount`.
+@frozen
+@usableFromInline
+struct ByteReader: ~Escapable {
+    /// All the bytes that positions count in.
+    @usableFromInline let bytes: RawSpan
+    /// The next byte to be read.
+    @usableFromInline var position: Int
+    /// Where reading has to end.
+    @usableFromInline var limit: Int
+    /// Whether the bytes came out of a decompressor; for the errors.
+    @usableFromInline let isDecompressed: Bool
+
+    /// A reader of `bytes` from `position`, which must not lie beyond them, to their end.
+    @inlinable
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan, from position: Int, isDecompressed: Bool) {
+        precondition(position >= 0 && position <= bytes.byteCount)
+        self.bytes = bytes
+        self.position = position
+        self.limit = bytes.byteCount
+        self.isDecompressed = isDecompressed
+    }
+
+    @inlinable @inline(__always)
+    var remaining: Int { limit &- position }
+
+    /// Only for positions below the limit.
+    @inlinable @inline(__always)
+    func byte(at position: Int) -> UInt8 {
+        unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
+    }
+
+    /// One byte.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    mutating func readByte() throws(RecordError) -> UInt8 {
+        guard position < limit else { throw endOfBytes() }
+        let value = byte(at: position)
+        position &+= 1
+        return value
+    }
+
+    /// A zig-zag integer of at most 5 bytes. One and two bytes, which nearly all are, are read
+    /// in place.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    mutating func readVarint() throws(RecordError) -> Int32 {
+        guard position < limit else { throw endOfBytes() }
+        let first = UInt32(byte(at: position))
+        if first < 0x80 {
+            position &+= 1
+            return Varint.unzigzag(first)
+        }
+        if remaining >= 2 {
+            let second = UInt32(byte(at: position &+ 1))
+            if second < 0x80 {
+                position &+= 2
+                return Varint.unzigzag(first & 0x7f | second << 7)
+            }
+        }
+        return Int32(truncatingIfNeeded: try readLongVarint(bits: 32))
+    }
+
+    /// A zig-zag integer of at most 10 bytes.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    mutating func readVarlong() throws(RecordError) -> Int64 {
+        guard position < limit else { throw endOfBytes() }
+        let first = UInt64(byte(at: position))
+        if first < 0x80 {
+            position &+= 1
+            return Varint.unzigzag(first)
+        }
+        return try readLongVarint(bits: 64)
+    }
+
+    /// Any zig-zag integer of `bits` bits, 32 or 64; what does not fit is malformed.
+    @usableFromInline @inline(never)
+    @_lifetime(self: copy self)
+    mutating func readLongVarint(bits: Int) throws(RecordError) -> Int64 {
+        var value: UInt64 = 0
+        var shift = 0
+        var at = position
+        while at < limit {
+            let next = UInt64(byte(at: at))
+            let payload = next & 0x7f
+            guard shift < bits, shift + 7 <= bits || payload >> (bits - shift) == 0 else { break }
+            value |= payload << shift
+            at += 1
+            if next < 0x80 {
+                position = at
+                return Varint.unzigzag(value)
+            }
+            shift += 7
+        }
+        throw error(.malformedVarint)
+    }
+
+    /// A length and as many bytes; nil for length -1, Kafka's mark for null.
+    @inlinable @inline(__always)
+    @_lifetime(copy self)
+    @_lifetime(self: copy self)
+    mutating func readNullableBytes() throws(RecordError) -> RawSpan? {
+        let start = position
+        let length = Int(try readVarint())
+        guard length >= 0 else {
+            guard length == -1 else { throw error(.badLength(length), at: start) }
+            return nil
+        }
+        guard length <= remaining else { throw outOfBounds(length, at: start) }
+        let value = unsafe bytes.extracting(unchecked: position..<position &+ length)
+        position &+= length
+        return value
+    }
+
+    /// Throws where bytes are left.
+    @inlinable @inline(__always)
+    func requireEnd() throws(RecordError) {
+        guard position == limit else { throw error(.trailingBytes(remaining)) }
+    }
+
+    @usableFromInline @inline(never)
+    func endOfBytes() -> RecordError {
+        error(.truncated(needed: 1, available: 0))
+    }
+
+    @usableFromInline @inline(never)
+    func outOfBounds(_ length: Int, at start: Int) -> RecordError {
+        error(.recordOutOfBounds(length: length, available: remaining), at: start)
+    }
+
+    @usableFromInline @inline(never)
+    func error(_ kind: RecordError.Kind, at start: Int? = nil) -> RecordError {
+        RecordError(
+            kind, position: start ?? position, isInDecompressedRecords: isDecompressed)
+    }
+}
