@@ -40,7 +40,7 @@ struct IndexTail<Entry: IndexEntry>: Sendable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(entries.count * Entry.byteCount)
         for entry in entries { entry.encode(into: &bytes) }
-        try file.write(all: bytes.span.bytes, at: Int64(writtenCount * Entry.byteCount))
+        try file.write(all: bytes.rawSpan, at: Int64(writtenCount * Entry.byteCount))
         writtenCount += entries.count
         entries.removeAll(keepingCapacity: true)
     }

@@ -29,12 +29,13 @@ struct LogRecovery {
         end.nextOffset = segments[first].baseOffset
         var index = first
         while index < segments.count {
+            if let overlap = try overlap(segments[index], isFirst: index == first) {
+                try putAside(from: index, of: &segments, because: overlap)
+                break
+            }
             let isLast = index == segments.count - 1
-            let damage = try recover(segments[index], isActive: isLast)
-            if let damage {
-                let rest = Array(segments[(index + 1)...])
-                segments.removeSubrange((index + 1)...)
-                for later in rest { try putAside(later, because: damage) }
+            if let damage = try recover(segments[index], isActive: isLast) {
+                try putAside(from: index + 1, of: &segments, because: damage)
                 break
             }
             index += 1
@@ -70,12 +71,7 @@ struct LogRecovery {
         }
         end.report.scannedSegmentCount += 1
         end.report.scannedByteCount += result.position.rawValue - resumed.skippedByteCount
-        var damage = result.damage
-        if damage == nil, segment.baseOffset < end.nextOffset, result.batchCount == 0,
-            !fileEnd.isStart
-        {
-            damage = "the segment does not follow the one before it"
-        }
+        let damage = result.damage
         if let damage, result.nextOffset < recoveryPoint {
             throw segment.corruption(
                 at: result.position.rawValue,
@@ -89,6 +85,24 @@ struct LogRecovery {
         end.position = result.position
         if !isActive && damage == nil { try segment.seal() }
         return damage
+    }
+
+    /// What is wrong with where a segment begins; nil when it follows the one before it.
+    private func overlap(_ segment: Segment, isFirst: Bool) throws(LogError) -> String? {
+        guard !isFirst, segment.baseOffset < end.nextOffset else { return nil }
+        let reason = "the segment begins before offset \(end.nextOffset), where the last one ends"
+        guard segment.baseOffset >= recoveryPoint else {
+            throw segment.corruption(at: 0, reason)
+        }
+        return reason
+    }
+
+    private mutating func putAside(
+        from index: Int, of segments: inout [Segment], because reason: String
+    ) throws(LogError) {
+        let rest = Array(segments[index...])
+        segments.removeSubrange(index...)
+        for later in rest { try putAside(later, because: reason) }
     }
 
     private mutating func scan(
@@ -146,7 +160,7 @@ struct LogRecovery {
             let bytes = try segment.logFile.read(
                 byteCount: min(1 << 20, segment.byteCount - at), at: Int64(at))
             guard !bytes.isEmpty else { break }
-            try side.write(all: bytes.span.bytes, at: Int64(at - position))
+            try side.write(all: bytes.rawSpan, at: Int64(at - position))
             at += bytes.count
         }
         try side.sync()
@@ -192,8 +206,4 @@ struct LogRecovery {
             throw .file(error)
         }
     }
-}
-
-extension FilePosition {
-    var isStart: Bool { self == .start }
 }

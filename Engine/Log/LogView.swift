@@ -1,4 +1,5 @@
-package import TallyRecords
+import Synchronization
+import TallyRecords
 
 /// An immutable view of a log's segments, and reading through it.
 ///

@@ -1,3 +1,4 @@
+import Synchronization
 import TallyFiles
 package import TallyRecords
 
@@ -145,14 +146,20 @@ extension PartitionLog {
         var at = 0
         var offset = baseOffset
         while at < batches.byteCount {
-            var rest = batches._mutatingExtracting(at..<batches.byteCount)
-            let sizeInBytes = RecordBatchHeader.sizeInBytes(peeking: rest.bytes) ?? 0
-            let lastOffsetDelta = RecordBatchHeader.lastOffsetDelta(peeking: rest.bytes)
-            var batch = rest._mutatingExtracting(0..<sizeInBytes)
+            let header = checkedHeader(in: batches.bytes, at: at)
+            var batch = batches._mutatingExtracting(at..<at + header.sizeInBytes)
             RecordBatch.assign(baseOffset: offset, leaderEpoch: epoch, in: &batch)
             if let stamp { RecordBatch.stampLogAppendTime(stamp, in: &batch) }
-            offset = offset.advanced(by: Int64(lastOffsetDelta) + 1)
-            at += sizeInBytes
+            offset = offset.advanced(by: Int64(header.lastOffsetDelta) + 1)
+            at += header.sizeInBytes
+        }
+    }
+
+    private func checkedHeader(in bytes: RawSpan, at position: Int) -> RecordBatchHeader {
+        do {
+            return try RecordBatchHeader(decoding: bytes, at: position)
+        } catch {
+            invariantFailure("a batch that was checked before it was written: \(error)")
         }
     }
 
@@ -183,12 +190,7 @@ extension PartitionLog {
     private func noteWritten(_ bytes: RawSpan, _ writer: inout Writer) throws(LogError) {
         var at = 0
         while at < bytes.byteCount {
-            let header: RecordBatchHeader
-            do {
-                header = try RecordBatchHeader(decoding: bytes, at: at)
-            } catch {
-                invariantFailure("a batch that was checked before the write: \(error)")
-            }
+            let header = checkedHeader(in: bytes, at: at)
             do {
                 try writer.active.noteAppended(header, at: FilePosition(writer.position))
             } catch {

@@ -1,4 +1,5 @@
-package import TallyFiles
+import Synchronization
+import TallyFiles
 package import TallyRecords
 
 /// What the data directory's checkpoints say of a partition.
@@ -68,8 +69,10 @@ struct LogOpening {
         let epochs = try LeaderEpochs.read(from: directory, on: fileSystem)
         var end = isNew ? emptyEnd(of: segments[0]) : nil
         if !isNew, checkpoint.isClean { end = try endAfterCleanStop(segments, epochs) }
-        let result = try end ?? LogRecovery(self, epochs: epochs).recover(&segments)
-        return try log(of: segments, result)
+        if let end { return try log(of: segments, end) }
+        var recovery = LogRecovery(self, epochs: epochs)
+        let recovered = try recovery.recover(&segments)
+        return try log(of: segments, recovered)
     }
 
     private func emptyEnd(of segment: Segment) -> LogEnd {

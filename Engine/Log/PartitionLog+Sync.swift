@@ -1,5 +1,6 @@
+import Synchronization
 import TallyFiles
-import TallyRecords
+package import TallyRecords
 
 extension PartitionLog {
     /// Puts everything appended so far on stable storage, and with it whatever is needed to find

@@ -1,5 +1,5 @@
 import Synchronization
-package import TallyFiles
+import TallyFiles
 package import TallyRecords
 
 /// One partition: segments, indexes, and two published numbers.

@@ -35,7 +35,7 @@ package enum PartitionMetadata {
     ) throws(LogError) {
         do {
             let bytes = Array("version: 0\ntopic_id: \(id)".utf8)
-            try fileSystem.replace(joinPath(directory, fileName), with: bytes.span.bytes)
+            try fileSystem.replace(joinPath(directory, fileName), with: bytes)
         } catch {
             throw .file(error)
         }

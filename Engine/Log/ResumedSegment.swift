@@ -1,3 +1,4 @@
+import Synchronization
 import TallyFiles
 import TallyRecords
 
@@ -76,7 +77,7 @@ final class ResumedSegment {
         do {
             let byteCount = tail.writtenCount * Entry.byteCount
             let bytes = try file.read(byteCount: byteCount, at: 0)
-            let sound = soundPrefix(of: bytes.span.bytes, accept: isKept)
+            let sound = soundPrefix(of: bytes.rawSpan, accept: isKept)
             return IndexTail(writtenCount: sound.count, last: sound.last)
         } catch {
             throw .file(error)

@@ -1,3 +1,4 @@
+import Synchronization
 import TallyFiles
 import TallyRecords
 
@@ -105,7 +106,7 @@ extension Segment {
 
     /// The last entry of an index for which a condition holds, in memory or in the file.
     private func indexed<Entry: IndexEntry>(
-        _ file: PooledFile, _ tail: KeyPath<SegmentIndexes, IndexTail<Entry>> & Sendable,
+        _ file: PooledFile, _ tail: any KeyPath<SegmentIndexes, IndexTail<Entry>> & Sendable,
         where isBefore: (Entry) -> Bool
     ) throws(LogError) -> Entry? {
         try checkIndexes()

@@ -1,3 +1,4 @@
+import Synchronization
 import TallyFiles
 package import TallyRecords
 
@@ -144,7 +145,7 @@ extension Segment {
         bytes.reserveCapacity(tail.count * Entry.byteCount)
         for entry in tail.entries { entry.encode(into: &bytes) }
         file.close()
-        try environment.fileSystem.replace(file.path, with: bytes.span.bytes)
+        try environment.fileSystem.replace(file.path, with: bytes)
         tail = IndexTail(writtenCount: tail.count, last: tail.last)
     }
 

@@ -1,4 +1,4 @@
-package import Synchronization
+import Synchronization
 package import TallyFiles
 package import TallyRecords
 
@@ -113,7 +113,7 @@ package final class Segment: Sendable {
     func indexMap(
         of file: PooledFile, byteCount: Int
     ) throws(FileError) -> FileMapping {
-        let slot: WritableKeyPath<Maps, FileMapping?> & Sendable =
+        let slot: any WritableKeyPath<Maps, FileMapping?> & Sendable =
             file === offsetIndexFile ? \.offsetIndex : \.timeIndex
         let wanted = max(byteCount, 64 << 10)
         var map = try map(slot, of: file, byteCount: wanted)
@@ -126,7 +126,7 @@ package final class Segment: Sendable {
     }
 
     private func map(
-        _ slot: WritableKeyPath<Maps, FileMapping?> & Sendable, of file: PooledFile,
+        _ slot: any WritableKeyPath<Maps, FileMapping?> & Sendable, of file: PooledFile,
         byteCount: Int
     ) throws(FileError) -> FileMapping {
         wasUsed.store(true, ordering: .relaxed)

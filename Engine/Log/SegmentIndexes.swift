@@ -1,3 +1,4 @@
+import Synchronization
 import TallyFiles
 import TallyRecords
 
@@ -55,7 +56,7 @@ extension Segment {
     func writeIndexes() throws(LogError) {
         try indexes.withLock { indexes throws(LogError) in
             guard !indexes.isIncomplete else { return }
-            do {
+            do throws(FileError) {
                 try indexes.offsets.write(to: offsetIndexFile)
                 try indexes.times.write(to: timeIndexFile)
             } catch {
@@ -138,7 +139,7 @@ extension Segment {
             guard let bytes = try environment.fileSystem.readWhole(
                 file.path, byteCountMax: Self.indexFileByteCountMax)
             else { return (IndexTail(), "\(file.path) is missing") }
-            let sound = soundPrefix(of: bytes.span.bytes, accept: accept)
+            let sound = soundPrefix(of: bytes.rawSpan, accept: accept)
             let tail = IndexTail(writtenCount: sound.count, last: sound.last)
             let soundByteCount = sound.count * Entry.byteCount
             guard soundByteCount == bytes.count else {

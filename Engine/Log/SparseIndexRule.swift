@@ -1,4 +1,4 @@
-package import TallyRecords
+import TallyRecords
 
 /// Decides which batches of a segment get index entries, exactly as Kafka's log segment does
 /// (`LogSegment.append`): an entry for the first batch that starts more than

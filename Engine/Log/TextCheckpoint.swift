@@ -59,7 +59,7 @@ package enum TextCheckpoint {
     ) throws(LogError) {
         let text = "0\n\(lines.count)\n" + lines.map { $0 + "\n" }.joined()
         do {
-            try fileSystem.replace(path, with: Array(text.utf8).span.bytes)
+            try fileSystem.replace(path, with: Array(text.utf8))
         } catch {
             throw .file(error)
         }

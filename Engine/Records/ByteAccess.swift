@@ -28,3 +28,27 @@ extension MutableRawSpan {
         storeBytes(of: value.bigEndian, toByteOffset: position, as: Integer.self)
     }
 }
+
+extension RawSpan {
+    /// Whether every byte is zero: what a hole that was never written reads as.
+    package var isAllZero: Bool {
+        var position = 0
+        while position + 8 <= byteCount {
+            if bigEndian(at: position, as: UInt64.self) != 0 { return false }
+            position += 8
+        }
+        while position < byteCount {
+            if bigEndian(at: position, as: UInt8.self) != 0 { return false }
+            position += 1
+        }
+        return true
+    }
+}
+
+extension Array where Element == UInt8 {
+    /// The bytes as a raw span, for decoders.
+    @inlinable
+    package var rawSpan: RawSpan {
+        @_lifetime(borrow self) get { unsafe span.bytes }
+    }
+}
