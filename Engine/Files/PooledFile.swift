@@ -73,67 +73,6 @@ package final class PooledFile: Sendable {
         try use(writing: false, body)
     }
 
-    /// Writes what one call takes; see `File.writeSome`.
-    package func writeSome(_ bytes: RawSpan, at position: Int64) throws(FileError) -> Int {
-        try use(writing: true) { (file) throws(FileError) in
-            try file.writeSome(bytes, at: position)
-        }
-    }
-
-    /// Writes all the bytes; see `File.write(all:at:)`.
-    package func write(all bytes: RawSpan, at position: Int64) throws(FileError) {
-        try use(writing: true) { (file) throws(FileError) in
-            try file.write(all: bytes, at: position)
-        }
-    }
-
-    /// Changes the length; see `File.truncate(to:)`.
-    package func truncate(to byteCount: Int64) throws(FileError) {
-        try use(writing: true) { (file) throws(FileError) in
-            try file.truncate(to: byteCount)
-        }
-    }
-
-    /// Reserves space; see `File.reserve`.
-    package func reserve(_ range: Range<Int64>) throws(FileError) -> Bool {
-        try use(writing: false) { (file) throws(FileError) in try file.reserve(range) }
-    }
-
-    /// The length in bytes.
-    package func byteCount() throws(FileError) -> Int64 {
-        try use(writing: false) { (file) throws(FileError) in try file.byteCount() }
-    }
-
-    /// Reads what one call gives; see `File.readSome`.
-    package func readSome(
-        into buffer: inout MutableRawSpan, at position: Int64
-    ) throws(FileError) -> Int {
-        try use(writing: false) { (file) throws(FileError) in
-            try file.readSome(into: &buffer, at: position)
-        }
-    }
-
-    /// Fills the buffer as far as the file goes; see `File.read(exactly:at:)`.
-    package func read(
-        exactly buffer: inout MutableRawSpan, at position: Int64
-    ) throws(FileError) -> Int {
-        try use(writing: false) { (file) throws(FileError) in
-            try file.read(exactly: &buffer, at: position)
-        }
-    }
-
-    /// Reads up to `byteCount` bytes; see `File.read(byteCount:at:)`.
-    package func read(byteCount: Int, at position: Int64) throws(FileError) -> [UInt8] {
-        try use(writing: false) { (file) throws(FileError) in
-            try file.read(byteCount: byteCount, at: position)
-        }
-    }
-
-    /// Maps the file; the mapping does not need the descriptor. See `File.map`.
-    package func map(byteCount: Int) throws(FileError) -> FileMapping {
-        try use(writing: false) { (file) throws(FileError) in try file.map(byteCount: byteCount) }
-    }
-
     /// Waits until all writes that finished before the call are on stable storage. Where nothing
     /// was written since the last sync it returns at once, without opening the file.
     package func sync() throws(FileError) {
@@ -190,15 +129,13 @@ package final class PooledFile: Sendable {
 
     private func shut(_ state: inout State) {
         state.isClosed = true
-        guard let open = state.open else { return }
-        state.open = nil
-        pool.giveBack(open.slot)
+        closeDescriptor(&state)
     }
 }
 
 extension PooledFile {
     /// Runs a closure on the open file and keeps it from being closed meanwhile.
-    private func use<Result: ~Copyable>(
+    func use<Result: ~Copyable>(
         writing: Bool, _ body: (any File) throws(FileError) -> Result
     ) throws(FileError) -> Result {
         let file = try state.withLock { (state) throws(FileError) -> any File in
@@ -252,19 +189,25 @@ extension PooledFile {
     /// did. Who wants the file meanwhile waits. A failed sync is kept for later operations.
     func closeIfIdle() -> Bool {
         let closed = state.withLockIfAvailable { state -> Bool in
-            guard let open = state.open, state.userCount == 0 else { return false }
+            guard state.open != nil, state.userCount == 0 else { return false }
             if state.isDirty && state.syncFailure == nil {
                 do throws(FileError) {
-                    try open.file.sync()
+                    try state.open?.file.sync()
                     state.syncedGeneration = state.writeGeneration
                 } catch {
                     state.syncFailure = error
                 }
             }
-            state.open = nil
-            pool.giveBack(open.slot)
+            closeDescriptor(&state)
             return true
         }
         return closed ?? false
+    }
+
+    /// The descriptor goes first, the slot after it, so that the bound holds in between.
+    private func closeDescriptor(_ state: inout State) {
+        guard let slot = state.open?.slot else { return }
+        state.open = nil
+        pool.giveBack(slot)
     }
 }
