@@ -1,0 +1,54 @@
+import TallyLog
+public import TallyRecords
+
+/// Records of one partition that came with one fetch: views into the log, checked and ready.
+///
+/// A copyable handle; the memory stays valid and unchanged for as long as a copy lives. Safe to
+/// share between threads.
+public struct ConsumedRecords: Sendable {
+    /// The topic.
+    public let topic: String
+    /// The partition.
+    public let partition: Int32
+    /// The first offset that was asked for: earlier records of the first batch are skipped.
+    public let startOffset: Offset
+    /// Where to go on: store this, with ``leaderEpoch``, as the position.
+    public let nextOffset: Offset
+    /// The epoch of the last batch.
+    public let leaderEpoch: LeaderEpoch
+    /// The high watermark when they were fetched; `highWatermark - nextOffset` is the lag.
+    public let highWatermark: Offset
+    let slice: LogSlice
+
+    /// Bytes of the batches, as stored.
+    public var byteCount: Int { slice.byteCount }
+
+    /// Walks over the batches, as they lie in the log.
+    ///
+    /// Their checksums were checked. Throws what `body` throws.
+    public func forEachBatch(_ body: (borrowing RecordBatch) throws -> Void) throws {
+        let bytes = slice.content.all
+        var position = 0
+        while position < bytes.byteCount {
+            let batch = try RecordBatch(bytes, at: position)
+            try body(batch)
+            position += batch.header.sizeInBytes
+        }
+    }
+
+    /// Walks over the records from ``startOffset`` on, in order. Markers of transactions are no
+    /// records and are skipped. The views are valid during the call of `body` only; walking
+    /// allocates nothing per record.
+    ///
+    /// Throws ``RecordError`` where a codec is not supported, and what `body` throws.
+    public func forEachRecord(_ body: (borrowing RecordView) throws -> Void) throws {
+        var decoder = RecordDecoder()
+        let start = startOffset
+        try forEachBatch { batch in
+            guard !batch.header.attributes.isControl else { return }
+            try decoder.forEachRecord(in: batch) { record in
+                if record.offset >= start { try body(record) }
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import FoundationEssentials
+import TallyFiles
+import TallyLog
+import TallyRecords
+
+/// The files of a data directory that are neither a topic's nor a partition's: the lock, the
+/// identity, the mark of a clean stop, the checkpoints. Kafka's names and formats.
+///
+/// Immutable; the engine's lock serialises the writing.
+struct DataDirectory: Sendable {
+    let path: String
+    let fileSystem: any FileSystem
+
+    private static let lockName = ".lock"
+    private static let cleanShutdownName = ".kafka_cleanshutdown"
+    private static let identityName = "meta.properties"
+
+    /// Takes the directory for this engine, creating it and its parents where they are missing.
+    ///
+    /// Throws ``EngineError/directoryInUse(directory:holder:)`` naming the holder's process id.
+    func acquire() throws -> any FileLock {
+        try createWithParents(path)
+        do {
+            let pid = ProcessInfo.processInfo.processIdentifier
+            return try fileSystem.lock(joinPath(path, Self.lockName), contents: "\(pid)\n")
+        } catch .held(let holder) {
+            let name = holder.split(whereSeparator: \.isWhitespace).first.map { String($0) }
+            throw EngineError.directoryInUse(directory: path, holder: name ?? "unknown")
+        } catch .failed(let error) {
+            throw LogError.file(error)
+        }
+    }
+
+    private func createWithParents(_ path: String) throws {
+        do {
+            guard try fileSystem.information(path) == nil else { return }
+            let parent = parentDirectory(of: path)
+            if parent != path { try createWithParents(parent) }
+            try fileSystem.createDirectory(path)
+            try fileSystem.syncDirectory(parent)
+        } catch let error as FileError {
+            throw LogError.file(error)
+        }
+    }
+
+    /// Reads the identity, or gives a new directory one.
+    func identify() throws {
+        let file = joinPath(path, Self.identityName)
+        if let bytes = try fileSystem.readWhole(file, byteCountMax: 1 << 20) {
+            let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+            let version = lines.first { $0.hasPrefix("version=") }?.dropFirst("version=".count)
+            guard version == "1" || version == "0" else {
+                throw EngineError.unreadableFile(
+                    path: file, reason: "it does not say version=1, as Kafka and Tally write it")
+            }
+            return
+        }
+        let lines = [
+            "#", "# Written by Tally.", "node.id=1", "directory.id=\(TopicID.random())",
+            "version=1", "cluster.id=\(TopicID.random())", "",
+        ]
+        try fileSystem.replace(file, with: Array(lines.joined(separator: "\n").utf8))
+    }
+
+    // MARK: Clean stops
+
+    /// Whether the engine that had the directory last closed it in order.
+    func wasClosedCleanly() throws -> Bool {
+        try fileSystem.information(joinPath(path, Self.cleanShutdownName)) != nil
+    }
+
+    /// From now on, and after a crash at any moment, the directory counts as not closed.
+    func markOpen() throws {
+        try fileSystem.remove(joinPath(path, Self.cleanShutdownName))
+        try fileSystem.syncDirectory(path)
+    }
+
+    /// Everything is on stable storage, and the checkpoints say where each log ends.
+    func markClosed() throws {
+        let mark = #"{"version":0,"brokerEpoch":-1}"#
+        try fileSystem.replace(joinPath(path, Self.cleanShutdownName), with: Array(mark.utf8))
+    }
+
+    // MARK: Checkpoints
+
+    /// What the checkpoint files say of every partition.
+    func checkpoints() throws -> (recoveryPoints: [String: Offset], logStarts: [String: Offset]) {
+        (
+            try OffsetCheckpoint.read(.recoveryPoint, in: path, from: fileSystem),
+            try OffsetCheckpoint.read(.logStart, in: path, from: fileSystem)
+        )
+    }
+
+    /// A partition's line in the checkpoint files.
+    struct CheckpointLine {
+        var topic: String
+        var partition: Int32
+        var recoveryPoint: Offset
+        var highWatermark: Offset
+        var logStart: Offset
+    }
+
+    /// Replaces the checkpoint files.
+    func write(_ lines: [CheckpointLine]) throws {
+        func write(_ name: OffsetCheckpoint.Name, _ offset: KeyPath<CheckpointLine, Offset>) throws {
+            try OffsetCheckpoint.write(
+                lines.map { ($0.topic, $0.partition, $0[keyPath: offset]) }, name, in: path,
+                on: fileSystem)
+        }
+        try write(.recoveryPoint, \.recoveryPoint)
+        try write(.highWatermark, \.highWatermark)
+        try write(.logStart, \.logStart)
+    }
+
+    /// The directory of a partition.
+    func partitionPath(_ topic: String, _ partition: Int32) -> String {
+        joinPath(path, "\(topic)-\(partition)")
+    }
+}

@@ -1,0 +1,188 @@
+import Synchronization
+import TallyFiles
+public import TallyLog
+public import TallyRecords
+
+/// A topic as the engine knows it.
+public struct TopicDescription: Hashable, Sendable {
+    /// The topic's name.
+    public var name: String
+    /// Its identity: another one after it was deleted and created again.
+    public var id: TopicID
+    /// What was set for it.
+    public var configuration: TopicConfiguration
+    /// True where `topics.json` was lost and the topic was found by its directories: nothing of
+    /// it is retired or compacted until its configuration is stated.
+    public var isDiscovered: Bool
+    /// Its partitions, in order.
+    public var partitions: [PartitionDescription]
+}
+
+/// A partition at one moment.
+public struct PartitionDescription: Hashable, Sendable {
+    /// The partition's number, from 0.
+    public var index: Int32
+    /// The first offset that can be read.
+    public var logStart: Offset
+    /// What lies before it can be read.
+    public var highWatermark: Offset
+    /// The offset the next record gets.
+    public var logEnd: Offset
+    /// The leader epoch of new records.
+    public var leaderEpoch: LeaderEpoch
+    /// Bytes of all segments.
+    public var byteCount: Int
+    /// Number of segments.
+    public var segmentCount: Int
+    /// Why the partition takes no appends, or no requests at all; nil while all is well.
+    public var problem: String?
+}
+
+extension Engine {
+    /// Creates a topic. On return it is on stable storage.
+    ///
+    /// - Parameter partitions: 1 or more. A key goes to the same partition for ever only while
+    ///   this number stays the same.
+    /// Throws ``EngineError``: the name is taken or invalid, the number makes no sense.
+    @discardableResult
+    public func createTopic(
+        _ name: String, partitions count: Int,
+        configuration: TopicConfiguration = TopicConfiguration()
+    ) async throws -> TopicDescription {
+        try TopicName.check(name)
+        guard (1...TopicLimits.partitionsMax).contains(count) else {
+            throw EngineError.invalidPartitionCount(count)
+        }
+        return try await workers.run { [self] in
+            try create(name, partitions: count, configuration)
+            return try describeTopic(name)
+        }
+    }
+
+    private func create(
+        _ name: String, partitions count: Int, _ configuration: TopicConfiguration
+    ) throws {
+        try state.withLock { state in
+            if state.isClosed { throw EngineError.closed }
+            guard state.catalog.topics[name] == nil else {
+                throw EngineError.topicExists(name: name)
+            }
+            let topic = TopicCatalog.Topic(
+                name: name, id: .random(), partitionCount: count, configuration: configuration)
+            try refuseLeftOvers(of: name)
+            // The directories come first: a topic that is listed is there. Without the list, a
+            // crash leaves empty directories, which the next creation takes over.
+            var opened: [Partition] = []
+            for index in 0..<Int32(count) {
+                let log = try EngineOpening.openLog(
+                    of: topic, index, data: data, environment: environment,
+                    configuration: self.configuration,
+                    checkpoint: PartitionCheckpoint(isClean: true, recoveryPoint: .zero))
+                opened.append(Partition(topic: name, index: index, log: log))
+            }
+            var catalog = state.catalog
+            catalog.topics[name] = topic
+            try catalog.write(to: directory, on: data.fileSystem)
+            state.catalog = catalog
+            state.partitions[name] = opened
+        }
+    }
+
+    /// A new topic must not swallow records that lie in directories of its name. Empty ones,
+    /// left by a creation that was interrupted, are removed.
+    private func refuseLeftOvers(of name: String) throws {
+        for entry in try data.fileSystem.list(directory) {
+            guard let found = TopicName.split(entry), found.topic == name else { continue }
+            let path = joinPath(directory, entry)
+            for file in try data.fileSystem.list(path) {
+                let filePath = joinPath(path, file)
+                let isLog = file.hasSuffix(SegmentName.Ending.log.rawValue)
+                if isLog, try data.fileSystem.information(filePath)?.byteCount ?? 0 > 0 {
+                    throw EngineError.unreadableFile(
+                        path: path,
+                        reason: "it holds records, but \(TopicCatalog.fileName) does not know the "
+                            + "topic; move it away, or remove \(TopicCatalog.fileName) so that "
+                            + "topics are found by their directories")
+                }
+            }
+            try removeDirectory(path)
+        }
+    }
+
+    private func removeDirectory(_ path: String) throws {
+        for file in try data.fileSystem.list(path) {
+            try data.fileSystem.remove(joinPath(path, file))
+        }
+        try data.fileSystem.removeDirectory(path)
+    }
+
+    /// Deletes a topic and its records. Readers that hold slices keep valid memory.
+    ///
+    /// Throws ``EngineError/unknownTopic(name:known:)``.
+    public func deleteTopic(_ name: String) async throws {
+        try await workers.run { [self] in try delete(name) }
+    }
+
+    private func delete(_ name: String) throws {
+        try state.withLock { state in
+            if state.isClosed { throw EngineError.closed }
+            guard let partitions = state.partitions[name] else {
+                throw EngineError.unknownTopic(name: name, known: state.partitions.keys.sorted())
+            }
+            // The list comes first: after a crash the directories are left-overs without a topic.
+            var catalog = state.catalog
+            catalog.topics[name] = nil
+            try catalog.write(to: directory, on: data.fileSystem)
+            state.catalog = catalog
+            state.partitions[name] = nil
+            for partition in partitions {
+                _ = try? partition.onlineLog?.close()
+                let path = data.partitionPath(name, partition.index)
+                let grave = path + ".deleted"
+                try data.fileSystem.rename(path, to: grave)
+                try data.fileSystem.syncDirectory(directory)
+                try removeDirectory(grave)
+            }
+            try data.fileSystem.syncDirectory(directory)
+        }
+    }
+
+    /// All topics, by name.
+    public func topics() throws(EngineError) -> [TopicDescription] {
+        let names = try state.withLock { state throws(EngineError) in
+            if state.isClosed { throw .closed }
+            return state.catalog.topics.keys.sorted()
+        }
+        return try names.map { name throws(EngineError) in try describeTopic(name) }
+    }
+
+    /// One topic and its partitions.
+    ///
+    /// Throws ``EngineError/unknownTopic(name:known:)``.
+    public func describeTopic(_ name: String) throws(EngineError) -> TopicDescription {
+        let partitions = try partitions(of: name)
+        let topic = state.withLock { $0.catalog.topics[name] }
+        guard let topic else { throw .unknownTopic(name: name, known: []) }
+        return TopicDescription(
+            name: name, id: topic.id, configuration: topic.configuration,
+            isDiscovered: topic.isDiscovered, partitions: partitions.map { $0.description })
+    }
+}
+
+extension Partition {
+    /// The partition at this moment.
+    var description: PartitionDescription {
+        guard let log = onlineLog else {
+            return PartitionDescription(
+                index: index, logStart: .zero, highWatermark: .zero, logEnd: .zero,
+                leaderEpoch: .none, byteCount: 0, segmentCount: 0,
+                problem: failure?.description)
+        }
+        let segments = log.segments
+        return PartitionDescription(
+            index: index, logStart: log.logStart, highWatermark: log.highWatermark,
+            logEnd: log.logEnd, leaderEpoch: log.leaderEpoch,
+            byteCount: segments.reduce(0) { $0 + $1.byteCount }, segmentCount: segments.count,
+            problem: log.stopReason)
+    }
+}

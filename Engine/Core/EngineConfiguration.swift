@@ -1,0 +1,23 @@
+public import Logging
+public import TallyLog
+
+/// How an engine is opened. A value type.
+public struct EngineConfiguration: Sendable {
+    /// What an acknowledged append promises where a topic does not say (`tally.durability`).
+    public var durability = Durability.synced
+    /// Whether segments are read through maps or copied.
+    public var readMode = ReadMode.mapped
+    /// Descriptors kept open at most; those in use at a moment come on top. At least 16.
+    public var openFilesMax = 512
+    /// Threads for file work at most: appends, syncs, and reads of cold pages block there and
+    /// never on Swift's own threads. Started when needed.
+    public var threadsMax = 16
+    /// How often recovery points are written, in milliseconds: what a crash makes the next
+    /// opening check again is at most what was appended since.
+    public var checkpointIntervalMilliseconds: Int64 = 60_000
+    /// Where the engine writes what it did that somebody may ask about later.
+    public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
+
+    /// The defaults: durable, mapped, quiet.
+    public init() {}
+}

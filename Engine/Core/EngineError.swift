@@ -1,0 +1,74 @@
+import TallyLog
+
+/// What the engine refuses, and why. Errors of files and logs come as ``LogError``.
+public enum EngineError: Error, Hashable, Sendable {
+    /// Another process, or another engine of this one, has the directory open.
+    case directoryInUse(directory: String, holder: String)
+    /// No topic has this name.
+    case unknownTopic(name: String, known: [String])
+    /// The topic has no such partition.
+    case unknownPartition(topic: String, partition: Int32, count: Int)
+    /// A topic of this name exists already.
+    case topicExists(name: String)
+    /// The name cannot be a topic's.
+    case invalidTopicName(name: String, reason: String)
+    /// A configuration name is unknown or its value cannot be used.
+    case invalidConfiguration(name: String, value: String, reason: String)
+    /// The number of partitions cannot be used.
+    case invalidPartitionCount(Int)
+    /// A partition could not be opened and takes no requests; the others go on.
+    case partitionOffline(partition: String, reason: String)
+    /// A record is larger than a batch may be.
+    case recordTooLarge(byteCount: Int, limit: Int, setting: String)
+    /// The producer's buffer is full: wait for room, and try again.
+    case producerBufferFull(byteCount: Int, limit: Int)
+    /// A producer or consumer was given settings that make no sense.
+    case invalidSetting(name: String, reason: String)
+    /// A file of the data directory cannot be understood.
+    case unreadableFile(path: String, reason: String)
+    /// The engine was closed.
+    case closed
+}
+
+extension EngineError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .directoryInUse(let directory, let holder):
+            """
+            \(directory) is in use by the process with id \(holder). Stop it, or choose another \
+            directory. Commands that only read work without stopping it.
+            """
+        case .unknownTopic(let name, let known):
+            known.isEmpty
+                ? "There is no topic \"\(name)\": this data directory has no topics yet."
+                : "There is no topic \"\(name)\". Topics are: \(known.joined(separator: ", "))."
+        case .unknownPartition(let topic, let partition, let count):
+            "Topic \"\(topic)\" has partitions 0 to \(count - 1); there is no \(partition)."
+        case .topicExists(let name):
+            "Topic \"\(name)\" exists already. Delete it first, or choose another name."
+        case .invalidTopicName(let name, let reason):
+            "\"\(name)\" cannot be the name of a topic: \(reason)."
+        case .invalidConfiguration(let name, let value, let reason):
+            "\(name)=\(value) cannot be used: \(reason)."
+        case .invalidPartitionCount(let count):
+            "\(count) is no number of partitions; give 1 to \(TopicLimits.partitionsMax)."
+        case .partitionOffline(let partition, let reason):
+            "\(partition) is offline: \(reason)"
+        case .recordTooLarge(let byteCount, let limit, let setting):
+            """
+            A record of \(byteCount) bytes does not fit a batch: \(setting) = \(limit). \
+            Send smaller records or raise \(setting).
+            """
+        case .producerBufferFull(let byteCount, let limit):
+            """
+            The producer holds \(byteCount) bytes that are not delivered yet, and buffer.memory \
+            is \(limit). Wait with `waitForRoom()`, then try again.
+            """
+        case .invalidSetting(let name, let reason): "\(name) cannot be used: \(reason)."
+        case .unreadableFile(let path, let reason):
+            "\(path) cannot be understood: \(reason). Restore it from a copy."
+        case .closed:
+            "The engine is closed."
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import Logging
+import Synchronization
+import TallyFiles
+import TallyLog
+import TallyRecords
+
+/// One opening of a data directory: lock, identity, topics, and every partition's log.
+struct EngineOpening: Sendable {
+    let data: DataDirectory
+    let configuration: EngineConfiguration
+    let workers: WorkerPool
+
+    func open() async throws -> Engine {
+        let prepared = try await workers.run { try prepare() }
+        do {
+            let partitions = try await openPartitions(prepared)
+            return Engine(
+                data: data, configuration: configuration, environment: prepared.environment,
+                workers: workers,
+                state: Engine.State(
+                    catalog: prepared.catalog, partitions: partitions, lock: prepared.lock))
+        } catch {
+            prepared.lock.release()
+            throw error
+        }
+    }
+
+    private struct Prepared: Sendable {
+        var lock: any FileLock
+        var catalog: TopicCatalog
+        var environment: LogEnvironment
+        var isClean: Bool
+        var recoveryPoints: [String: Offset]
+        var logStarts: [String: Offset]
+    }
+
+    private func prepare() throws -> Prepared {
+        let lock = try data.acquire()
+        do {
+            try data.identify()
+            let catalog = try readCatalog()
+            let isClean = try data.wasClosedCleanly()
+            let checkpoints = try data.checkpoints()
+            // Before anything is appended: a crash from here on must not pass for a clean stop.
+            if isClean { try data.markOpen() }
+            return Prepared(
+                lock: lock, catalog: catalog, environment: environment, isClean: isClean,
+                recoveryPoints: checkpoints.recoveryPoints, logStarts: checkpoints.logStarts)
+        } catch {
+            lock.release()
+            throw error
+        }
+    }
+
+    private var environment: LogEnvironment {
+        let logger = configuration.logger
+        return LogEnvironment(
+            fileSystem: data.fileSystem, openFilesMax: max(configuration.openFilesMax, 16),
+            readMode: configuration.readMode
+        ) { event in
+            switch event {
+            case .rolled: logger.debug("\(event)")
+            case .cutTail, .rebuiltIndexes: logger.warning("\(event)")
+            case .recovered: logger.info("\(event)")
+            case .stopped: logger.error("\(event)")
+            }
+        }
+    }
+
+    private func readCatalog() throws -> TopicCatalog {
+        if let catalog = try TopicCatalog.read(from: data.path, on: data.fileSystem) {
+            return catalog
+        }
+        let catalog = try TopicCatalog.discover(in: data.path, on: data.fileSystem)
+        if !catalog.topics.isEmpty {
+            configuration.logger.warning(
+                """
+                \(TopicCatalog.fileName) is missing; found \(catalog.topics.count) topics by \
+                their directories. Nothing of them is retired or compacted until their \
+                configuration is stated.
+                """)
+            try catalog.write(to: data.path, on: data.fileSystem)
+        }
+        return catalog
+    }
+
+    // MARK: Partitions
+
+    private func openPartitions(_ prepared: Prepared) async throws -> [String: [Partition]] {
+        try await withThrowingTaskGroup(of: (String, [Partition]).self) { group in
+            for topic in prepared.catalog.topics.values {
+                group.addTask {
+                    let opened = try await open(topic, prepared)
+                    return (topic.name, opened)
+                }
+            }
+            var partitions: [String: [Partition]] = [:]
+            for try await (name, opened) in group { partitions[name] = opened }
+            return partitions
+        }
+    }
+
+    private func open(
+        _ topic: TopicCatalog.Topic, _ prepared: Prepared
+    ) async throws -> [Partition] {
+        try await withThrowingTaskGroup(of: Partition.self) { group in
+            for index in 0..<Int32(topic.partitionCount) {
+                group.addTask {
+                    try await workers.run { try open(topic, index, prepared) }
+                }
+            }
+            var partitions: [Partition] = []
+            for try await partition in group { partitions.append(partition) }
+            return partitions.sorted { $0.index < $1.index }
+        }
+    }
+
+    private func open(
+        _ topic: TopicCatalog.Topic, _ index: Int32, _ prepared: Prepared
+    ) throws -> Partition {
+        let name = "\(topic.name)-\(index)"
+        let checkpoint = PartitionCheckpoint(
+            isClean: prepared.isClean, recoveryPoint: prepared.recoveryPoints[name] ?? .zero,
+            logStart: prepared.logStarts[name] ?? .zero)
+        do {
+            let log = try Self.openLog(
+                of: topic, index, data: data, environment: prepared.environment,
+                configuration: configuration, checkpoint: checkpoint)
+            return Partition(topic: topic.name, index: index, log: log)
+        } catch {
+            // Damage stops this partition; anything else (no descriptors, no memory, a disk that
+            // cannot be read) would stop the others too.
+            guard case .corruption = error else { throw error }
+            configuration.logger.error("\(name) stays offline: \(error)")
+            return Partition(topic: topic.name, index: index, failure: error)
+        }
+    }
+
+    /// Opens one partition's log; creates its directory where it is new.
+    static func openLog(
+        of topic: TopicCatalog.Topic, _ index: Int32, data: DataDirectory,
+        environment: LogEnvironment, configuration: EngineConfiguration,
+        checkpoint: PartitionCheckpoint
+    ) throws(LogError) -> PartitionLog {
+        let path = data.partitionPath(topic.name, index)
+        do {
+            if try data.fileSystem.information(path) == nil {
+                // The topic's creation was interrupted, or somebody removed the directory: in the
+                // second case the log's opening sees that offsets are missing.
+                try data.fileSystem.createDirectory(path)
+            }
+        } catch {
+            throw .file(error)
+        }
+        if try PartitionMetadata.read(from: path, on: data.fileSystem) == nil {
+            try PartitionMetadata.write(topic.id, to: path, on: data.fileSystem)
+        }
+        return try PartitionLog.open(
+            path, environment: environment,
+            configuration: topic.configuration.logConfiguration(configuration),
+            checkpoint: checkpoint)
+    }
+}

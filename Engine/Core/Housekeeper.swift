@@ -1,0 +1,90 @@
+import Foundation
+import Logging
+import Synchronization
+import TallyLog
+import TallyRecords
+
+/// What an engine does by the clock: syncs of `.interval` topics, seals of rolled segments, and
+/// checkpoints of recovery points. One thread of its own, asleep most of the time.
+///
+/// Thread rule: `start` once, `stop` from any thread.
+final class Housekeeper: Sendable {
+    private let condition = NSCondition()
+    private let isStopped = Atomic<Bool>(false)
+
+    /// Begins. The engine is not kept alive by it.
+    func start(for engine: Engine) {
+        let thread = Thread { [self, weak engine] in
+            var rounds = Rounds()
+            while !isStopped.load(ordering: .acquiring), let pause = rounds.next(engine) {
+                condition.lock()
+                if !isStopped.load(ordering: .acquiring) {
+                    _ = condition.wait(until: Date(timeIntervalSinceNow: pause))
+                }
+                condition.unlock()
+            }
+        }
+        thread.name = "tally-clock"
+        thread.stackSize = 256 << 10
+        thread.start()
+    }
+
+    /// Ends it soon.
+    func stop() {
+        isStopped.store(true, ordering: .releasing)
+        condition.lock()
+        condition.broadcast()
+        condition.unlock()
+    }
+}
+
+/// The housekeeper's rounds and what it remembers between them. Used by its one thread.
+private struct Rounds {
+    /// The longest nap, in seconds.
+    private static let pauseMax: TimeInterval = 1
+    private var lastSync: [ObjectIdentifier: ContinuousClock.Instant] = [:]
+    private var lastCheckpoint = ContinuousClock.now
+    private var checkpointed: [Offset] = []
+
+    /// One round. Returns how long to sleep; nil when the engine is gone.
+    mutating func next(_ engine: Engine?) -> TimeInterval? {
+        guard let engine else { return nil }
+        let now = ContinuousClock.now
+        var pause = Self.pauseMax
+        for partition in engine.partitions {
+            guard let log = partition.onlineLog else { continue }
+            if log.hasSegmentToSeal { flush(log, engine) }
+            guard case .interval(let milliseconds) = log.durability else { continue }
+            // Half the interval, so that the promise holds although rounds and syncs take time.
+            let half = Duration.milliseconds(max(milliseconds / 2, 1))
+            pause = min(pause, TimeInterval(max(milliseconds / 2, 1)) / 1000)
+            let id = ObjectIdentifier(log)
+            if now - (lastSync[id] ?? now - half) >= half, log.hasUnsyncedAppends {
+                lastSync[id] = now
+                flush(log, engine)
+            }
+        }
+        checkpointIfDue(engine, now)
+        return pause
+    }
+
+    /// Syncs on a worker. An error has stopped the partition and reaches whoever appends next.
+    private func flush(_ log: PartitionLog, _ engine: Engine) {
+        engine.workers.submit { try? log.flush() }
+    }
+
+    private mutating func checkpointIfDue(_ engine: Engine, _ now: ContinuousClock.Instant) {
+        let interval = Duration.milliseconds(engine.configuration.checkpointIntervalMilliseconds)
+        guard now - lastCheckpoint >= interval else { return }
+        lastCheckpoint = now
+        let points = engine.partitions.map { $0.onlineLog?.recoveryPoint ?? .zero }
+        guard points != checkpointed else { return }
+        do {
+            try engine.writeCheckpoints()
+            checkpointed = points
+        } catch {
+            engine.configuration.logger.warning(
+                "The checkpoints could not be written; the next round tries again: \(error)")
+        }
+    }
+}

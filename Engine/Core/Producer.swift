@@ -1,0 +1,170 @@
+import Synchronization
+import TallyLog
+public import TallyRecords
+
+/// Sends records to topics: chooses the partition, gathers records into batches, delivers the
+/// batches in order, and tells where each record went.
+///
+/// A record counts as sent when its topic's durability promises it: by default, on stable
+/// storage. Thread rule: any thread and task; two sends of one task keep their order per partition.
+public final class Producer: Sendable {
+    private let engine: Engine
+    private let configuration: ProducerConfiguration
+    private let account: ProducerAccount
+    private let state = Mutex(State())
+
+    private struct State {
+        var topics: [String: TopicAccumulators] = [:]
+    }
+
+    init(engine: Engine, configuration: ProducerConfiguration) {
+        self.engine = engine
+        self.configuration = configuration
+        account = ProducerAccount(byteCountMax: configuration.bufferBytesMax)
+    }
+
+    // MARK: Sending
+
+    /// Sends a record and returns where it went, once its topic's durability is reached.
+    ///
+    /// Throws ``EngineError`` where the record cannot go (unknown topic or partition, too large),
+    /// and ``LogError`` where it was not stored. Then it is not in the log, except after a failed
+    /// sync or write, where the partition stops and reopening decides.
+    public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
+        if account.isFull { await account.waitForRoom() }
+        return try await withCheckedThrowingContinuation { continuation in
+            do {
+                let topic = record.topic
+                let accumulators = try accumulators(of: topic)
+                let partition = try accumulators.choosePartition(
+                    of: topic, explicit: record.partition, key: record.key?.rawSpan,
+                    byteCount: record.value?.count ?? 0)
+                try add(
+                    to: accumulators, partition, key: record.key?.rawSpan, value: record.value?.rawSpan,
+                    timestamp: record.timestamp, headers: record.headers
+                ) { index, timestamp, outcome in
+                    continuation.resume(
+                        with: outcome.map { result in
+                            RecordMetadata(
+                                topic: topic, partition: partition,
+                                offset: result.baseOffset.advanced(by: Int64(index)),
+                                timestamp: result.logAppendTime ?? timestamp)
+                        })
+                }
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
+    }
+
+    /// Sends a record of text; see ``send(_:)``.
+    public func send(
+        key: String?, value: String?, to topic: String
+    ) async throws -> RecordMetadata {
+        try await send(ProducerRecord(topic: topic, key: key, value: value))
+    }
+
+    /// Takes a record to be delivered and returns at once; ``flush()`` tells whether it was.
+    ///
+    /// Copies nothing but the bytes into the batch. Throws
+    /// ``EngineError/producerBufferFull(byteCount:limit:)`` where too much is undelivered: wait
+    /// with ``waitForRoom()``.
+    public func enqueue(
+        topic: String, partition: Int32? = nil, key: RawSpan?, value: RawSpan?,
+        timestamp: Timestamp? = nil, headers: [RecordHeader] = []
+    ) throws {
+        if account.isFull {
+            throw EngineError.producerBufferFull(
+                byteCount: account.byteCount, limit: configuration.bufferBytesMax)
+        }
+        let accumulators = try accumulators(of: topic)
+        let chosen = try accumulators.choosePartition(
+            of: topic, explicit: partition, key: key, byteCount: value?.byteCount ?? 0)
+        try add(
+            to: accumulators, chosen, key: key, value: value, timestamp: timestamp, headers: headers,
+            tell: nil)
+    }
+
+    /// Whether ``enqueue(topic:partition:key:value:timestamp:headers:)`` would refuse now.
+    public var isFull: Bool { account.isFull }
+
+    /// Returns once there is room for more records.
+    public func waitForRoom() async { await account.waitForRoom() }
+
+    /// Delivers everything that was taken, without waiting for lingers.
+    ///
+    /// Throws the first error since the last flush of a record whose sender was not told.
+    public func flush() async throws {
+        let all = state.withLock { state in
+            state.topics.values.flatMap { $0.accumulators }
+        }
+        for accumulator in all { accumulator.deliver() }
+        await account.waitUntilIdle()
+        if let error = account.takeError() { throw error }
+    }
+
+    // MARK: Partitions
+
+    private func add(
+        to topic: TopicAccumulators, _ partition: Int32, key: RawSpan?, value: RawSpan?,
+        timestamp: Timestamp?, headers: [RecordHeader],
+        tell: (@Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void)?
+    ) throws {
+        let accumulator = topic.accumulators[Int(partition)]
+        let added = try accumulator.add(
+            key: key, value: value, timestamp: timestamp ?? .now, headers: headers, tell: tell)
+        guard case .opened(let batch) = added else { return }
+        guard configuration.lingerMilliseconds > 0 else { return accumulator.deliverIfIdle() }
+        let linger = Duration.milliseconds(configuration.lingerMilliseconds)
+        Task {
+            try? await Task.sleep(for: linger)
+            accumulator.deliver(batch)
+        }
+    }
+
+    private func accumulators(of topic: String) throws -> TopicAccumulators {
+        let partitions = try engine.partitions(of: topic)
+        return try state.withLock { state in
+            // A topic that was deleted and created again has other partitions.
+            if let known = state.topics[topic], known.partitions.first === partitions.first {
+                return known
+            }
+            let codec =
+                try engine.describeTopic(topic).configuration.compression
+                ?? configuration.compression
+            let accumulators = try partitions.map { partition in
+                PartitionAccumulator(
+                    partition, log: try partition.log, codec: codec, configuration: configuration,
+                    workers: engine.workers, account: account)
+            }
+            let made = TopicAccumulators(
+                partitions, accumulators, batchBytes: configuration.batchBytes)
+            state.topics[topic] = made
+            return made
+        }
+    }
+}
+
+extension Engine {
+    /// A producer on this engine. Make one and share it; it needs no closing, but flush it before
+    /// the engine is closed.
+    ///
+    /// Throws ``EngineError/invalidSetting(name:reason:)``.
+    public func producer(
+        _ configuration: ProducerConfiguration = ProducerConfiguration()
+    ) throws(EngineError) -> Producer {
+        guard configuration.compression.isSupported else {
+            throw .invalidSetting(
+                name: "compression.type",
+                reason: "codec not supported: \(configuration.compression); use none or lz4")
+        }
+        guard (1...(512 << 20)).contains(configuration.batchBytes) else {
+            throw .invalidSetting(name: "batch.size", reason: "give 1 to \(512 << 20)")
+        }
+        guard configuration.lingerMilliseconds >= 0, configuration.bufferBytesMax > 0 else {
+            throw .invalidSetting(
+                name: "linger.ms or buffer.memory", reason: "they cannot be negative")
+        }
+        return Producer(engine: self, configuration: configuration)
+    }
+}

@@ -1,0 +1,35 @@
+import TallyRecords
+
+/// A producer's accumulators for one topic, and the choice of a partition among them.
+///
+/// Thread rule: immutable; any thread.
+final class TopicAccumulators: Sendable {
+    /// The partitions these were made for: another identity means another topic.
+    let partitions: [Partition]
+    let accumulators: [PartitionAccumulator]
+    private let sticky: StickyPartition
+
+    init(_ partitions: [Partition], _ accumulators: [PartitionAccumulator], batchBytes: Int) {
+        self.partitions = partitions
+        self.accumulators = accumulators
+        sticky = StickyPartition(count: Int32(accumulators.count), batchBytes: batchBytes)
+    }
+
+    /// The partition a record goes to: the one that is asked for, else the key's as every Kafka
+    /// client chooses it, else one that key-less records stick to until a batch is full.
+    ///
+    /// Throws ``EngineError/unknownPartition(topic:partition:count:)``.
+    func choosePartition(
+        of topic: String, explicit: Int32?, key: RawSpan?, byteCount: Int
+    ) throws(EngineError) -> Int32 {
+        let count = Int32(accumulators.count)
+        if let explicit {
+            guard explicit >= 0, explicit < count else {
+                throw .unknownPartition(topic: topic, partition: explicit, count: Int(count))
+            }
+            return explicit
+        }
+        if let key { return Murmur2.partition(forKey: key, count: count) }
+        return sticky.next(byteCount: byteCount)
+    }
+}

@@ -1,0 +1,182 @@
+public import TallyLog
+public import TallyRecords
+
+/// Limits on topics.
+public enum TopicLimits {
+    /// The longest topic name, in characters, as in Kafka.
+    public static let nameLengthMax = 249
+    /// The most partitions one topic may have.
+    public static let partitionsMax = 10_000
+}
+
+/// The configuration of a topic, under Kafka's names.
+///
+/// Only what was set is stored; everything else follows the defaults. A value type.
+public struct TopicConfiguration: Hashable, Sendable {
+    /// What was set, by Kafka's name, in the form that was given.
+    public private(set) var values: [String: String] = [:]
+
+    /// The defaults.
+    public init() {}
+
+    /// A configuration from names and values.
+    ///
+    /// Throws ``EngineError/invalidConfiguration(name:value:reason:)`` for an unknown name (it
+    /// names the valid ones) and for a value that cannot be used (it says what can).
+    public init(_ values: [String: String]) throws {
+        for (name, value) in values.sorted(by: { $0.key < $1.key }) { try set(name, to: value) }
+    }
+
+    /// Sets one value; see ``init(_:)`` for what it throws.
+    public mutating func set(_ name: String, to value: String) throws {
+        guard let definition = TopicSetting(rawValue: name) else {
+            let names = TopicSetting.allCases.map(\.rawValue).joined(separator: ", ")
+            throw EngineError.invalidConfiguration(
+                name: name, value: value, reason: "there is no such setting; valid are \(names)")
+        }
+        if let reason = definition.problem(with: value) {
+            throw EngineError.invalidConfiguration(name: name, value: value, reason: reason)
+        }
+        values[name] = value
+    }
+
+    /// The value in force: what was set, else the default.
+    public func value(of setting: TopicSetting) -> String {
+        values[setting.rawValue] ?? setting.defaultValue
+    }
+
+    /// `retention.ms` in milliseconds; nil for no limit (-1).
+    public var retentionMilliseconds: Int64? {
+        let number = Int64(value(of: .retentionMilliseconds)) ?? -1
+        return number < 0 ? nil : number
+    }
+
+    /// The codec that batches are stored with; nil where the producer chooses (`producer`).
+    public var compression: Codec? {
+        switch value(of: .compressionType) {
+        case "lz4": .lz4
+        case "uncompressed", "none": Codec.none
+        default: nil
+        }
+    }
+
+    /// `tally.durability`; nil where the engine's default holds.
+    public var durability: Durability? {
+        values[TopicSetting.durability.rawValue].flatMap { Durability(text: $0) }
+    }
+
+    /// The part that concerns a partition's log.
+    func logConfiguration(_ engine: EngineConfiguration) -> LogConfiguration {
+        var log = LogConfiguration()
+        func number(_ setting: TopicSetting) -> Int64 {
+            Int64(value(of: setting)) ?? Int64(setting.defaultValue) ?? 0
+        }
+        log.segmentBytesMax = Int(number(.segmentBytes))
+        log.segmentMillisecondsMax = number(.segmentMilliseconds)
+        log.segmentIndexBytesMax = Int(number(.segmentIndexBytes))
+        log.indexIntervalBytes = Int(number(.indexIntervalBytes))
+        log.batchBytesMax = Int(number(.maxMessageBytes))
+        log.timestampType =
+            value(of: .timestampType) == "LogAppendTime" ? .logAppendTime : .createTime
+        log.durability = durability ?? engine.durability
+        log.readMode = engine.readMode
+        return log
+    }
+}
+
+/// The settings a topic has, by Kafka's names.
+public enum TopicSetting: String, CaseIterable, Sendable {
+    case cleanupPolicy = "cleanup.policy"
+    case compressionType = "compression.type"
+    case indexIntervalBytes = "index.interval.bytes"
+    case maxMessageBytes = "max.message.bytes"
+    case timestampType = "message.timestamp.type"
+    case retentionBytes = "retention.bytes"
+    case retentionMilliseconds = "retention.ms"
+    case segmentBytes = "segment.bytes"
+    case segmentIndexBytes = "segment.index.bytes"
+    case segmentMilliseconds = "segment.ms"
+    case durability = "tally.durability"
+
+    /// The value where nothing is set: Kafka's default.
+    public var defaultValue: String {
+        switch self {
+        case .cleanupPolicy: "delete"
+        case .compressionType: "producer"
+        case .indexIntervalBytes: "4096"
+        case .maxMessageBytes: "1048588"
+        case .timestampType: "CreateTime"
+        case .retentionBytes: "-1"
+        case .retentionMilliseconds: "604800000"
+        case .segmentBytes: "1073741824"
+        case .segmentIndexBytes: "10485760"
+        case .segmentMilliseconds: "604800000"
+        case .durability: "synced"
+        }
+    }
+
+    /// The numbers that are allowed, for settings that are numbers.
+    private var range: ClosedRange<Int64>? {
+        switch self {
+        case .indexIntervalBytes: 0...Int64(Int32.max)
+        case .maxMessageBytes: 100...(512 << 20)
+        case .retentionBytes, .retentionMilliseconds: -1...Int64.max
+        case .segmentBytes: 100...Int64(Int32.max)
+        case .segmentIndexBytes: 24...(1 << 28)
+        case .segmentMilliseconds: 1...Int64.max
+        case .cleanupPolicy, .compressionType, .timestampType, .durability: nil
+        }
+    }
+
+    /// Why a value cannot be used; nil when it can.
+    func problem(with value: String) -> String? {
+        if let range {
+            guard let number = Int64(value), range.contains(number) else {
+                return "give a whole number from \(range.lowerBound) to \(range.upperBound)"
+            }
+            return nil
+        }
+        switch self {
+        case .cleanupPolicy:
+            let parts = value.split(separator: ",", omittingEmptySubsequences: false)
+            let isValid = parts.allSatisfy { ["delete", "compact"].contains($0) }
+            return isValid ? nil : "give delete, compact, or delete,compact"
+        case .compressionType:
+            if ["gzip", "snappy", "zstd"].contains(value) {
+                return "codec not supported: \(value); give producer, uncompressed or lz4"
+            }
+            let isValid = ["producer", "uncompressed", "none", "lz4"].contains(value)
+            return isValid ? nil : "give producer, uncompressed or lz4"
+        case .timestampType:
+            let isValid = ["CreateTime", "LogAppendTime"].contains(value)
+            return isValid ? nil : "give CreateTime or LogAppendTime"
+        default:
+            return Durability(text: value) == nil
+                ? "give synced, buffered, or interval:MILLISECONDS" : nil
+        }
+    }
+}
+
+extension Durability {
+    /// Reads `synced`, `buffered` or `interval:MILLISECONDS`; nil for anything else.
+    public init?(text: String) {
+        switch text {
+        case "synced": self = .synced
+        case "buffered": self = .buffered
+        default:
+            guard text.hasPrefix("interval:"), let number = Int64(text.dropFirst(9)),
+                (1...86_400_000).contains(number)
+            else { return nil }
+            self = .interval(milliseconds: number)
+        }
+    }
+
+    /// The text form, as `tally.durability` has it.
+    public var text: String {
+        switch self {
+        case .synced: "synced"
+        case .buffered: "buffered"
+        case .interval(let milliseconds): "interval:\(milliseconds)"
+        }
+    }
+}
