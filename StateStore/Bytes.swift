@@ -1,0 +1,67 @@
+/// Reading plain numbers out of bytes. Every load is checked against the span's bounds; what makes
+/// it "unsafe" to the compiler is only that it could be asked for any type.
+extension RawSpan {
+    /// The byte at `offset`, which must lie inside the span.
+    @inline(__always)
+    func byte(at offset: Int) -> UInt8 {
+        unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+    }
+
+    /// The eight bytes from `offset`, first byte lowest; all must lie inside the span.
+    @inline(__always)
+    func word(at offset: Int) -> UInt64 {
+        UInt64(littleEndian: unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+
+    /// Up to eight bytes from `offset`, first byte lowest, missing ones zero.
+    /// `count` (0 through 8) says how many; all of them must lie inside the span.
+    @inline(__always)
+    func partialWord(at offset: Int, count: Int) -> UInt64 {
+        if count >= 8 { return word(at: offset) }
+        if offset &+ 8 <= byteCount {
+            return word(at: offset) & ((1 &<< UInt64(count &* 8)) &- 1)
+        }
+        var word: UInt64 = 0
+        for index in 0..<max(count, 0) {
+            word |= UInt64(byte(at: offset &+ index)) &<< UInt64(index &* 8)
+        }
+        return word
+    }
+
+    /// Whether both spans hold the same bytes.
+    func hasSameBytes(as other: RawSpan) -> Bool {
+        guard byteCount == other.byteCount else { return false }
+        var offset = 0
+        while offset < byteCount {
+            let count = min(8, byteCount &- offset)
+            guard
+                partialWord(at: offset, count: count)
+                    == other.partialWord(at: offset, count: count)
+            else { return false }
+            offset &+= 8
+        }
+        return true
+    }
+
+    /// A copy of the bytes.
+    func copy() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(byteCount)
+        for offset in 0..<byteCount { bytes.append(byte(at: offset)) }
+        return bytes
+    }
+
+    /// The bytes as text, or nil when they are not UTF-8.
+    func text() -> String? {
+        String(validating: copy(), as: UTF8.self)
+    }
+}
+
+extension Array where Element == UInt8 {
+    /// The array's bytes as a span.
+    @inline(__always)
+    var rawSpan: RawSpan {
+        @_lifetime(borrow self)
+        get { unsafe span.bytes }
+    }
+}

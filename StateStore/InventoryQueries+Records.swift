@@ -1,0 +1,125 @@
+import Foundation
+import GRDB
+public import Tally
+
+/// A record that could not be applied, and why.
+public struct DeadLetter: Hashable, Sendable {
+    public var topic: String
+    public var partition: Int32
+    public var offset: Offset
+    /// One line for a person.
+    public var reason: String
+    /// The record's timestamp in the log.
+    public var timestamp: Timestamp
+    /// The first 65,536 bytes of its key and value at most; nil where the record had none.
+    public var key: [UInt8]?
+    public var value: [UInt8]?
+    /// The size of the whole value in the log, in bytes.
+    public var valueSize: Int?
+}
+
+/// Something that somebody did by hand: who, and why.
+public struct AuditEntry: Hashable, Sendable {
+    public var topic: String
+    public var partition: Int32
+    public var offset: Offset
+    /// MANUAL_OVERRIDE, POLICY_CHANGED or HOLD_RELEASED.
+    public var eventType: String
+    public var who: String?
+    public var why: String?
+    /// The record's key, usually `warehouse:item`.
+    public var key: String?
+    public var recordedAt: Timestamp
+}
+
+/// What was decided last about an item in a sales channel.
+public struct Availability: Hashable, Sendable {
+    public var topic: String
+    public var warehouse: String
+    public var item: String
+    public var channel: String
+    /// SELLABLE, HIDDEN, BACKORDERABLE or STORE_PICKUP.
+    public var decision: String
+    public var reason: String?
+    public var updatedAt: Timestamp
+    public var partition: Int32
+    public var offset: Offset
+}
+
+extension InventoryQueries {
+    /// How many dead letters there are.
+    public func deadLetterCount(topic: String? = nil) throws(StateStoreError) -> Int64 {
+        try database.read { connection in
+            try Int64.fetchOne(
+                connection,
+                sql: """
+                    SELECT COUNT(*) FROM dead_letter d JOIN projection p ON p.id = d.projection
+                    WHERE ?1 IS NULL OR p.topic = ?1
+                    """,
+                arguments: [topic]) ?? 0
+        }
+    }
+
+    /// The dead letters by topic, partition and offset, at most `limit` of them.
+    public func deadLetters(
+        topic: String? = nil, limit: Int? = nil
+    ) throws(StateStoreError) -> [DeadLetter] {
+        try select("dead_letter", by: "partition, t.offset", topic: topic, limit: limit) { row in
+            // An empty blob may come back as NULL; the sizes tell the two apart.
+            func bytes(_ name: String) -> [UInt8]? {
+                guard row["\(name)Size"] as Int? != nil else { return nil }
+                return [UInt8]((row[name] as Data?) ?? Data())
+            }
+            return DeadLetter(
+                topic: row["topic"], partition: row["partition"],
+                offset: Offset(row["offset"] as Int64), reason: row["reason"],
+                timestamp: Timestamp(milliseconds: row["timestamp"]), key: bytes("key"),
+                value: bytes("value"), valueSize: row["valueSize"])
+        }
+    }
+
+    /// The audit entries by topic, partition and offset, at most `limit` of them.
+    public func audits(
+        topic: String? = nil, limit: Int? = nil
+    ) throws(StateStoreError) -> [AuditEntry] {
+        try select("audit", by: "partition, t.offset", topic: topic, limit: limit) { row in
+            AuditEntry(
+                topic: row["topic"], partition: row["partition"],
+                offset: Offset(row["offset"] as Int64), eventType: row["eventType"],
+                who: row["who"], why: row["why"], key: row["key"],
+                recordedAt: Timestamp(milliseconds: row["recordedAt"]))
+        }
+    }
+
+    /// The decisions in force, by topic, warehouse, item and channel.
+    public func availabilities(
+        topic: String? = nil, limit: Int? = nil
+    ) throws(StateStoreError) -> [Availability] {
+        let order = "warehouse, t.item, t.channel"
+        return try select("availability", by: order, topic: topic, limit: limit) { row in
+            Availability(
+                topic: row["topic"], warehouse: row["warehouse"], item: row["item"],
+                channel: row["channel"], decision: row["decision"], reason: row["reason"],
+                updatedAt: Timestamp(milliseconds: row["updatedAt"]),
+                partition: row["partition"], offset: Offset(row["offset"] as Int64))
+        }
+    }
+
+    private func select<Element>(
+        _ table: String, by order: String, topic: String?, limit: Int?,
+        _ element: (Row) -> Element
+    ) throws(StateStoreError) -> [Element] {
+        try database.read { connection in
+            let cursor = try Row.fetchCursor(
+                connection,
+                sql: """
+                    SELECT p.topic, t.* FROM \(table) t JOIN projection p ON p.id = t.projection
+                    WHERE ?1 IS NULL OR p.topic = ?1 ORDER BY p.topic, t.\(order) LIMIT ?2
+                    """,
+                arguments: [topic, limit ?? -1])
+            var elements: [Element] = []
+            while let row = try cursor.next() { elements.append(element(row)) }
+            return elements
+        }
+    }
+}

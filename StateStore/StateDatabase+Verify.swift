@@ -1,0 +1,67 @@
+import GRDB
+
+extension StateDatabase {
+    /// Checks SQLite's own structures and the rules that hold between the tables: each projection's
+    /// counters equal the rows they count, and nothing of a rebuild is left where none is under way.
+    /// Reads the whole database. Gives one line for each thing found wrong.
+    ///
+    /// Errors: those of reading the database.
+    public func verify() throws(StateStoreError) -> [String] {
+        try read { connection in
+            var problems = try String.fetchAll(connection, sql: "PRAGMA integrity_check")
+            problems.removeAll { $0 == "ok" }
+            problems += try Row.fetchAll(connection, sql: "PRAGMA foreign_key_check")
+                .map { "a row of \($0[0] as String) belongs to no projection" }
+            for set in TableSet.allCases {
+                for (table, count, column) in Self.countedTables {
+                    problems += try Row.fetchAll(
+                        connection,
+                        sql: """
+                            SELECT topic,
+                                (SELECT COALESCE(\(count), 0) FROM \(table)\(set.suffix)
+                                    WHERE projection = id) AS found,
+                                (SELECT COALESCE(SUM(\(column)), 0)
+                                    FROM projection_position\(set.suffix)
+                                    WHERE projection = id) AS expected
+                            FROM projection WHERE found <> expected
+                            """
+                    ).map {
+                        """
+                        \($0["topic"] as String): \(table)\(set.suffix) has \
+                        \($0["found"] as Int64) where \(column) says \($0["expected"] as Int64)
+                        """
+                    }
+                }
+            }
+            for (table, _) in TableSet.columns {
+                let leftOver = try Int64.fetchOne(
+                    connection,
+                    sql: """
+                        SELECT COUNT(*) FROM \(table)_next n JOIN projection p
+                            ON p.id = n.projection WHERE p.nextGeneration IS NULL
+                        """)
+                if let leftOver, leftOver > 0 {
+                    problems.append("\(table)_next has \(leftOver) rows of no rebuild")
+                }
+            }
+            return problems
+        }
+    }
+
+    /// A table, what to count in it, and the counter of the positions that must agree.
+    private static let countedTables = [
+        ("inventory", "SUM(events)", "stockEvents"),
+        ("audit", "COUNT(*)", "auditEvents"),
+        ("dead_letter", "COUNT(*)", "deadLetters"),
+    ]
+}
+
+extension StateDatabase {
+    /// Notes that `topic` carries inventory events, so that it is found again before anything was
+    /// projected from it. Does nothing when that is known.
+    ///
+    /// Errors: `readOnly`, and those of every database access.
+    public func remember(topic: String) throws(StateStoreError) {
+        _ = try InventoryProjection(database: self, topic: topic)
+    }
+}

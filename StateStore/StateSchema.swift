@@ -1,0 +1,165 @@
+import GRDB
+
+/// The tables of `state.db`, as a list of named migrations. FORMAT.md describes every column.
+///
+/// A migration that has been released is never edited: a change is a new migration at the end.
+enum StateSchema {
+    /// All migrations this version knows, oldest first.
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("001-inventory") { database in
+            try database.execute(sql: projectionTable)
+            for set in TableSet.allCases {
+                try database.execute(sql: stateTables(set))
+            }
+        }
+        return migrator
+    }
+
+    /// Migrations that the database has and `migrator` does not know: a newer version wrote it.
+    static func unknownMigrations(
+        _ database: Database, of migrator: DatabaseMigrator
+    ) throws -> [String] {
+        let known = Set(migrator.migrations)
+        return try migrator.appliedIdentifiers(database).subtracting(known).sorted()
+    }
+
+    private static let projectionTable = """
+        CREATE TABLE projection (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL,
+            topic TEXT NOT NULL,
+            generation INTEGER NOT NULL,
+            revision INTEGER NOT NULL,
+            lastGeneration INTEGER NOT NULL,
+            deduplicationWindow INTEGER NOT NULL,
+            createdAt INTEGER NOT NULL,
+            generationCreatedAt INTEGER NOT NULL,
+            nextGeneration INTEGER,
+            nextRevision INTEGER,
+            nextDeduplicationWindow INTEGER,
+            nextStartedAt INTEGER,
+            UNIQUE (name, topic)
+        ) STRICT;
+        """
+
+    /// The tables that a rebuild fills anew, once as the live set and once as the next one.
+    private static func stateTables(_ set: TableSet) -> String {
+        let suffix = set.suffix
+        return """
+            CREATE TABLE projection_position\(suffix) (
+                projection INTEGER NOT NULL REFERENCES projection (id),
+                partition INTEGER NOT NULL,
+                nextOffset INTEGER NOT NULL,
+                leaderEpoch INTEGER NOT NULL,
+                stockEvents INTEGER NOT NULL,
+                availabilityEvents INTEGER NOT NULL,
+                auditEvents INTEGER NOT NULL,
+                duplicates INTEGER NOT NULL,
+                deadLetters INTEGER NOT NULL,
+                lastRecordedAt INTEGER,
+                committedAt INTEGER NOT NULL,
+                PRIMARY KEY (projection, partition)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE inventory\(suffix) (
+                id INTEGER PRIMARY KEY,
+                projection INTEGER NOT NULL REFERENCES projection (id),
+                warehouse TEXT NOT NULL,
+                item TEXT NOT NULL,
+                onHand INTEGER NOT NULL,
+                reserved INTEGER NOT NULL,
+                available INTEGER NOT NULL GENERATED ALWAYS AS (onHand - reserved) VIRTUAL,
+                lastEventTime INTEGER NOT NULL,
+                partition INTEGER NOT NULL,
+                lastOffset INTEGER NOT NULL,
+                events INTEGER NOT NULL,
+                lastCountVariance INTEGER,
+                countedAt INTEGER,
+                UNIQUE (projection, warehouse, item)
+            ) STRICT;
+            CREATE TABLE availability\(suffix) (
+                projection INTEGER NOT NULL REFERENCES projection (id),
+                warehouse TEXT NOT NULL,
+                item TEXT NOT NULL,
+                channel TEXT NOT NULL,
+                decision TEXT NOT NULL,
+                reason TEXT,
+                updatedAt INTEGER NOT NULL,
+                partition INTEGER NOT NULL,
+                offset INTEGER NOT NULL,
+                PRIMARY KEY (projection, warehouse, item, channel)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE audit\(suffix) (
+                projection INTEGER NOT NULL REFERENCES projection (id),
+                partition INTEGER NOT NULL,
+                offset INTEGER NOT NULL,
+                eventType TEXT NOT NULL,
+                who TEXT,
+                why TEXT,
+                key TEXT,
+                recordedAt INTEGER NOT NULL,
+                PRIMARY KEY (projection, partition, offset)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE dead_letter\(suffix) (
+                projection INTEGER NOT NULL REFERENCES projection (id),
+                partition INTEGER NOT NULL,
+                offset INTEGER NOT NULL,
+                reason TEXT NOT NULL,
+                timestamp INTEGER NOT NULL,
+                keySize INTEGER,
+                key BLOB,
+                valueSize INTEGER,
+                value BLOB,
+                PRIMARY KEY (projection, partition, offset)
+            ) STRICT;
+            CREATE TABLE processed_event\(suffix) (
+                projection INTEGER NOT NULL REFERENCES projection (id),
+                partition INTEGER NOT NULL,
+                eventId TEXT NOT NULL,
+                offset INTEGER NOT NULL,
+                PRIMARY KEY (projection, partition, eventId)
+            ) STRICT, WITHOUT ROWID;
+            CREATE INDEX processed_event\(suffix)_by_offset
+                ON processed_event\(suffix) (projection, partition, offset);
+            """
+    }
+}
+
+/// Which of the two sets of state tables: the one queries read, or the one a rebuild fills.
+enum TableSet: CaseIterable, Sendable {
+    case live
+    case next
+
+    /// What follows a table's name in this set.
+    var suffix: String { self == .live ? "" : "_next" }
+
+    /// The tables of a set, without suffix, and the columns that a swap carries over.
+    static let columns: [(table: String, columns: String)] = [
+        (
+            "projection_position",
+            """
+            projection, partition, nextOffset, leaderEpoch, stockEvents, availabilityEvents, \
+            auditEvents, duplicates, deadLetters, lastRecordedAt, committedAt
+            """
+        ),
+        (
+            "inventory",
+            """
+            projection, warehouse, item, onHand, reserved, lastEventTime, partition, lastOffset, \
+            events, lastCountVariance, countedAt
+            """
+        ),
+        (
+            "availability",
+            """
+            projection, warehouse, item, channel, decision, reason, updatedAt, partition, offset
+            """
+        ),
+        ("audit", "projection, partition, offset, eventType, who, why, key, recordedAt"),
+        (
+            "dead_letter",
+            "projection, partition, offset, reason, timestamp, keySize, key, valueSize, value"
+        ),
+        ("processed_event", "projection, partition, eventId, offset"),
+    ]
+}
