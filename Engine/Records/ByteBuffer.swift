@@ -5,12 +5,13 @@
 @usableFromInline
 struct ByteBuffer: ~Copyable, @unchecked Sendable {
     /// The memory; nothing may be kept of it across a call that grows the buffer.
-    @usableFromInline private(set) var bytes: UnsafeMutableRawBufferPointer
+    @usableFromInline var bytes: UnsafeMutableRawBufferPointer
 
     /// An empty buffer, which holds no memory.
     @usableFromInline
     init() { unsafe bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0) }
 
+    @inlinable
     deinit { unsafe bytes.deallocate() }
 
     /// How many bytes fit without growing.

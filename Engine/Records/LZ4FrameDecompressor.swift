@@ -2,7 +2,6 @@ import CLZ4
 
 /// Unpacks LZ4 frames with a state that is kept from frame to frame.
 @safe
-@usableFromInline
 struct LZ4FrameDecompressor: ~Copyable, @unchecked Sendable {
     /// liblz4's state; nil until the first frame.
     private var context: OpaquePointer?
@@ -11,7 +10,6 @@ struct LZ4FrameDecompressor: ~Copyable, @unchecked Sendable {
     private static let slack = 64 << 10
     private static let frameMagic: UInt32 = 0x184D_2204
 
-    @usableFromInline
     init() { unsafe context = nil }
 
     deinit {

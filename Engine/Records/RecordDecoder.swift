@@ -10,7 +10,7 @@ public struct RecordDecoder: ~Copyable, Sendable {
     /// than about that much memory is ever taken, whatever a batch declares.
     public let decompressedBytesMax: Int
 
-    @usableFromInline var decompressor = LZ4FrameDecompressor()
+    var decompressor = LZ4FrameDecompressor()
     @usableFromInline var buffer = ByteBuffer()
 
     /// A decoder; takes memory only when it meets a compressed batch.
