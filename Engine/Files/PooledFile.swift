@@ -180,6 +180,8 @@ extension PooledFile {
             throw FileError(operation: "use the closed file", path: state.path, code: EBADF)
         }
         let opened = try pool.open(state.path, state.mode, for: self)
+        // A file that has vanished must not come back empty.
+        if state.mode != .read { state.mode = .write }
         do throws(FileError) {
             let identity = try opened.file.information().identity
             // Appending to somebody else's file would damage both.
@@ -191,8 +193,6 @@ extension PooledFile {
             pool.giveBack(opened.slot)
             throw error
         }
-        // A file that has vanished must not come back empty.
-        if state.mode != .read { state.mode = .write }
         state.open = opened
         return opened.file
     }
