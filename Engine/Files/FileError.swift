@@ -18,6 +18,11 @@ public struct FileError: Error, Hashable, Sendable {
         self.code = code
     }
 
+    /// The same error of a file that has been renamed since it was opened.
+    func located(at path: String) -> FileError {
+        FileError(operation: operation, path: path, code: code)
+    }
+
     /// True where space or quota ran out (ENOSPC, EDQUOT): the operation may succeed later.
     public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
 

@@ -17,6 +17,11 @@ extension PooledFile {
         }
     }
 
+    /// Writes all the bytes of an array; see `File.write(all:at:)`.
+    package func write(all bytes: [UInt8], at position: Int64) throws(FileError) {
+        try write(all: unsafe bytes.span.bytes, at: position)
+    }
+
     /// Changes the length; see `File.truncate(to:)`.
     package func truncate(to byteCount: Int64) throws(FileError) {
         try use(writing: true) { (file) throws(FileError) in

@@ -77,20 +77,26 @@ package final class PooledFile: Sendable {
     /// was written since the last sync it returns at once, without opening the file.
     package func sync() throws(FileError) {
         try syncing.withLock { (_) throws(FileError) in
-            let mark = try state.withLock { (state) throws(FileError) -> UInt64? in
+            // Looked at and kept open in one step: were the file closed in between, its failed
+            // sync would stay unseen, and a sync of the file opened anew would succeed.
+            let pinned = try state.withLock {
+                (state) throws(FileError) -> (file: any File, generation: UInt64)? in
                 if let failure = state.syncFailure { throw failure }
-                return state.isDirty ? state.writeGeneration : nil
+                if !state.isDirty { return nil }
+                return (try pin(&state), state.writeGeneration)
             }
-            guard let mark else { return }
-            try use(writing: false) { (file) throws(FileError) in
-                do throws(FileError) {
-                    try file.sync()
-                } catch {
-                    state.withLock { $0.syncFailure = error }
-                    throw error
+            guard let pinned else { return }
+            defer { state.withLock { $0.userCount -= 1 } }
+            do throws(FileError) {
+                try pinned.file.sync()
+            } catch {
+                throw state.withLock { state in
+                    let failure = error.located(at: state.path)
+                    state.syncFailure = failure
+                    return failure
                 }
             }
-            state.withLock { $0.syncedGeneration = max($0.syncedGeneration, mark) }
+            state.withLock { $0.syncedGeneration = max($0.syncedGeneration, pinned.generation) }
         }
     }
 
@@ -142,8 +148,7 @@ extension PooledFile {
             if writing {
                 if let failure = state.syncFailure { throw failure }
             }
-            let file = try openFile(&state)
-            state.userCount += 1
+            let file = try pin(&state)
             // Before the write, not after: it may reach the file even where it reports an error.
             if writing { state.writeGeneration += 1 }
             return file
@@ -158,8 +163,15 @@ extension PooledFile {
         do throws(FileError) {
             return try body(file)
         } catch {
-            throw FileError(operation: error.operation, path: path, code: error.code)
+            throw error.located(at: path)
         }
+    }
+
+    /// The open file, opened where needed, which is not closed until the count goes down again.
+    private func pin(_ state: inout State) throws(FileError) -> any File {
+        let file = try openFile(&state)
+        state.userCount += 1
+        return file
     }
 
     private func openFile(_ state: inout State) throws(FileError) -> any File {
@@ -168,6 +180,8 @@ extension PooledFile {
             throw FileError(operation: "use the closed file", path: state.path, code: EBADF)
         }
         let opened = try pool.open(state.path, state.mode, for: self)
+        // A file that has vanished must not come back empty.
+        if state.mode != .read { state.mode = .write }
         do throws(FileError) {
             let identity = try opened.file.information().identity
             // Appending to somebody else's file would damage both.
@@ -179,8 +193,6 @@ extension PooledFile {
             pool.giveBack(opened.slot)
             throw error
         }
-        // A file that has vanished must not come back empty.
-        if state.mode != .read { state.mode = .write }
         state.open = opened
         return opened.file
     }
@@ -195,7 +207,7 @@ extension PooledFile {
                     try state.open?.file.sync()
                     state.syncedGeneration = state.writeGeneration
                 } catch {
-                    state.syncFailure = error
+                    state.syncFailure = error.located(at: state.path)
                 }
             }
             closeDescriptor(&state)

@@ -45,7 +45,8 @@ struct WholeFileTests {
         }
     }
 
-    @Test("reading a whole file tells absent, empty and too large apart",
+    @Test(
+        "reading a whole file tells absent, empty and too large apart",
         arguments: SubjectKind.allCases)
     func readWhole(_ kind: SubjectKind) throws {
         let subject = try Subject(kind)
@@ -112,7 +113,8 @@ struct WholeFileTests {
                 + "free space on that file system (nothing of the failed operation is kept)")
         #expect(error.isNoSpace && !error.isInputOutput)
         #expect(FileError(operation: "sync", path: "x", code: EIO).isInputOutput)
-        #expect(FileError(operation: "open", path: "x", code: EMFILE).description.contains("ulimit"))
+        #expect(
+            FileError(operation: "open", path: "x", code: EMFILE).description.contains("ulimit"))
         #expect(parentDirectory(of: "/a/b") == "/a")
         #expect(parentDirectory(of: "/a") == "/")
         #expect(parentDirectory(of: "a") == ".")

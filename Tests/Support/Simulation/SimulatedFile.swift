@@ -34,7 +34,10 @@ final class SimulatedFile: File {
     func readSome(
         into buffer: inout MutableRawSpan, at position: Int64
     ) throws(FileError) -> Int {
-        let range = try checked(position, buffer.byteCount, "read")
+        // Where a file cannot have bytes there are none to read: no error.
+        let start = min(position, Int64(Self.byteCountMax))
+        let wanted = min(buffer.byteCount, Self.byteCountMax - max(0, Int(start)))
+        let range = try checked(start, wanted, "read")
         return try buffer.withUnsafeMutableBytes { (target) throws(FileError) in
             // The pointer is used within the call only.
             nonisolated(unsafe) let target = target
@@ -44,8 +47,7 @@ final class SimulatedFile: File {
                 if let code = effect?.code {
                     throw FileError(operation: "read", path: path, code: code)
                 }
-                var found = range.clamped(to: 0..<contents.live.count)
-                if range.lowerBound >= contents.live.count { found = 0..<0 }
+                let found = range.clamped(to: 0..<contents.live.count)
                 let bytes = contents.live[found].prefix(effect?.byteCountMax ?? .max)
                 target.copyBytes(from: bytes)
                 return bytes.count
