@@ -79,17 +79,22 @@ public final class Consumer: AsyncSequence, Sendable {
     /// consumer does not read, and ``LogError`` where a time cannot be looked up. An offset
     /// outside the log is thrown by the iteration, with the bounds.
     public func seek(partition: Int32, to target: StartingPosition) async throws {
+        try await engine.workers.run { [self] in
+            try seekBlocking(partition: partition, to: target)
+        }
+    }
+
+    /// Seeks on the calling thread, which may have to wait for the disk.
+    package func seekBlocking(partition: Int32, to target: StartingPosition) throws {
         guard let assigned = assigned.first(where: { $0.partition.index == partition }) else {
             throw EngineError.unknownPartition(
                 topic: topic, partition: partition, count: assigned.count)
         }
-        try await engine.workers.run {
-            let offset = try Self.offset(of: target, in: assigned.log)
-            assigned.position.withLock { position in
-                position.offset = offset
-                position.near = nil
-                position.generation += 1
-            }
+        let offset = try Self.offset(of: target, in: assigned.log)
+        assigned.position.withLock { position in
+            position.offset = offset
+            position.near = nil
+            position.generation += 1
         }
         arrival.signal()
     }
@@ -138,14 +143,14 @@ public final class Consumer: AsyncSequence, Sendable {
         }
     }
 
-    private enum Fetched: Sendable {
+    enum Fetched: Sendable {
         case records(ConsumedRecords)
         case nothing
         case ended
     }
 
     /// Records of the next partition that has some. Blocks; on a worker.
-    private func fetchAny() throws -> Fetched {
+    func fetchAny() throws -> Fetched {
         _ = try engine.partitions(of: topic)
         var hasEnded = true
         for _ in assigned.indices {
