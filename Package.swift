@@ -4,21 +4,31 @@ import PackageDescription
 // The module table: which module exists, where it lives and what it may import.
 // `make layering` compares every `import` in the sources with what stands here.
 
+/// `make check` sets TALLY_WARNINGS=error. Elsewhere warnings stay warnings, so that a newer
+/// compiler with new ones still builds this; dependencies are not concerned either way.
+let warningsAreErrors = Context.environment["TALLY_WARNINGS"] == "error"
+let swiftWarnings: [SwiftSetting] = warningsAreErrors ? [.treatAllWarnings(as: .error)] : []
+let cWarnings: [CSetting] =
+    warningsAreErrors
+    ? [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)] : []
+
 /// For modules of the engine: imports are internal unless they say otherwise, spans may be
 /// returned from our own types, and every unsafe operation is spelled out.
-let engineSettings: [SwiftSetting] = [
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableExperimentalFeature("Lifetimes"),
-    .strictMemorySafety(),
-]
+let engineSettings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableExperimentalFeature("Lifetimes"),
+        .strictMemorySafety(),
+    ] + swiftWarnings
 
 /// For tools and tests, which hold no unsafe code of their own.
-let plainSettings: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableExperimentalFeature("Lifetimes"),
-]
+let plainSettings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableExperimentalFeature("Lifetimes"),
+    ] + swiftWarnings
 
 let package = Package(
     name: "tally",
@@ -40,7 +50,7 @@ let package = Package(
         .systemLibrary(
             name: "CLZ4", path: "Engine/CLZ4", pkgConfig: "liblz4",
             providers: [.apt(["liblz4-dev"])]),
-        .target(name: "CChecksum", path: "Engine/CChecksum"),
+        .target(name: "CChecksum", path: "Engine/CChecksum", cSettings: cWarnings),
         .target(name: "TallyFiles", path: "Engine/Files", swiftSettings: engineSettings),
         .target(
             name: "TallyRecords", dependencies: ["CLZ4", "CChecksum"], path: "Engine/Records",

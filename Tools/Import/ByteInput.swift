@@ -23,7 +23,7 @@ package final class ByteInput: ByteSource {
     private let descriptor: CInt
     private let closesDescriptor: Bool
     private var content = Content.unknown
-    /// Bytes of the file that were read and not yet handed on: `pending[pendingStart..<pendingEnd]`.
+    /// `pending[pendingStart..<pendingEnd]` was read from the file and not yet handed on.
     private var pending = [UInt8](repeating: 0, count: 128 << 10)
     private var pendingStart = 0
     private var pendingEnd = 0

@@ -105,7 +105,7 @@ struct CivilTime: Hashable {
 }
 
 extension Int {
-    /// Quotient and remainder with the quotient rounded down, so that the remainder is not negative.
+    /// Quotient and remainder, rounded down so that the remainder is not negative.
     fileprivate func dividedDown(by divisor: Int) -> (quotient: Int, remainder: Int) {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)

@@ -2,8 +2,8 @@
 /// `-{Quantity}`.
 ///
 /// Counts of goods are whole numbers of 64 bits. `5.0` is the whole number 5, which is how a
-/// spreadsheet may write it; `1.5` is an error, and so is whatever does not fit. A value: any thread
-/// may use it.
+/// spreadsheet may write it; `1.5` is an error, and so is whatever does not fit. A value: any
+/// thread may use it.
 package struct DeltaExpression: Hashable, Sendable {
     private let column: Int
     private let isNegated: Bool

@@ -1,4 +1,5 @@
-/// Walks over the bytes of a time; each method takes something off the front or leaves all as it is.
+/// Walks over the bytes of a time: each method takes something off the front, or leaves all as it
+/// is and says so.
 struct TimeCursor: ~Escapable {
     let bytes: Span<UInt8>
     private(set) var position = 0
