@@ -1,0 +1,33 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+
+/// Runs work that Ctrl-C (SIGINT) or SIGTERM cancels instead of ending the process, so that what
+/// is open is closed in order. A second Ctrl-C ends it at once.
+///
+/// Exits with 130, as shells expect, when the work was cancelled.
+func interruptible<Success: Sendable>(
+    _ work: @escaping @Sendable () async throws -> Success
+) async throws -> Success {
+    let task = Task { try await work() }
+    let sources = [SIGINT, SIGTERM].map { number in
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        source.setEventHandler {
+            if task.isCancelled { _exit(130) }
+            task.cancel()
+        }
+        source.resume()
+        return source
+    }
+    defer {
+        for source in sources { source.cancel() }
+        for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
+    }
+    do {
+        return try await task.value
+    } catch is CancellationError {
+        Console.note("Interrupted.")
+        throw ExitCode(130)
+    }
+}

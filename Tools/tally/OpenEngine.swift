@@ -1,0 +1,23 @@
+import Foundation
+import Logging
+import Tally
+
+/// Opens the engine of a data directory for one command, and closes it whatever happens.
+func withEngine<Success: Sendable>(
+    at directory: String, durability: Durability? = nil,
+    _ body: @Sendable (Engine) async throws -> Success
+) async throws -> Success {
+    var configuration = EngineConfiguration()
+    if let durability { configuration.durability = durability }
+    configuration.logger = Logger(label: "tally") { StreamLogHandler.standardError(label: $0) }
+    configuration.logger.logLevel = .warning
+    let engine = try await Engine.open(at: directory, configuration: configuration)
+    do {
+        let result = try await body(engine)
+        try await engine.close()
+        return result
+    } catch {
+        try? await engine.close()
+        throw error
+    }
+}

@@ -1,0 +1,9 @@
+import ArgumentParser
+
+/// `tally projection`.
+struct ProjectionCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "projection",
+        abstract: "Show or rebuild the inventory projection.",
+        subcommands: [ProjectionRebuildCommand.self])
+}

@@ -1,0 +1,89 @@
+import ArgumentParser
+import Foundation
+import Tally
+
+/// How keys and values stand in text.
+enum TextEncoding: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case utf8, base64
+
+    /// The bytes of a text; nil where it is no base64.
+    func decode(_ text: String) -> [UInt8]? {
+        switch self {
+        case .utf8: Array(text.utf8)
+        case .base64: Data(base64Encoded: text).map { Array($0) }
+        }
+    }
+}
+
+/// Reads the lines that `tally produce` takes.
+struct RecordLineParser: Sendable {
+    var topic: String
+    var isJSON: Bool
+    var encoding: TextEncoding
+
+    /// What is wrong with a line.
+    struct LineError: Error, CustomStringConvertible {
+        var number: Int
+        var reason: String
+        var description: String { "Line \(number): \(reason)." }
+    }
+
+    private struct Object: Decodable {
+        var key: String?
+        var value: String?
+        var headers: [[String?]]?
+        var partition: Int32?
+        var timestamp: Int64?
+    }
+
+    /// The record of a line.
+    func parse(_ line: String, number: Int) throws -> ProducerRecord {
+        isJSON ? try parseObject(line, number) : try parseText(line, number)
+    }
+
+    private func parseText(_ line: String, _ number: Int) throws -> ProducerRecord {
+        guard let tab = line.firstIndex(of: "\t") else {
+            return ProducerRecord(topic: topic, key: nil, value: try bytes(line, "value", number))
+        }
+        return ProducerRecord(
+            topic: topic, key: try bytes(String(line[..<tab]), "key", number),
+            value: try bytes(String(line[line.index(after: tab)...]), "value", number))
+    }
+
+    private func parseObject(_ line: String, _ number: Int) throws -> ProducerRecord {
+        let object: Object
+        do {
+            object = try JSONDecoder().decode(Object.self, from: Data(line.utf8))
+        } catch {
+            throw LineError(
+                number: number,
+                reason: """
+                    it is no JSON object with "key" and "value" as strings or null, and \
+                    optionally "headers" as [["name", "value"]], "partition", "timestamp"
+                    """)
+        }
+        if let timestamp = object.timestamp, timestamp < 0 {
+            throw LineError(number: number, reason: "a timestamp is not negative")
+        }
+        return ProducerRecord(
+            topic: topic, partition: object.partition,
+            key: try object.key.map { try bytes($0, "key", number) },
+            value: try object.value.map { try bytes($0, "value", number) },
+            timestamp: object.timestamp.map { Timestamp(milliseconds: $0) },
+            headers: try (object.headers ?? []).map { try header($0, number) })
+    }
+
+    private func header(_ pair: [String?], _ number: Int) throws -> RecordHeader {
+        guard pair.count == 2, let name = pair[0] else {
+            throw LineError(number: number, reason: "a header is [\"name\", \"value\" or null]")
+        }
+        return RecordHeader(name: name, value: try pair[1].map { try bytes($0, "header", number) })
+    }
+
+    private func bytes(_ text: String, _ what: String, _ number: Int) throws -> [UInt8] {
+        guard let bytes = encoding.decode(text) else {
+            throw LineError(number: number, reason: "the \(what) is not valid base64")
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,11 @@
+import ArgumentParser
+
+/// `tally topics`.
+struct TopicsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "topics", abstract: "Create, list, describe and delete topics.",
+        subcommands: [
+            TopicsCreateCommand.self,
+            TopicsDeleteCommand.self,
+        ])
+}
