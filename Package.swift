@@ -80,11 +80,18 @@ let package = Package(
             name: "TallyImport",
             dependencies: ["CLZ4"],
             path: "Tools/Import", swiftSettings: plainSettings),
+        .target(
+            name: "TallyBench",
+            dependencies: [
+                "CLZ4", "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore",
+                "TallyImport", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tools/Bench", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCommand",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TallyBench", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tools/tally", swiftSettings: plainSettings),

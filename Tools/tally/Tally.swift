@@ -13,5 +13,6 @@ struct TallyCommand: AsyncParsableCommand {
         subcommands: [
             DemoCommand.self, ImportCommand.self, TopicsCommand.self, ProduceCommand.self,
             StockCommand.self, ProjectionCommand.self, DeadLettersCommand.self,
+            BenchCommand.self,
         ])
 }

@@ -1,0 +1,42 @@
+import TallyRecords
+
+/// The whole benchmark: every figure next to its limit of the same run.
+package struct Benchmark: Sendable {
+    /// An empty directory that may be written to.
+    package var directory: String
+    /// The real data, for the projection; nil leaves that figure out.
+    package var file: String?
+    /// Runs of each figure; the median counts.
+    package var runs = 5
+    /// Bytes of values per workload.
+    package var byteCount = 200 << 20
+    /// Durable appends per run.
+    package var durableCount = 200
+
+    package init(directory: String, file: String?) {
+        self.directory = directory
+        self.file = file
+    }
+
+    /// Measures one after the other and hands each line out as it is ready.
+    package func run(_ report: (Measurement) -> Void) async throws {
+        let logs = LogBenchmarks(directory: directory, runs: runs)
+        for codec in [Codec.none, .lz4] {
+            for valueBytes in [100, 1024] {
+                let workload = try Workload(
+                    valueBytes: valueBytes, codec: codec, byteCount: byteCount)
+                for line in try logs.measure(workload) { report(line) }
+                if codec == .none {
+                    report(try logs.durableAppends(workload, count: durableCount))
+                }
+            }
+        }
+        let plain = try Workload(valueBytes: 100, codec: .none, byteCount: byteCount / 4)
+        for line in try SQLiteBenchmark(directory: directory).measure(plain) { report(line) }
+        if let file {
+            report(
+                try await ProjectionBenchmark(directory: directory, file: file, runs: runs)
+                    .measure())
+        }
+    }
+}
