@@ -32,12 +32,15 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
 
     /// So many random bytes.
     package mutating func bytes(_ count: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count + 7)
-        while bytes.count < count {
-            withUnsafeBytes(of: next()) { bytes.append(contentsOf: $0) }
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+            let bytes = UnsafeMutableRawBufferPointer(buffer)
+            for position in stride(from: 0, to: count - count % 8, by: 8) {
+                bytes.storeBytes(of: next(), toByteOffset: position, as: UInt64.self)
+            }
+            for position in (count - count % 8)..<count {
+                bytes[position] = UInt8(truncatingIfNeeded: next())
+            }
+            initializedCount = count
         }
-        bytes.removeLast(bytes.count - count)
-        return bytes
     }
 }

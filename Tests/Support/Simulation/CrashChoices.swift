@@ -74,12 +74,12 @@ extension SimulatedContents {
             var bytes = [UInt8](repeating: 0, count: range.count)
             let stored = range.clamped(to: 0..<durable.count)
             if !stored.isEmpty {
-                bytes.replaceSubrange(0..<stored.count, with: durable[stored])
+                bytes.overwrite(at: 0, with: durable, stored)
             }
             for index in indexes.prefix(choices.steps(of: indexes.count)) {
                 changes[index].apply(to: &bytes, showing: range)
             }
-            result.replaceSubrange(range, with: bytes)
+            result.overwrite(at: start, with: bytes, 0..<bytes.count)
         }
         return result
     }
@@ -113,9 +113,9 @@ extension SimulatedContents.Change {
         case .write(let position, let bytes):
             let common = range.clamped(to: position..<(position + bytes.count))
             if common.isEmpty { return }
-            target.replaceSubrange(
-                (common.lowerBound - range.lowerBound)..<(common.upperBound - range.lowerBound),
-                with: bytes[(common.lowerBound - position)..<(common.upperBound - position)])
+            target.overwrite(
+                at: common.lowerBound - range.lowerBound, with: bytes,
+                (common.lowerBound - position)..<(common.upperBound - position))
         case .truncate(let byteCount):
             for position in range where position >= byteCount {
                 target[position - range.lowerBound] = 0

@@ -84,7 +84,7 @@ final class SimulatedContents: @unchecked Sendable {
             let start = page * Self.pageByteCount
             let range = start..<min(start + Self.pageByteCount, live.count)
             if range.lowerBound < range.upperBound {
-                durable.replaceSubrange(range, with: live[range])
+                durable.overwrite(at: start, with: live, range)
             }
         }
         doubtful.removeAll { change in
@@ -104,13 +104,14 @@ final class SimulatedContents: @unchecked Sendable {
                 doubtful.append(change)
                 continue
             }
-            var rest = bytes[...]
-            while !rest.isEmpty {
+            let start = position
+            let end = start + bytes.count
+            while position < end {
                 let pageEnd = (position / Self.pageByteCount + 1) * Self.pageByteCount
-                let piece = rest.prefix(pageEnd - position)
-                doubtful.append(.write(position: position, bytes: Array(piece)))
-                position += piece.count
-                rest = rest.dropFirst(piece.count)
+                let piece = position..<min(pageEnd, end)
+                let copy = bytes.copy((piece.lowerBound - start)..<(piece.upperBound - start))
+                doubtful.append(.write(position: position, bytes: copy))
+                position = piece.upperBound
             }
         }
         pending = []
@@ -159,17 +160,10 @@ extension SimulatedContents.Change {
     func apply(to target: inout [UInt8]) {
         switch self {
         case .write(let position, let bytes):
-            let end = position + bytes.count
-            if target.count < end {
-                target.append(contentsOf: repeatElement(0, count: end - target.count))
-            }
-            target.replaceSubrange(position..<end, with: bytes)
+            target.resize(to: max(target.count, position + bytes.count))
+            target.overwrite(at: position, with: bytes, 0..<bytes.count)
         case .truncate(let byteCount):
-            if byteCount <= target.count {
-                target.removeLast(target.count - byteCount)
-            } else {
-                target.append(contentsOf: repeatElement(0, count: byteCount - target.count))
-            }
+            target.resize(to: byteCount)
         }
     }
 }

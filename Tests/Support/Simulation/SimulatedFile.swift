@@ -48,38 +48,41 @@ final class SimulatedFile: File {
                     throw FileError(operation: "read", path: path, code: code)
                 }
                 let found = range.clamped(to: 0..<contents.live.count)
-                let bytes = contents.live[found].prefix(effect?.byteCountMax ?? .max)
-                target.copyBytes(from: bytes)
-                return bytes.count
+                let count = min(found.count, effect?.byteCountMax ?? .max)
+                contents.live.withUnsafeBytes { live in
+                    target.copyMemory(from: .init(rebasing: live[found].prefix(count)))
+                }
+                return count
             }
         }
     }
 
     func writeSome(_ bytes: RawSpan, at position: Int64) throws(FileError) -> Int {
         let range = try checked(position, bytes.byteCount, "write")
-        let copy = bytes.withUnsafeBytes { Array($0) }
+        var copy = bytes.withUnsafeBytes { Array($0) }
         let operation = Operation(kind: .write, path: path, range: range)
         return try fileSystem.state.withLock { (state) throws(FileError) in
             let effect = try state.begin(operation)
             guard isWritable else {
                 throw FileError(operation: "write", path: path, code: EBADF)
             }
-            var stored = copy[...]
-            if let effect { stored = stored.prefix(effect.byteCountMax ?? 0) }
-            let end = range.lowerBound + stored.count
+            var storedCount = range.count
+            if let effect { storedCount = min(storedCount, effect.byteCountMax ?? 0) }
+            let end = range.lowerBound + storedCount
             let granted = state.allocate(contents, upTo: end)
             if granted < end {
-                stored = stored.prefix(max(0, granted - range.lowerBound))
-                if stored.isEmpty {
+                storedCount = max(0, granted - range.lowerBound)
+                if storedCount == 0 {
                     throw FileError(operation: "write", path: path, code: ENOSPC)
                 }
             }
-            contents.write(Array(stored), at: range.lowerBound)
+            copy.resize(to: storedCount)
+            contents.write(copy, at: range.lowerBound)
             contents.modificationTime = state.clock
             if let code = effect?.code {
                 throw FileError(operation: "write", path: path, code: code)
             }
-            return stored.count
+            return storedCount
         }
     }
 
