@@ -32,7 +32,7 @@ public struct RecordCursor: ~Escapable {
     ///
     /// - Throws: `truncated`, `malformedVarint`, `recordOutOfBounds`, `badLength`, `badCount`,
     ///   `offsetDeltaOutOfOrder` or `trailingBytes`.
-    @inlinable
+    @inlinable @inline(__always)
     @_lifetime(copy self)
     @_lifetime(self: copy self)
     public mutating func next() throws(RecordError) -> RecordView? {
@@ -44,9 +44,8 @@ public struct RecordCursor: ~Escapable {
         var record = reader
         let start = record.position
         let length = Int(try record.readVarint())
-        guard length >= 0, length <= record.remaining else {
-            throw reader.outOfBounds(length, at: start)
-        }
+        guard length >= 0 else { throw record.error(.badLength(length), at: start) }
+        guard length <= record.remaining else { throw record.outOfBounds(length, at: start) }
         record.limit = record.position &+ length
         _ = try record.readByte()  // the record's attributes, of which Kafka defines none
         let timestampDelta = try record.readVarlong()
