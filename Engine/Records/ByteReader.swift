@@ -4,7 +4,7 @@
 /// value. Invariant, which the unchecked loads rely on: `0 <= position <= limit <= byteCount`.
 @frozen
 @usableFromInline
-struct ByteReader: ~Escapable {
+struct ByteReader: ~Escapable, BitwiseCopyable {
     /// All the bytes that positions count in.
     @usableFromInline let bytes: RawSpan
     /// The next byte to be read.
@@ -117,21 +117,28 @@ struct ByteReader: ~Escapable {
         return (0, -1)
     }
 
-    /// A length and as many bytes; nil for length -1, Kafka's mark for null.
+    /// A length and as many bytes, or length -1, Kafka's mark for null: where the bytes are.
     @inlinable @inline(__always)
-    @_lifetime(copy self)
     @_lifetime(self: copy self)
-    mutating func readNullableBytes() throws(RecordError) -> RawSpan? {
+    mutating func readPlace() throws(RecordError) -> BytePlace {
         let start = position
         let length = Int(try readVarint())
         guard length >= 0 else {
             guard length == -1 else { throw error(.badLength(length), at: start) }
-            return nil
+            return BytePlace(start: position, count: -1)
         }
         guard length <= remaining else { throw outOfBounds(length, at: start) }
-        let value = unsafe bytes.extracting(unchecked: position..<position &+ length)
+        let place = BytePlace(start: position, count: length)
         position &+= length
-        return value
+        return place
+    }
+
+    /// As `readPlace`, but gives the bytes themselves, or nil for null.
+    @inlinable @inline(__always)
+    @_lifetime(copy self)
+    @_lifetime(self: copy self)
+    mutating func readNullableBytes() throws(RecordError) -> RawSpan? {
+        try readPlace().bytes(in: bytes)
     }
 
     /// Throws where bytes are left.
@@ -154,5 +161,45 @@ struct ByteReader: ~Escapable {
     func error(_ kind: RecordError.Kind, at start: Int? = nil) -> RecordError {
         RecordError(
             kind, position: start ?? position, isInDecompressedRecords: isDecompressed)
+    }
+}
+
+/// Where a key or value lies in its batch; in one word, for the sake of `RecordView`.
+///
+/// A batch, and what it unpacks to, is smaller than 2 GiB, so start and count need 31 bits each.
+@frozen
+@usableFromInline
+struct BytePlace: BitwiseCopyable {
+    /// Bits 63...32 the start, 31...0 the count, in two's complement.
+    @usableFromInline let word: UInt64
+
+    /// `count` is -1 for null.
+    @inlinable @inline(__always)
+    init(start: Int, count: Int) {
+        word =
+            UInt64(truncatingIfNeeded: start) << 32
+            | UInt64(UInt32(truncatingIfNeeded: count))
+    }
+
+    /// A place that was made before.
+    @inlinable @inline(__always)
+    init(word: UInt64) { self.word = word }
+
+    @inlinable @inline(__always)
+    var start: Int { Int(word >> 32) }
+
+    @inlinable @inline(__always)
+    var count: Int { Int(Int32(truncatingIfNeeded: word)) }
+
+    /// The position behind the bytes.
+    @inlinable @inline(__always)
+    var end: Int { start &+ max(count, 0) }
+
+    /// The bytes, or nil for null. Only for the bytes that the place was found in.
+    @inlinable @inline(__always)
+    @_lifetime(copy bytes)
+    func bytes(in bytes: RawSpan) -> RawSpan? {
+        guard count >= 0 else { return nil }
+        return unsafe bytes.extracting(unchecked: start..<start &+ count)
     }
 }

@@ -8,7 +8,7 @@ import Testing
 struct FuzzTests {
     /// `TALLY_FUZZ_ROUNDS` sets another number of mutations per codec.
     static let rounds =
-        ProcessInfo.processInfo.environment["TALLY_FUZZ_ROUNDS"].flatMap { Int($0) } ?? 120_000
+        ProcessInfo.processInfo.environment["TALLY_FUZZ_ROUNDS"].flatMap { Int($0) } ?? 100_000
 
     @Test("no damage to a batch traps or hangs", arguments: [Codec.none, .lz4])
     func mutations(codec: Codec) throws {
