@@ -29,6 +29,7 @@ struct ByteBuffer: ~Copyable, @unchecked Sendable {
     /// Makes room for at least `capacity` bytes; the first `count` bytes stay.
     @usableFromInline @inline(never)
     mutating func grow(to capacity: Int, keeping count: Int) {
+        precondition(count <= self.capacity)
         guard capacity > self.capacity else { return }
         let larger = UnsafeMutableRawBufferPointer.allocate(
             byteCount: capacity, alignment: 16)

@@ -25,8 +25,8 @@ struct LZ4FrameCompressor: ~Copyable, @unchecked Sendable {
         unsafe LZ4F_freeCompressionContext(context)
     }
 
-    /// Packs `source` into one frame that begins at `start` in `buffer`, which grows as needed
-    /// and keeps what is before `start`. Returns the frame's size in bytes.
+    /// Packs `source` into one frame that begins at `start` in `buffer`, which may lose all it
+    /// held when it grows. Returns the frame's size in bytes.
     @unsafe
     mutating func compress(
         _ source: UnsafeRawBufferPointer, into buffer: inout ByteBuffer, at start: Int
@@ -35,7 +35,10 @@ struct LZ4FrameCompressor: ~Copyable, @unchecked Sendable {
         let bound =
             unsafe LZ4F_compressBound(source.count, &preferences)
             + Int(LZ4F_HEADER_SIZE_MAX)
-        buffer.grow(to: start + bound, keeping: start)
+        if start + bound > buffer.capacity {
+            // By half at least: batches that grow little by little shall not allocate each time.
+            buffer.grow(to: max(start + bound, buffer.capacity * 3 / 2), keeping: 0)
+        }
         let frame = unsafe buffer.bytes.baseAddress! + start
         var size = unsafe LZ4F_compressBegin(context, frame, bound, &preferences)
         Self.require(size)

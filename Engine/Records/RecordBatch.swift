@@ -3,7 +3,7 @@
 /// Creating one checks the header and that the batch is all there. The checksum is checked by
 /// `verifyChecksum()`, the records while a `RecordDecoder` walks them. A value that cannot outlive
 /// its bytes; as safe to share between threads as they are.
-public struct RecordBatch: ~Escapable {
+public struct RecordBatch: ~Escapable, BitwiseCopyable {
     /// The decoded header.
     public let header: RecordBatchHeader
     /// The batch's exact bytes, header included.

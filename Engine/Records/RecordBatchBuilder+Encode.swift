@@ -78,7 +78,8 @@ extension RecordView {
     var encodedHeaders: RawSpan {
         @_lifetime(copy self)
         get {
-            headerReader.bytes.part(at: headerReader.position, count: headerReader.remaining)
+            let reader = headers.reader
+            return reader.bytes.part(at: reader.position, count: reader.remaining)
         }
     }
 }

@@ -4,7 +4,7 @@
 /// written is known only after `RecordBatch.verifyChecksum()`; base offset, size and leader epoch
 /// lie outside the checksum even then.
 @frozen
-public struct RecordBatchHeader: Hashable, Sendable {
+public struct RecordBatchHeader: Hashable, Sendable, BitwiseCopyable {
     /// The size of an encoded header.
     public static let byteCount = 61
     /// The bytes that the batch's length field does not count: base offset and the field itself.

@@ -4,7 +4,7 @@
 /// At the end the cursor checks that the promised number of records filled the bytes exactly.
 /// After an error every further call throws it again.
 @frozen
-public struct RecordCursor: ~Escapable {
+public struct RecordCursor: ~Escapable, BitwiseCopyable {
     @usableFromInline var reader: ByteReader
     @usableFromInline var remaining: Int32
     @usableFromInline var previousOffsetDelta: Int32
@@ -17,7 +17,7 @@ public struct RecordCursor: ~Escapable {
 
     @inlinable
     @_lifetime(copy reader)
-    init(reader: consuming ByteReader, header: borrowing RecordBatchHeader) {
+    init(reader: ByteReader, header: RecordBatchHeader) {
         self.reader = reader
         remaining = header.recordCount
         previousOffsetDelta = -1
@@ -32,7 +32,7 @@ public struct RecordCursor: ~Escapable {
     ///
     /// - Throws: `truncated`, `malformedVarint`, `recordOutOfBounds`, `badLength`, `badCount`,
     ///   `offsetDeltaOutOfOrder` or `trailingBytes`.
-    @inlinable
+    @inlinable @inline(__always)
     @_lifetime(copy self)
     @_lifetime(self: copy self)
     public mutating func next() throws(RecordError) -> RecordView? {
@@ -44,9 +44,8 @@ public struct RecordCursor: ~Escapable {
         var record = reader
         let start = record.position
         let length = Int(try record.readVarint())
-        guard length >= 0, length <= record.remaining else {
-            throw reader.outOfBounds(length, at: start)
-        }
+        guard length >= 0 else { throw record.error(.badLength(length), at: start) }
+        guard length <= record.remaining else { throw record.outOfBounds(length, at: start) }
         record.limit = record.position &+ length
         _ = try record.readByte()  // the record's attributes, of which Kafka defines none
         let timestampDelta = try record.readVarlong()
@@ -55,8 +54,8 @@ public struct RecordCursor: ~Escapable {
         guard offsetDelta > previousOffsetDelta, offsetDelta <= lastOffsetDelta else {
             throw outOfOrder(offsetDelta, at: deltaPosition)
         }
-        let key = try record.readNullableBytes()
-        let value = try record.readNullableBytes()
+        let key = try record.readPlace()
+        let value = try record.readPlace()
         let countPosition = record.position
         let headerCount = Int(try record.readVarint())
         if headerCount == 0 {
@@ -66,10 +65,11 @@ public struct RecordCursor: ~Escapable {
             throw record.error(.badCount(headerCount), at: countPosition)
         }
         let view = RecordView(
+            bytes: unsafe reader.bytes.extracting(unchecked: 0..<record.limit),
             offset: baseOffset.advanced(by: Int64(offsetDelta)),
             timestamp: Timestamp(
                 rawValue: timestamp.rawValue &+ (timestampDelta & timestampDeltaMask)),
-            key: key, value: value, headerCount: headerCount, headerReader: record)
+            keyPlace: key, valuePlace: value, isDecompressed: reader.isDecompressed)
         reader.position = record.limit
         previousOffsetDelta = offsetDelta
         remaining &-= 1

@@ -7,7 +7,7 @@ public struct RecordDecoder: ~Copyable, Sendable {
     public static let defaultDecompressedBytesMax = 64 << 20
 
     /// How many bytes the records of one batch may unpack to. Unpacking stops there, and no more
-    /// than about that much memory is ever taken, whatever a batch declares.
+    /// than about that much memory is ever taken, whatever a batch declares. Below 2 GiB.
     public let decompressedBytesMax: Int
 
     var decompressor = LZ4FrameDecompressor()
@@ -15,7 +15,7 @@ public struct RecordDecoder: ~Copyable, Sendable {
 
     /// A decoder; takes memory only when it meets a compressed batch.
     public init(decompressedBytesMax: Int = RecordDecoder.defaultDecompressedBytesMax) {
-        self.decompressedBytesMax = decompressedBytesMax
+        self.decompressedBytesMax = max(0, min(decompressedBytesMax, Int(Int32.max)))
     }
 
     /// A cursor over the records of `batch`: over the batch's own bytes where they are not

@@ -32,7 +32,7 @@ extension RecordHeader {
         var name = name
         var at = name.withUTF8 { unsafe Self.write($0, to: bytes, at: position) }
         guard let value else { return unsafe Varint.write(-1, to: bytes, at: at) }
-        at = value.withUnsafeBufferPointer { unsafe Self.write($0, to: bytes, at: at) }
+        at = unsafe value.withUnsafeBufferPointer { unsafe Self.write($0, to: bytes, at: at) }
         return at
     }
 

@@ -1,45 +1,71 @@
 /// One record, as views into the bytes of its batch or of the decoder that unpacked it.
 ///
 /// Cannot outlive those bytes. As safe to share between threads as they are.
+///
+/// Six words, which is no accident: the compiler keeps a view that is no larger in registers, and
+/// destroys a larger one through its type's witness table, at the cost of a whole record's walk.
 @frozen
-public struct RecordView: ~Escapable {
+public struct RecordView: ~Escapable, BitwiseCopyable {
     /// The record's place in its partition.
     public let offset: Offset
     /// When the record was made, or appended, as its batch says.
     public let timestamp: Timestamp
-    /// The key; nil where there is none, which is not the same as an empty one.
-    public let key: RawSpan?
-    /// The value; nil for a tombstone, which is not the same as an empty one.
-    public let value: RawSpan?
-    /// The number of headers.
-    public let headerCount: Int
-    @usableFromInline let headerReader: ByteReader
+    /// What the places count in, up to the end of the record.
+    @usableFromInline let bytes: RawSpan
+    /// The key's place; the uppermost bit, which no place needs, tells of decompressed records.
+    @usableFromInline let keyWord: UInt64
+    @usableFromInline let valuePlace: BytePlace
 
     @inlinable @inline(__always)
-    @_lifetime(copy key, copy value, copy headerReader)
+    @_lifetime(copy bytes)
     init(
-        offset: Offset, timestamp: Timestamp, key: RawSpan?, value: RawSpan?, headerCount: Int,
-        headerReader: consuming ByteReader
+        bytes: RawSpan, offset: Offset, timestamp: Timestamp, keyPlace: BytePlace,
+        valuePlace: BytePlace, isDecompressed: Bool
     ) {
+        self.bytes = bytes
         self.offset = offset
         self.timestamp = timestamp
-        self.key = key
-        self.value = value
-        self.headerCount = headerCount
-        self.headerReader = headerReader
+        keyWord = keyPlace.word | (isDecompressed ? Self.decompressedBit : 0)
+        self.valuePlace = valuePlace
     }
+
+    @usableFromInline static let decompressedBit: UInt64 = 1 << 63
+
+    /// The key; nil where there is none, which is not the same as an empty one.
+    @inlinable
+    public var key: RawSpan? {
+        @_lifetime(copy self)
+        get { BytePlace(word: keyWord & ~Self.decompressedBit).bytes(in: bytes) }
+    }
+
+    /// The value; nil for a tombstone, which is not the same as an empty one.
+    @inlinable
+    public var value: RawSpan? {
+        @_lifetime(copy self)
+        get { valuePlace.bytes(in: bytes) }
+    }
+
+    /// The number of headers.
+    @inlinable
+    public var headerCount: Int { headers.remaining }
 
     /// A cursor over the headers, in the order in which they were written.
     @inlinable
     public var headers: HeaderCursor {
         @_lifetime(copy self)
-        get { HeaderCursor(reader: headerReader, count: headerCount) }
+        get {
+            var reader = ByteReader(
+                bytes, from: valuePlace.end, isDecompressed: keyWord & Self.decompressedBit != 0)
+            // Was read once before this view was given out, and cannot fail now.
+            let count = (try? reader.readVarint()) ?? 0
+            return HeaderCursor(reader: reader, count: Int(count))
+        }
     }
 }
 
 /// One header of a record, as views into the same bytes as the record.
 @frozen
-public struct HeaderView: ~Escapable {
+public struct HeaderView: ~Escapable, BitwiseCopyable {
     /// The name in UTF-8, not checked for being that; may be empty, may occur more than once.
     public let key: RawSpan
     /// The value; nil where it is null.
@@ -58,13 +84,13 @@ public struct HeaderView: ~Escapable {
 /// Checks at the end that the headers filled the record exactly. After an error every further
 /// call throws it again.
 @frozen
-public struct HeaderCursor: ~Escapable {
+public struct HeaderCursor: ~Escapable, BitwiseCopyable {
     @usableFromInline var reader: ByteReader
     @usableFromInline var remaining: Int
 
     @inlinable
     @_lifetime(copy reader)
-    init(reader: consuming ByteReader, count: Int) {
+    init(reader: ByteReader, count: Int) {
         self.reader = reader
         remaining = count
     }

@@ -48,11 +48,19 @@ enum Golden {
         var isTransactional: Bool
         var isControl: Bool
         var deleteHorizonMs: String
-        var CreateTime: Int64?
-        var LogAppendTime: Int64?
+        var createTime: Int64?
+        var logAppendTime: Int64?
         var magic: UInt8
         var compresscodec: String
         var crc: UInt32
+
+        enum CodingKeys: String, CodingKey {
+            case file, position, size, baseOffset, lastOffset, count, baseSequence, lastSequence
+            case producerId, producerEpoch, partitionLeaderEpoch, isTransactional, isControl
+            case deleteHorizonMs, magic, compresscodec, crc
+            case createTime = "CreateTime"
+            case logAppendTime = "LogAppendTime"
+        }
     }
 
     /// One line of `expected/*.read_*.jsonl`.

@@ -34,8 +34,8 @@ struct GoldenTests {
         let horizon = header.deleteHorizon.map { "OptionalLong[\($0)]" } ?? "OptionalLong.empty"
         #expect(horizon == expected.deleteHorizonMs)
         let isAppendTime = header.attributes.timestampType == .logAppendTime
-        #expect(isAppendTime == (expected.LogAppendTime != nil))
-        #expect(header.maxTimestamp.rawValue == expected.LogAppendTime ?? expected.CreateTime)
+        #expect(isAppendTime == (expected.logAppendTime != nil))
+        #expect(header.maxTimestamp.rawValue == expected.logAppendTime ?? expected.createTime)
         #expect(header.magic == expected.magic)
         #expect(header.codec.description == expected.compresscodec)
         #expect(header.checksum == expected.crc)

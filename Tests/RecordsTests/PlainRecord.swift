@@ -93,14 +93,15 @@ extension RecordBatchBuilder {
 func overwrite<Integer: FixedWidthInteger>(
     _ bytes: inout [UInt8], at position: Int, _ value: Integer
 ) {
-    for (index, byte) in withUnsafeBytes(of: value.bigEndian, Array.init).enumerated() {
-        bytes[position + index] = byte
+    var shift = Integer.bitWidth
+    for index in 0..<shift / 8 {
+        shift -= 8
+        bytes[position + index] = UInt8(truncatingIfNeeded: value >> Integer(shift))
     }
 }
 
 /// Makes length and checksum of a changed batch right again, so that the change is reached.
 func reseal(_ bytes: inout [UInt8]) {
     overwrite(&bytes, at: 8, Int32(bytes.count - 12))
-    let covered = Array(bytes[21...])
-    overwrite(&bytes, at: 17, Checksum.crc32c(covered.span.bytes))
+    overwrite(&bytes, at: 17, Checksum.crc32c(bytes.span.bytes.extracting(21..<bytes.count)))
 }
