@@ -1,13 +1,6 @@
 public import Tally
 
 extension InventoryProjection {
-    /// What folding a record into the rows came to.
-    private enum Folded {
-        case applied(InventoryEvent)
-        case duplicate
-        case fault(EventFault)
-    }
-
     /// Applies one record to the pending state. A record that is no event becomes a dead letter
     /// and never an error.
     ///
@@ -25,152 +18,20 @@ extension InventoryProjection {
         partition: Int32, offset: Offset, leaderEpoch: LeaderEpoch, timestamp: Timestamp,
         key: RawSpan?, value: RawSpan?
     ) throws(StateStoreError) -> ApplyOutcome {
-        try reloadIfNeeded()
-        let slot = progressSlot(of: partition)
-        guard offset.rawValue >= partitions[slot].next else { return .ignored }
-        let folded = try fold(partition: partition, offset: offset, key: key, value: value)
-        pendingRecords &+= 1
-        partitions[slot].isTouched = true
-        partitions[slot].next = offset.advanced(by: 1).rawValue
-        partitions[slot].leaderEpoch = leaderEpoch.rawValue
-        switch folded {
-        case .applied(let event):
-            partitions[slot].lastRecordedAt = event.recordedAt.rawValue
-            switch event.type.kind {
-            case .movement, .reservation, .reconciliation: partitions[slot].stockEvents &+= 1
-            case .availability: partitions[slot].availabilityEvents &+= 1
-            case .audit: partitions[slot].auditEvents &+= 1
-            }
-            return .applied
-        case .duplicate:
-            partitions[slot].duplicates &+= 1
-            return .duplicate
-        case .fault(let fault):
-            partitions[slot].deadLetters &+= 1
-            addDeadLetter(
-                fault, partition: partition, offset: offset, timestamp: timestamp, key: key,
-                value: value)
-            return .deadLetter
-        }
+        if mustReload { try reload() }
+        return try state.apply(
+            partition: partition, offset: offset, leaderEpoch: leaderEpoch, timestamp: timestamp,
+            key: key, value: value, source: self)
     }
 
-    /// Decodes a record and applies its effect, all of it or nothing.
-    @inline(__always)
-    private func fold(
-        partition: Int32, offset: Offset, key: RawSpan?, value: RawSpan?
-    ) throws(StateStoreError) -> Folded {
-        guard let value else { return .fault(.noValue) }
-        let event: InventoryEvent
-        do { event = try InventoryEvent(decoding: value) } catch { return .fault(error) }
-        var identity: EventIdentity?
-        if let range = event.eventId {
-            let id = EventIdentity(
-                partition: partition, id: JSONScanner.characters(of: range, in: value))
-            if try isDuplicate(id, at: offset) { return .duplicate }
-            identity = id
-        }
-        let fault: EventFault?
-        switch event.type.kind {
-        case .movement, .reservation, .reconciliation:
-            fault = try applyToRow(event, partition: partition, offset: offset, key: key)
-        case .availability, .audit:
-            fault = addRow(event, partition: partition, offset: offset, key: key, value: value)
-        }
-        if let fault { return .fault(fault) }
-        if let identity {
-            pending.eventIds[identity] = offset.rawValue
-            pendingBytes &+= identity.id.count &+ 64
-        }
-        return .applied(event)
-    }
-
-    /// Applies quantities to the inventory row of `key`. Gives the fault that kept it from that.
-    @inline(__always)
-    private func applyToRow(
-        _ event: InventoryEvent, partition: Int32, offset: Offset, key: RawSpan?
-    ) throws(StateStoreError) -> EventFault? {
-        guard let key else { return .noKey }
-        let hash = keys.hash(key)
-        let number: Int
-        if let known = keys.number(of: key, hash: hash) {
-            number = known
-        } else {
-            let names: InventoryKey
-            do { names = try InventoryKey(decoding: key) } catch { return .invalidKey(error) }
-            let row = cacheIsComplete ? InventoryRow() : try loadRow(names)
-            number = keys.insert(key, hash: hash)
-            rows.append(row)
-        }
-        guard rows[number].apply(event) else { return .stockOverflow }
-        rows[number].note(recordedAt: event.recordedAt, partition: partition, offset: offset)
-        if !rows[number].isTouched {
-            rows[number].isTouched = true
-            touchedRows.append(number)
-        }
-        return nil
-    }
-
-    /// Adds a row for an event that changes no quantity. Gives the fault that kept it from that.
-    private func addRow(
-        _ event: InventoryEvent, partition: Int32, offset: Offset, key: RawSpan?, value: RawSpan
-    ) -> EventFault? {
-        func text(_ range: TextRange?) -> String? {
-            range.map {
-                String(decoding: JSONScanner.characters(of: $0, in: value), as: UTF8.self)
-            }
-        }
-        pendingBytes &+= value.byteCount
-        if let decision = event.decision, let channel = text(event.channel) {
-            guard let key else { return .noKey }
-            let names: InventoryKey
-            do { names = try InventoryKey(decoding: key) } catch { return .invalidKey(error) }
-            pending.availabilities.append(
-                AvailabilityRow(
-                    key: names, channel: channel, decision: decision, reason: text(event.reason),
-                    recordedAt: event.recordedAt.rawValue, partition: partition,
-                    offset: offset.rawValue))
-            return nil
-        }
-        // An audit event may concern more than one item: any text is a key, or none.
-        var keyText: String?
-        if let key {
-            guard key.byteCount <= InventoryKey.byteCountMax else { return .invalidKey(.tooLong) }
-            guard let text = key.text() else { return .invalidKey(.notText) }
-            guard !text.utf8.contains(0) else { return .invalidKey(.nulCharacter) }
-            keyText = text
-        }
-        pending.audits.append(
-            AuditRow(
-                partition: partition, offset: offset.rawValue, type: event.type,
-                who: text(event.who), why: text(event.reason), key: keyText,
-                recordedAt: event.recordedAt.rawValue))
-        return nil
-    }
-
-    private func addDeadLetter(
-        _ fault: EventFault, partition: Int32, offset: Offset, timestamp: Timestamp,
-        key: RawSpan?, value: RawSpan?
-    ) {
-        func kept(_ bytes: RawSpan?) -> [UInt8]? {
-            guard let bytes else { return nil }
-            return bytes.extracting(first: DeadLetterRow.bytesMax).copy()
-        }
-        let row = DeadLetterRow(
-            partition: partition, offset: offset.rawValue, reason: fault.description,
-            timestamp: timestamp.rawValue, key: kept(key), keySize: key?.byteCount,
-            value: kept(value), valueSize: value?.byteCount)
-        pendingBytes &+= (row.key?.count ?? 0) &+ (row.value?.count ?? 0) &+ 128
-        pending.deadLetters.append(row)
-    }
-
-    /// Whether this id was applied at most a window of offsets before `offset`.
-    private func isDuplicate(
-        _ event: EventIdentity, at offset: Offset
-    ) throws(StateStoreError) -> Bool {
-        var earlier = pending.eventIds[event]
-        if earlier == nil { earlier = try storedOffset(of: event) }
-        guard let earlier else { return false }
-        let (distance, overflow) = offset.rawValue.subtractingReportingOverflow(earlier)
-        return !overflow && distance <= identity.deduplicationWindow
+    /// Moves the position of a partition to `next` without a record: over control batches, over
+    /// offsets that compaction or an aborted transaction left empty. Going back is ignored.
+    ///
+    /// Errors: those of reading the database, after an earlier error only.
+    public func advance(
+        partition: Int32, to next: Offset, leaderEpoch: LeaderEpoch
+    ) throws(StateStoreError) {
+        if mustReload { try reload() }
+        state.advance(partition: partition, to: next, leaderEpoch: leaderEpoch)
     }
 }

@@ -8,8 +8,8 @@ extension InventoryProjection {
     /// Errors: `anotherWriter`, and those of every database access. Nothing was written then, and
     /// nothing is pending any more; resume from `position(partition:)`.
     public func commit() throws(StateStoreError) {
-        try reloadIfNeeded()
-        guard pendingRecords > 0 else { return }
+        if mustReload { try reload() }
+        guard state.pendingRecords > 0 else { return }
         let time = now()
         do {
             try database.write { connection in
@@ -25,25 +25,8 @@ extension InventoryProjection {
             discard()
             throw error
         }
-        didCommit()
-    }
-
-    /// Makes the pending state the committed one.
-    private func didCommit() {
         identity.revision += 1
-        for slot in partitions.indices where partitions[slot].isTouched {
-            partitions[slot].committedNext = partitions[slot].next
-            partitions[slot].isTouched = false
-        }
-        hasStoredEventIds = hasStoredEventIds || !pending.eventIds.isEmpty
-        forgetPending()
-        if rows.count > options.cachedRowsMax {
-            // The keys in use come back at the price of reading each once.
-            forgetRows()
-        } else {
-            for number in touchedRows { rows[number].isTouched = false }
-            touchedRows.removeAll(keepingCapacity: true)
-        }
+        state.didCommit(cachedRowsMax: options.cachedRowsMax)
     }
 
     /// Moves the positions, each from where this writer knows it to be.
@@ -65,7 +48,7 @@ extension InventoryProjection {
                     lastRecordedAt = ?, committedAt = ?
                 WHERE projection = ? AND partition = ? AND nextOffset = ?
                 """)
-        for progress in partitions where progress.isTouched {
+        for progress in state.partitions where progress.isTouched {
             if let committed = progress.committedNext {
                 update.bind(progress, time: time, projection: identity.id)
                 update.bind(committed)
@@ -96,20 +79,20 @@ extension InventoryProjection {
                     events = ?, lastCountVariance = ?, countedAt = ?, partition = ?
                 WHERE id = ?
                 """)
-        for number in touchedRows {
-            let row = rows[number]
+        for number in state.touchedRows {
+            let row = state.rows[number]
             if row.id != 0 {
                 update.bind(row)
                 update.bind(row.id)
                 try update.execute()
             } else {
-                let names = try keys.names(of: number)
+                let names = try state.keys.names(of: number)
                 insert.bind(row)
                 insert.bind(identity.id)
                 insert.bind(names.warehouse)
                 insert.bind(names.item)
                 try insert.execute()
-                rows[number].id = connection.lastInsertedRowID
+                state.rows[number].id = connection.lastInsertedRowID
             }
         }
     }

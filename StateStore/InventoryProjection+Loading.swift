@@ -1,17 +1,10 @@
 import GRDB
 import Tally
 
-extension InventoryProjection {
-    /// Reads positions and revision again if an error made what is in memory worthless.
-    @inline(__always)
-    func reloadIfNeeded() throws(StateStoreError) {
-        if mustReload { try reload() }
-    }
-
+extension InventoryProjection: StateSource {
     /// Takes positions and revision from the database; nothing is pending after it.
     func reload() throws(StateStoreError) {
-        forgetPending()
-        forgetRows()
+        state = ProjectionState()
         let identity = self.identity
         let suffix = identity.set.suffix
         let topic = self.topic
@@ -24,10 +17,11 @@ extension InventoryProjection {
                         throw StateStoreError.anotherWriter(topic: topic)
                     }
                     self.identity = current
+                    state.deduplicationWindow = current.deduplicationWindow
                     try loadPositions(connection)
-                    cacheIsComplete = try !connection.hasRows(
+                    state.cacheIsComplete = try !connection.hasRows(
                         in: "inventory\(suffix)", projection: current.id)
-                    hasStoredEventIds = try connection.hasRows(
+                    state.hasStoredEventIds = try connection.hasRows(
                         in: "processed_event\(suffix)", projection: current.id)
                     return .commit
                 }
@@ -37,25 +31,22 @@ extension InventoryProjection {
     }
 
     private func loadPositions(_ connection: Database) throws {
-        partitions.removeAll()
-        partitionSlots.removeAll()
         let cursor = try Row.fetchCursor(
             connection,
             sql: "SELECT * FROM projection_position\(identity.set.suffix) WHERE projection = ?",
             arguments: [identity.id])
         while let row = try cursor.next() {
-            var progress = PartitionProgress(partition: row["partition"])
-            progress.next = row["nextOffset"]
+            var progress = PartitionProgress(partition: try row.value("partition"))
+            progress.next = try row.value("nextOffset")
             progress.committedNext = progress.next
-            progress.leaderEpoch = row["leaderEpoch"]
-            progress.stockEvents = row["stockEvents"]
-            progress.availabilityEvents = row["availabilityEvents"]
-            progress.auditEvents = row["auditEvents"]
-            progress.duplicates = row["duplicates"]
-            progress.deadLetters = row["deadLetters"]
-            progress.lastRecordedAt = row["lastRecordedAt"]
-            partitionSlots[progress.partition] = partitions.count
-            partitions.append(progress)
+            progress.leaderEpoch = try row.value("leaderEpoch")
+            progress.stockEvents = try row.value("stockEvents")
+            progress.availabilityEvents = try row.value("availabilityEvents")
+            progress.auditEvents = try row.value("auditEvents")
+            progress.duplicates = try row.value("duplicates")
+            progress.deadLetters = try row.value("deadLetters")
+            progress.lastRecordedAt = try row.value("lastRecordedAt")
+            state.add(progress)
         }
     }
 
@@ -75,17 +66,16 @@ extension InventoryProjection {
                     let row = try Row.fetchOne(
                         statement, arguments: [identity.id, key.warehouse, key.item])
                 else { return InventoryRow() }
-                return InventoryRow(
-                    id: row[0], onHand: row[1], reserved: row[2], lastEventTime: row[3],
-                    lastOffset: row[4], events: row[5], lastCountVariance: row[6],
-                    countedAt: row[7], partition: row[8])
+                return try InventoryRow(
+                    id: row.value(at: 0), onHand: row.value(at: 1), reserved: row.value(at: 2), lastEventTime: row.value(at: 3),
+                    lastOffset: row.value(at: 4), events: row.value(at: 5), lastCountVariance: row.value(at: 6),
+                    countedAt: row.value(at: 7), partition: row.value(at: 8))
             }
         }
     }
 
     /// The offset at which an event id was last applied, as far as the database knows.
     func storedOffset(of event: EventIdentity) throws(StateStoreError) -> Int64? {
-        guard hasStoredEventIds else { return nil }
         let pool = try database.writer()
         let id = String(decoding: event.id, as: UTF8.self)
         return try translatingErrors(path: database.path) {

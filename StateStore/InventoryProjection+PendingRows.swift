@@ -4,14 +4,14 @@ import GRDB
 /// Writing what a commit inserts besides rows and positions.
 extension InventoryProjection {
     func writeDeadLetters(_ connection: Database) throws {
-        guard !pending.deadLetters.isEmpty else { return }
+        guard !state.pending.deadLetters.isEmpty else { return }
         let statement = try connection.cachedStatement(
             sql: """
                 INSERT INTO dead_letter\(identity.set.suffix) (projection, partition, offset,
                     reason, timestamp, keySize, key, valueSize, value)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
-        for letter in pending.deadLetters {
+        for letter in state.pending.deadLetters {
             try statement.execute(arguments: [
                 identity.id, letter.partition, letter.offset, letter.reason, letter.timestamp,
                 letter.keySize, letter.key.map { Data($0) }, letter.valueSize,
@@ -21,14 +21,14 @@ extension InventoryProjection {
     }
 
     func writeAudits(_ connection: Database) throws {
-        guard !pending.audits.isEmpty else { return }
+        guard !state.pending.audits.isEmpty else { return }
         let statement = try connection.cachedStatement(
             sql: """
                 INSERT INTO audit\(identity.set.suffix) (projection, partition, offset, eventType,
                     who, why, key, recordedAt)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """)
-        for audit in pending.audits {
+        for audit in state.pending.audits {
             try statement.execute(arguments: [
                 identity.id, audit.partition, audit.offset, audit.type.rawValue, audit.who,
                 audit.why, audit.key, audit.recordedAt,
@@ -38,7 +38,7 @@ extension InventoryProjection {
 
     /// Writes decisions in the order of the log, so that the last one for a channel stays.
     func writeAvailabilities(_ connection: Database) throws {
-        guard !pending.availabilities.isEmpty else { return }
+        guard !state.pending.availabilities.isEmpty else { return }
         let statement = try connection.cachedStatement(
             sql: """
                 INSERT INTO availability\(identity.set.suffix) (projection, warehouse, item,
@@ -49,7 +49,7 @@ extension InventoryProjection {
                     updatedAt = excluded.updatedAt, partition = excluded.partition,
                     offset = excluded.offset
                 """)
-        for row in pending.availabilities {
+        for row in state.pending.availabilities {
             try statement.execute(arguments: [
                 identity.id, row.key.warehouse, row.key.item, row.channel, row.decision.rawValue,
                 row.reason, row.recordedAt, row.partition, row.offset,
@@ -59,7 +59,7 @@ extension InventoryProjection {
 
     /// Writes the ids applied, and drops those that no later offset can be a duplicate of.
     func writeEventIds(_ connection: Database) throws {
-        guard hasStoredEventIds || !pending.eventIds.isEmpty else { return }
+        guard state.hasStoredEventIds || !state.pending.eventIds.isEmpty else { return }
         let table = "processed_event\(identity.set.suffix)"
         var insert = try BoundStatement(
             connection,
@@ -67,7 +67,7 @@ extension InventoryProjection {
                 INSERT INTO \(table) (projection, partition, eventId, offset) VALUES (?, ?, ?, ?)
                 ON CONFLICT (projection, partition, eventId) DO UPDATE SET offset = excluded.offset
                 """)
-        for (event, offset) in pending.eventIds {
+        for (event, offset) in state.pending.eventIds {
             insert.begin()
             insert.bind(identity.id)
             insert.bind(event.partition)
@@ -77,7 +77,7 @@ extension InventoryProjection {
         }
         let prune = try connection.cachedStatement(
             sql: "DELETE FROM \(table) WHERE projection = ? AND partition = ? AND offset < ?")
-        for progress in partitions where progress.isTouched {
+        for progress in state.partitions where progress.isTouched {
             let (horizon, overflow) = progress.next.subtractingReportingOverflow(
                 identity.deduplicationWindow)
             if !overflow, horizon > 0 {

@@ -14,7 +14,7 @@ extension InventoryProjection {
     public func finishRebuild() throws(StateStoreError) {
         guard identity.set == .next else { throw .notARebuild(topic: topic) }
         try commit()
-        try reloadIfNeeded()
+        if mustReload { try reload() }
         let time = now()
         do {
             try database.write { connection in

@@ -57,22 +57,8 @@ public final class InventoryProjection {
     /// Set after an error: what is in memory counts for nothing until it has been read again.
     var mustReload = false
 
-    var keys = KeyTable()
-    var rows: ContiguousArray<InventoryRow> = []
-    /// The numbers of the rows that changed since the last commit.
-    var touchedRows: [Int] = []
-    /// Whether a key that is not in `keys` is not in the table either.
-    var cacheIsComplete = false
-
-    var partitions: [PartitionProgress] = []
-    var partitionSlots: [Int32: Int] = [:]
-    var pending = PendingRows()
-    /// Whether the table of event ids may have rows of this projection.
-    var hasStoredEventIds = true
-
-    /// The records applied or skipped over since the last commit.
-    public internal(set) var pendingRecords = 0
-    var pendingBytes = 0
+    /// All that the next commit writes, and the rows seen so far.
+    var state = ProjectionState()
 
     /// Opens the projection of `topic`, and creates it when it is new. For a rebuild, whatever an
     /// earlier rebuild of the topic left is thrown away, and that one can no longer commit.
@@ -115,17 +101,21 @@ public final class InventoryProjection {
 
     /// Whether enough is pending that a commit should come next.
     public var isCommitDue: Bool {
-        pendingRecords >= options.recordsPerCommit || pendingBytes >= Self.pendingBytesMax
+        state.pendingRecords >= options.recordsPerCommit
+            || state.pendingBytes >= Self.pendingBytesMax
     }
+
+    /// The records applied or skipped over since the last commit.
+    public var pendingRecords: Int { state.pendingRecords }
 
     /// The position in a partition, pending records included, or nil when it has none yet: start
     /// at the first offset then. `resumeOffset` checks it against the log.
     ///
     /// Errors: those of reading the database, after an earlier error only.
     public func position(partition: Int32) throws(StateStoreError) -> ProjectionPosition? {
-        try reloadIfNeeded()
-        guard let slot = partitionSlots[partition] else { return nil }
-        let progress = partitions[slot]
+        if mustReload { try reload() }
+        guard let slot = state.slot(of: partition) else { return nil }
+        let progress = state.partitions[slot]
         guard progress.committedNext != nil || progress.isTouched else { return nil }
         return ProjectionPosition(
             partition: partition, next: Offset(progress.next),
@@ -163,45 +153,9 @@ public final class InventoryProjection {
         return position.next
     }
 
-    /// Moves the position of a partition to `next` without a record: over control batches, over
-    /// offsets that compaction or an aborted transaction left empty. Going back is ignored.
-    public func advance(
-        partition: Int32, to next: Offset, leaderEpoch: LeaderEpoch
-    ) throws(StateStoreError) {
-        try reloadIfNeeded()
-        let slot = progressSlot(of: partition)
-        guard next.rawValue > partitions[slot].next else { return }
-        partitions[slot].next = next.rawValue
-        partitions[slot].leaderEpoch = leaderEpoch.rawValue
-        partitions[slot].isTouched = true
-        pendingRecords += 1
-    }
-
     /// Forgets everything since the last commit.
     public func discard() {
         mustReload = true
-        forgetPending()
-        forgetRows()
-    }
-
-    /// The place of a partition in `partitions`; a new one begins at offset 0.
-    func progressSlot(of partition: Int32) -> Int {
-        if let slot = partitionSlots[partition] { return slot }
-        partitions.append(PartitionProgress(partition: partition))
-        partitionSlots[partition] = partitions.count - 1
-        return partitions.count - 1
-    }
-
-    func forgetPending() {
-        pending = PendingRows()
-        pendingRecords = 0
-        pendingBytes = 0
-    }
-
-    func forgetRows() {
-        keys = KeyTable()
-        rows.removeAll()
-        touchedRows.removeAll()
-        cacheIsComplete = false
+        state = ProjectionState()
     }
 }

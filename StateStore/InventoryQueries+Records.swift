@@ -66,15 +66,17 @@ extension InventoryQueries {
     ) throws(StateStoreError) -> [DeadLetter] {
         try select("dead_letter", by: "partition, t.offset", topic: topic, limit: limit) { row in
             // An empty blob may come back as NULL; the sizes tell the two apart.
-            func bytes(_ name: String) -> [UInt8]? {
-                guard row["\(name)Size"] as Int? != nil else { return nil }
-                return [UInt8]((row[name] as Data?) ?? Data())
+            func bytes(_ name: String) throws -> [UInt8]? {
+                let size: Int? = try row.value("\(name)Size")
+                guard size != nil else { return nil }
+                let data: Data? = try row.value(name)
+                return [UInt8](data ?? Data())
             }
-            return DeadLetter(
-                topic: row["topic"], partition: row["partition"],
-                offset: Offset(row["offset"] as Int64), reason: row["reason"],
-                timestamp: Timestamp(milliseconds: row["timestamp"]), key: bytes("key"),
-                value: bytes("value"), valueSize: row["valueSize"])
+            return try DeadLetter(
+                topic: row.value("topic"), partition: row.value("partition"),
+                offset: row.value("offset"), reason: row.value("reason"),
+                timestamp: row.value("timestamp"), key: bytes("key"),
+                value: bytes("value"), valueSize: row.value("valueSize"))
         }
     }
 
@@ -83,11 +85,11 @@ extension InventoryQueries {
         topic: String? = nil, limit: Int? = nil
     ) throws(StateStoreError) -> [AuditEntry] {
         try select("audit", by: "partition, t.offset", topic: topic, limit: limit) { row in
-            AuditEntry(
-                topic: row["topic"], partition: row["partition"],
-                offset: Offset(row["offset"] as Int64), eventType: row["eventType"],
-                who: row["who"], why: row["why"], key: row["key"],
-                recordedAt: Timestamp(milliseconds: row["recordedAt"]))
+            try AuditEntry(
+                topic: row.value("topic"), partition: row.value("partition"),
+                offset: row.value("offset"), eventType: row.value("eventType"),
+                who: row.value("who"), why: row.value("why"), key: row.value("key"),
+                recordedAt: row.value("recordedAt"))
         }
     }
 
@@ -97,17 +99,17 @@ extension InventoryQueries {
     ) throws(StateStoreError) -> [Availability] {
         let order = "warehouse, t.item, t.channel"
         return try select("availability", by: order, topic: topic, limit: limit) { row in
-            Availability(
-                topic: row["topic"], warehouse: row["warehouse"], item: row["item"],
-                channel: row["channel"], decision: row["decision"], reason: row["reason"],
-                updatedAt: Timestamp(milliseconds: row["updatedAt"]),
-                partition: row["partition"], offset: Offset(row["offset"] as Int64))
+            try Availability(
+                topic: row.value("topic"), warehouse: row.value("warehouse"), item: row.value("item"),
+                channel: row.value("channel"), decision: row.value("decision"), reason: row.value("reason"),
+                updatedAt: row.value("updatedAt"),
+                partition: row.value("partition"), offset: row.value("offset"))
         }
     }
 
     private func select<Element>(
         _ table: String, by order: String, topic: String?, limit: Int?,
-        _ element: (Row) -> Element
+        _ element: (Row) throws -> Element
     ) throws(StateStoreError) -> [Element] {
         try database.read { connection in
             let cursor = try Row.fetchCursor(
@@ -118,7 +120,7 @@ extension InventoryQueries {
                     """,
                 arguments: [topic, limit ?? -1])
             var elements: [Element] = []
-            while let row = try cursor.next() { elements.append(element(row)) }
+            while let row = try cursor.next() { elements.append(try element(row)) }
             return elements
         }
     }

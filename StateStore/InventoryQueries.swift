@@ -34,7 +34,7 @@ public struct InventoryQueries: Sendable {
         return try database.read { connection in
             var levels: [StockLevel] = []
             let cursor = try Row.fetchCursor(connection, sql: sql, arguments: arguments)
-            while let row = try cursor.next() { levels.append(StockLevel(row)) }
+            while let row = try cursor.next() { levels.append(try StockLevel(row)) }
             return levels
         }
     }
@@ -73,9 +73,9 @@ public struct InventoryQueries: Sendable {
             guard let row else {
                 return StockTotals(rows: 0, warehouses: 0, events: 0, negativeRows: 0)
             }
-            return StockTotals(
-                rows: row["rowCount"], warehouses: row["warehouses"], events: row["events"],
-                negativeRows: row["negativeRows"])
+            return try StockTotals(
+                rows: row.value("rowCount"), warehouses: row.value("warehouses"), events: row.value("events"),
+                negativeRows: row.value("negativeRows"))
         }
     }
 }
@@ -97,13 +97,13 @@ extension StockQuery.Order {
 }
 
 extension StockLevel {
-    fileprivate init(_ row: Row) {
-        self.init(
-            topic: row["topic"], warehouse: row["warehouse"], item: row["item"],
-            onHand: row["onHand"], reserved: row["reserved"], available: row["available"],
-            updatedAt: Timestamp(milliseconds: row["lastEventTime"]), partition: row["partition"],
-            offset: Offset(row["lastOffset"] as Int64), events: row["events"],
-            lastCountVariance: row["lastCountVariance"],
-            countedAt: (row["countedAt"] as Int64?).map { Timestamp(milliseconds: $0) })
+    fileprivate init(_ row: Row) throws {
+        try self.init(
+            topic: row.value("topic"), warehouse: row.value("warehouse"), item: row.value("item"),
+            onHand: row.value("onHand"), reserved: row.value("reserved"),
+            available: row.value("available"), updatedAt: row.value("lastEventTime"),
+            partition: row.value("partition"), offset: row.value("lastOffset"),
+            events: row.value("events"), lastCountVariance: row.value("lastCountVariance"),
+            countedAt: row.value("countedAt"))
     }
 }

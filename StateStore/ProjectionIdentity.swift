@@ -29,9 +29,9 @@ struct ProjectionIdentity {
             database, sql: "SELECT * FROM projection WHERE name = ? AND topic = ?",
             arguments: [InventoryProjection.name, topic])
         guard let row else { throw StateStoreError.anotherWriter(topic: topic) }
-        return ProjectionIdentity(
-            id: row["id"], set: .live, generation: row["generation"], revision: row["revision"],
-            deduplicationWindow: row["deduplicationWindow"])
+        return try ProjectionIdentity(
+            id: row.value("id"), set: .live, generation: row.value("generation"), revision: row.value("revision"),
+            deduplicationWindow: row.value("deduplicationWindow"))
     }
 
     /// A new generation beside the live one. No generation number is given out twice, so that a
@@ -65,12 +65,13 @@ struct ProjectionIdentity {
         var current = self
         switch set {
         case .live:
-            current.generation = row["generation"]
-            current.revision = row["revision"]
-            current.deduplicationWindow = row["deduplicationWindow"]
+            current.generation = try row.value("generation")
+            current.revision = try row.value("revision")
+            current.deduplicationWindow = try row.value("deduplicationWindow")
         case .next:
-            guard row["nextGeneration"] == generation else { return nil }
-            current.revision = row["nextRevision"]
+            let next: Int64? = try row.value("nextGeneration")
+            guard next == generation else { return nil }
+            current.revision = try row.value("nextRevision")
         }
         return current
     }

@@ -66,29 +66,27 @@ extension InventoryQueries {
                 let positions = try Row.fetchAll(
                     connection,
                     sql: "SELECT * FROM projection_position WHERE projection = ? ORDER BY partition",
-                    arguments: [row["id"] as Int64])
-                return ProjectionStatus(
-                    topic: row["topic"], generation: row["generation"],
-                    createdAt: Timestamp(milliseconds: row["createdAt"]),
-                    generationCreatedAt: Timestamp(milliseconds: row["generationCreatedAt"]),
-                    rebuildStartedAt: (row["nextStartedAt"] as Int64?)
-                        .map { Timestamp(milliseconds: $0) },
-                    deduplicationWindow: row["deduplicationWindow"],
-                    partitions: positions.map { PartitionStatus($0) })
+                    arguments: [try row.value("id") as Int64])
+                return try ProjectionStatus(
+                    topic: row.value("topic"), generation: row.value("generation"),
+                    createdAt: row.value("createdAt"),
+                    generationCreatedAt: row.value("generationCreatedAt"),
+                    rebuildStartedAt: row.value("nextStartedAt"),
+                    deduplicationWindow: row.value("deduplicationWindow"),
+                    partitions: positions.map { try PartitionStatus($0) })
             }
         }
     }
 }
 
 extension PartitionStatus {
-    fileprivate init(_ row: Row) {
-        self.init(
-            partition: row["partition"], nextOffset: Offset(row["nextOffset"] as Int64),
-            leaderEpoch: LeaderEpoch(row["leaderEpoch"] as Int32),
-            stockEvents: row["stockEvents"], availabilityEvents: row["availabilityEvents"],
-            auditEvents: row["auditEvents"], duplicates: row["duplicates"],
-            deadLetters: row["deadLetters"],
-            lastRecordedAt: (row["lastRecordedAt"] as Int64?).map { Timestamp(milliseconds: $0) },
-            committedAt: Timestamp(milliseconds: row["committedAt"]))
+    fileprivate init(_ row: Row) throws {
+        try self.init(
+            partition: row.value("partition"), nextOffset: row.value("nextOffset"),
+            leaderEpoch: row.value("leaderEpoch"), stockEvents: row.value("stockEvents"),
+            availabilityEvents: row.value("availabilityEvents"),
+            auditEvents: row.value("auditEvents"), duplicates: row.value("duplicates"),
+            deadLetters: row.value("deadLetters"), lastRecordedAt: row.value("lastRecordedAt"),
+            committedAt: row.value("committedAt"))
     }
 }

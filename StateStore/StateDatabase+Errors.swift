@@ -10,6 +10,9 @@ func translatingErrors<Value>(
         throw error
     } catch let error as DatabaseError {
         throw StateStoreError(error, path: path)
+    } catch let error as RowDecodingError {
+        // No column of ours can hold it, unless somebody or something else wrote it.
+        throw .corrupt(path: path, message: error.description)
     } catch {
         throw .database(path: path, code: -1, message: String(describing: error))
     }

@@ -11,24 +11,24 @@ extension StateDatabase {
             var problems = try String.fetchAll(connection, sql: "PRAGMA integrity_check")
             problems.removeAll { $0 == "ok" }
             problems += try Row.fetchAll(connection, sql: "PRAGMA foreign_key_check")
-                .map { "a row of \($0[0] as String) belongs to no projection" }
+                .map { "a row of \(try $0.value(at: 0) as String) belongs to no projection" }
             for set in TableSet.allCases {
                 for (table, count, column) in Self.countedTables {
                     problems += try Row.fetchAll(
                         connection,
                         sql: """
-                            SELECT topic,
+                            SELECT p.topic,
                                 (SELECT COALESCE(\(count), 0) FROM \(table)\(set.suffix)
-                                    WHERE projection = id) AS found,
+                                    WHERE projection = p.id) AS found,
                                 (SELECT COALESCE(SUM(\(column)), 0)
                                     FROM projection_position\(set.suffix)
-                                    WHERE projection = id) AS expected
-                            FROM projection WHERE found <> expected
+                                    WHERE projection = p.id) AS expected
+                            FROM projection p WHERE found <> expected
                             """
                     ).map {
                         """
-                        \($0["topic"] as String): \(table)\(set.suffix) has \
-                        \($0["found"] as Int64) where \(column) says \($0["expected"] as Int64)
+                        \(try $0.value("topic") as String): \(table)\(set.suffix) has \
+                        \(try $0.value("found") as Int64) where \(column) says \(try $0.value("expected") as Int64)
                         """
                     }
                 }

@@ -59,7 +59,12 @@ public final class StateDatabase: Sendable {
     ///
     /// Errors: `noProjectionYet` when there is no database; `newerSchema`, `olderSchema`,
     /// `corrupt`, `locked`, `inputOutput`.
-    public init(readingDirectory directory: String) throws(StateStoreError) {
+    public convenience init(readingDirectory directory: String) throws(StateStoreError) {
+        try self.init(readingDirectory: directory, migrator: StateSchema.migrator)
+    }
+
+    /// Opens for reading with a given list of migrations, for tests of the migrations themselves.
+    init(readingDirectory directory: String, migrator: DatabaseMigrator) throws(StateStoreError) {
         let path = Self.path(inDirectory: directory)
         guard FileManager.default.fileExists(atPath: path) else {
             throw .noProjectionYet(path: path)
@@ -69,7 +74,6 @@ public final class StateDatabase: Sendable {
             configuration.readonly = true
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.read { database in
-                let migrator = StateSchema.migrator
                 let unknown = try StateSchema.unknownMigrations(database, of: migrator)
                 guard unknown.isEmpty else {
                     throw StateStoreError.newerSchema(path: path, migrations: unknown)
@@ -89,9 +93,15 @@ public final class StateDatabase: Sendable {
         self.reader = reader
     }
 
-    /// Closes the connections; later calls fail. Without it they close when the object goes away.
+    /// Brings everything into the one file and closes the connections; later calls fail. Without
+    /// it they close when the object goes away, and what was committed may stay in the `-wal` file
+    /// beside it, where it is as safe.
     public func close() throws(StateStoreError) {
-        try translatingErrors(path: path) { try reader.close() }
+        try translatingErrors(path: path) {
+            // A reader that is at work may keep the log from being emptied, which is no error.
+            _ = try? pool?.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+            try reader.close()
+        }
     }
 
     /// The writing connection. Error: `readOnly`.
