@@ -23,6 +23,11 @@ public struct FileError: Error, Hashable, Sendable {
         FileError(operation: operation, path: path, code: code)
     }
 
+    /// The file ends before bytes that it is known to hold.
+    package static func shortened(_ path: String) -> FileError {
+        FileError(operation: "read all of", path: path, code: ENODATA)
+    }
+
     /// True where space or quota ran out (ENOSPC, EDQUOT): the operation may succeed later.
     public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
 
@@ -31,6 +36,19 @@ public struct FileError: Error, Hashable, Sendable {
 
     /// True where the file or directory does not exist (ENOENT).
     public var isAbsent: Bool { code == ENOENT }
+
+    /// True where a sync of a file or directory failed, for whatever reason: what was to be stored
+    /// is in doubt for good, and trying again would only hide it.
+    public var isFailedSync: Bool { operation.hasPrefix("sync") }
+
+    /// True where the path leads to another file than it did (ESTALE).
+    package var isReplaced: Bool { code == ESTALE }
+
+    /// True where a file is larger than what was ready for it (EFBIG).
+    package var isTooLarge: Bool { code == EFBIG }
+
+    /// True where memory or address space ran out (ENOMEM): nothing was changed.
+    package var isOutOfMemory: Bool { code == ENOMEM }
 
     /// True where the process or the machine has no descriptor left (EMFILE, ENFILE).
     public var isTooManyOpenFiles: Bool { code == EMFILE || code == ENFILE }

@@ -113,6 +113,29 @@ package final class PooledFile: Sendable {
         }
     }
 
+    /// Puts a new file with these contents in this one's place, as `FileSystem.replace` does, and
+    /// goes on with that one: descriptor, unsynced writes and a failed sync of the old file are
+    /// forgotten, also where replacing failed. For files that are no evidence, such as indexes.
+    ///
+    /// Operations that are running finish on the old file. Throws EBADF on a closed file.
+    package func replaceContents(with bytes: [UInt8]) throws(FileError) {
+        try syncing.withLock { (_) throws(FileError) in
+            try state.withLock { (state) throws(FileError) in
+                guard !state.isClosed else {
+                    throw FileError(operation: "replace the closed file", path: state.path, code: EBADF)
+                }
+                defer {
+                    closeDescriptor(&state)
+                    state.mode = state.mode == .read ? .read : .create
+                    state.identity = nil
+                    state.syncFailure = nil
+                    state.syncedGeneration = state.writeGeneration
+                }
+                try pool.fileSystem.replace(state.path, with: bytes)
+            }
+        }
+    }
+
     /// Gives the descriptor up for good; later operations throw EBADF. Operations that are
     /// running finish. Closing twice is fine.
     ///

@@ -12,6 +12,10 @@ protocol IndexEntry: Sendable, Hashable {
     func encode(into bytes: inout [UInt8])
     /// Whether `next` may follow this entry in a sound index.
     func precedes(_ next: Self) -> Bool
+    /// The entries of this kind of a segment.
+    static func tail(in indexes: SegmentIndexes) -> IndexTail<Self>
+    /// Which of a segment's maps shows the file with these entries.
+    static var slot: Segment.MapSlot { get }
 }
 
 /// `.index`: the last offset of the batch that starts at a position.
@@ -39,6 +43,9 @@ struct OffsetIndexEntry: IndexEntry {
     func precedes(_ next: OffsetIndexEntry) -> Bool {
         relativeOffset < next.relativeOffset && position < next.position
     }
+
+    static func tail(in indexes: SegmentIndexes) -> IndexTail<OffsetIndexEntry> { indexes.offsets }
+    static var slot: Segment.MapSlot { .offsetIndex }
 }
 
 /// `.timeindex`: the largest timestamp so far and the last offset of the batch that has it.
@@ -66,6 +73,9 @@ struct TimeIndexEntry: IndexEntry {
     func precedes(_ next: TimeIndexEntry) -> Bool {
         timestamp < next.timestamp && relativeOffset <= next.relativeOffset
     }
+
+    static func tail(in indexes: SegmentIndexes) -> IndexTail<TimeIndexEntry> { indexes.times }
+    static var slot: Segment.MapSlot { .timeIndex }
 }
 
 extension Array where Element == UInt8 {

@@ -5,7 +5,8 @@ import TallyRecords
 ///
 /// Entries of the active segment gather in memory and go to the file in pages, so that appending
 /// costs no system call per entry; an index is never evidence, so losing the tail in a crash
-/// costs a rebuild and no data. At most ``entriesMax`` entries stay in memory.
+/// costs a rebuild and no data. While the disk is full they stay in memory, at most
+/// `segment.index.bytes` of them, since the segment is rolled then.
 struct IndexTail<Entry: IndexEntry>: Sendable {
     /// Entries in the file.
     private(set) var writtenCount = 0
@@ -33,6 +34,20 @@ struct IndexTail<Entry: IndexEntry>: Sendable {
         entries.append(entry)
         last = entry
     }
+
+    /// The last entry in memory that satisfies a condition which holds for a prefix of the entries.
+    func lastEntry(where isBefore: (Entry) -> Bool) -> Entry? {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if isBefore(entries[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low == 0 ? nil : entries[low - 1]
+    }
+
+    /// Notes that a file was made which holds all entries.
+    mutating func noteReplaced() { self = IndexTail(writtenCount: count, last: last) }
 
     /// Writes the tail behind what the file holds.
     mutating func write(to file: PooledFile) throws(FileError) {

@@ -63,11 +63,12 @@ struct LogView: Sendable {
     private func slice(
         of segment: Segment, from start: FilePosition, limit: FilePosition,
         _ offset: Offset, _ bytesMax: Int
-    ) throws(LogError) -> LogSlice? {
+    ) throws(LogError) -> LogSlice {
         let from = start.rawValue
+        let available = limit.rawValue - from
         var wanted = max(bytesMax, RecordBatchHeader.byteCount)
         while true {
-            let content = try segment.load(from..<min(from + wanted, limit.rawValue))
+            let content = try segment.load(from..<(from + min(wanted, available)))
             let walked = try walk(content, of: segment, offset)
             if walked.byteCount > 0 {
                 let range = from..<(from + walked.byteCount)
@@ -78,8 +79,7 @@ struct LogView: Sendable {
                         position: FilePosition(range.upperBound)),
                     file: segment.path)
             }
-            guard walked.firstSize > content.range.count else { return nil }
-            guard from + walked.firstSize <= limit.rawValue else {
+            guard walked.firstSize > content.range.count, walked.firstSize <= available else {
                 throw segment.corruption(
                     at: from,
                     "the batch claims \(walked.firstSize) bytes, more than the file holds")
@@ -102,10 +102,19 @@ struct LogView: Sendable {
             do {
                 header = try RecordBatchHeader(decoding: bytes, at: at)
             } catch {
+                // What is sound is handed out first; the damage is met by the next read.
                 if at > 0 { break }
                 throw segment.corruption(at: content.range.lowerBound + at, "\(error)")
             }
-            if at == 0 { firstSize = header.sizeInBytes }
+            let isFirst = at == 0
+            if isFirst { firstSize = header.sizeInBytes }
+            guard isInPlace(header, isFirst: isFirst, nextOffset) else {
+                if !isFirst { break }
+                throw segment.corruption(
+                    at: content.range.lowerBound,
+                    "the batch has offsets \(header.baseOffset) to \(header.lastOffset), which do "
+                        + "not belong here: \(offset) to \(end) were to be read")
+            }
             guard header.lastOffset < end, at + header.sizeInBytes <= bytes.byteCount else { break }
             at += header.sizeInBytes
             nextOffset = header.nextOffset
@@ -113,20 +122,14 @@ struct LogView: Sendable {
         return (at, nextOffset, firstSize)
     }
 
-    /// The first record batch with a timestamp of `timestamp` or later, and its segment.
-    func batch(
-        reaching timestamp: Timestamp
-    ) throws(LogError) -> (segment: Segment, position: FilePosition, header: RecordBatchHeader)? {
-        for segment in segments {
-            let limit = FilePosition(segment.byteCount)
-            try segment.checkIndexes()
-            let maxTimestamp = segment.indexes.withLock { $0.maxTimestamp }
-            guard maxTimestamp >= timestamp || segment === segments.last else { continue }
-            if let found = try segment.batch(reaching: timestamp, end: limit) {
-                return (segment, found.position, found.header)
-            }
-        }
-        return nil
+    /// Whether a batch's offsets, which no checksum covers, fit what was read before: the first
+    /// reaches the offset asked for before the view ends, the others follow.
+    private func isInPlace(
+        _ header: RecordBatchHeader, isFirst: Bool, _ nextOffset: Offset
+    ) -> Bool {
+        isFirst
+            ? header.lastOffset >= nextOffset && header.lastOffset < end
+            : header.baseOffset >= nextOffset
     }
 }
 

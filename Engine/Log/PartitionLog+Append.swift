@@ -27,7 +27,8 @@ private struct BatchSurvey {
     var byteCount = 0
     var offsetCount: Int64 = 0
     var maxTimestamp = Timestamp.none
-    var firstTimestamp = Timestamp.none
+    /// The first batch, which mostly is the only one: decoded once.
+    var first: RecordBatchHeader
 }
 
 extension PartitionLog {
@@ -36,49 +37,59 @@ extension PartitionLog {
     /// Assigns offsets and the leader epoch in place. On return the log end has moved; whether
     /// the high watermark has depends on the durability (see ``flush()``). All of the batches go
     /// to one segment. A batch that is refused, and a lack of space, leave the log as it was.
+    /// Blocks while the kernel takes the bytes.
     ///
     /// - Parameters:
+    ///   - batches: at least one batch. Its contents are undefined after an error.
     ///   - now: the time for `LogAppendTime` topics.
+    /// Throws ``LogError/invalidBatch(_:)``, ``LogError/batchTooLarge(byteCount:limit:setting:)``,
+    /// ``LogError/file(_:)``, ``LogError/stopped(partition:reason:)``,
+    /// ``LogError/closed(partition:)``.
     package func append(
         _ batches: inout MutableRawSpan, from origin: BatchOrigin, now: Timestamp
     ) throws(LogError) -> AppendResult {
         let survey = try survey(batches.bytes, origin)
+        var rolledAt: Offset?
+        let result: AppendResult
         do {
-            return try writer.withLock { writer throws(LogError) in
-                try self.append(&batches, survey, now: now, &writer)
+            result = try writer.withLock { writer throws(LogError) in
+                try self.append(&batches, survey, now: now, &writer, &rolledAt)
             }
         } catch {
             noteFailure(error)
             throw error
         }
+        // Without the lock: whoever waits may call us back.
+        logEndMark.wake()
+        highWatermarkMark.wake()
+        if let rolledAt { environment.report(.rolled(partition: name, baseOffset: rolledAt)) }
+        return result
     }
 
     /// Checks the batches, outside the lock.
     private func survey(
         _ bytes: RawSpan, _ origin: BatchOrigin
     ) throws(LogError) -> BatchSurvey {
-        var survey = BatchSurvey()
         let limit = min(configuration.batchBytesMax, configuration.segmentBytesMax)
-        do {
-            while survey.byteCount < bytes.byteCount {
-                let batch = try RecordBatch(bytes, at: survey.byteCount)
+        var survey: BatchSurvey?
+        var at = 0
+        do throws(RecordError) {
+            repeat {
+                let batch = try RecordBatch(bytes, at: at)
                 let header = batch.header
-                guard header.sizeInBytes <= limit else { throw tooLarge(header.sizeInBytes) }
-                if origin == .outside {
-                    try batch.validate(bytesMax: limit)
+                guard header.sizeInBytes <= limit else { break }
+                if origin == .outside { try batch.validate(bytesMax: limit) }
+                survey = (survey ?? BatchSurvey(first: header)).adding(header)
+                at += header.sizeInBytes
+                // Index entries hold offsets relative to the segment's first in 32 bits.
+                guard let survey, survey.offsetCount <= Int64(Int32.max) else {
+                    throw RecordError(.badCount(Int(header.recordCount)), position: at)
                 }
-                if survey.byteCount == 0 { survey.firstTimestamp = header.maxTimestamp }
-                survey.byteCount += header.sizeInBytes
-                survey.offsetCount += Int64(header.lastOffsetDelta) + 1
-                survey.maxTimestamp = max(survey.maxTimestamp, header.maxTimestamp)
-            }
-        } catch let error as RecordError {
-            throw .invalidBatch(error)
-        } catch let error as LogError {
-            throw error
+            } while at < bytes.byteCount
         } catch {
-            invariantFailure("an error of an unknown kind: \(error)")
+            throw .invalidBatch(error)
         }
+        guard at == bytes.byteCount, let survey else { throw tooLarge(in: bytes, at: at) }
         guard survey.byteCount <= configuration.segmentBytesMax else {
             throw .batchTooLarge(
                 byteCount: survey.byteCount, limit: configuration.segmentBytesMax,
@@ -87,7 +98,8 @@ extension PartitionLog {
         return survey
     }
 
-    private func tooLarge(_ byteCount: Int) -> LogError {
+    private func tooLarge(in bytes: RawSpan, at position: Int) -> LogError {
+        let byteCount = RecordBatchHeader.sizeInBytes(peeking: bytes, at: position) ?? 0
         if byteCount > configuration.batchBytesMax {
             return .batchTooLarge(
                 byteCount: byteCount, limit: configuration.batchBytesMax,
@@ -98,29 +110,37 @@ extension PartitionLog {
     }
 
     private func append(
-        _ batches: inout MutableRawSpan, _ survey: BatchSurvey, now: Timestamp,
-        _ writer: inout Writer
+        _ batches: inout MutableRawSpan, _ survey: consuming BatchSurvey, now: Timestamp,
+        _ writer: inout Writer, _ rolledAt: inout Offset?
     ) throws(LogError) -> AppendResult {
         try checkOpen(writer)
-        let isStamped = configuration.timestampType == .logAppendTime
         let baseOffset = writer.nextOffset
-        var result = AppendResult(
-            baseOffset: baseOffset, nextOffset: baseOffset.advanced(by: survey.offsetCount),
-            leaderEpoch: writer.epoch, logAppendTime: isStamped ? now : nil)
-        guard survey.byteCount > 0 else { return result }
-        try noteEpoch(&writer)
-        if mustRoll(survey, isStamped ? now : survey.maxTimestamp, writer) { try roll(&writer) }
-        result.leaderEpoch = writer.epoch
-        assignOffsets(&batches, from: baseOffset, writer.epoch, stamp: result.logAppendTime)
-        try write(batches.bytes, &writer)
-        if writer.firstTimestamp == nil {
-            writer.firstTimestamp = isStamped ? now : survey.firstTimestamp
+        guard baseOffset.rawValue <= Int64.max - survey.offsetCount else {
+            throw .invalidBatch(RecordError(.badOffset(baseOffset.rawValue), position: 0))
         }
-        try noteWritten(batches.bytes, &writer)
+        let stamp = configuration.timestampType == .logAppendTime ? now : nil
+        if let stamp {
+            survey.maxTimestamp = stamp
+            survey.first.maxTimestamp = stamp
+        }
+        survey.first.baseOffset = baseOffset
+        let result = AppendResult(
+            baseOffset: baseOffset, nextOffset: baseOffset.advanced(by: survey.offsetCount),
+            leaderEpoch: writer.epoch, logAppendTime: stamp)
+        try stoppingWhenInDoubt(&writer) { (writer) throws(LogError) in
+            try noteEpoch(&writer)
+            if mustRoll(survey, writer) {
+                try roll(&writer)
+                rolledAt = baseOffset
+            }
+        }
+        assignOffsets(&batches, survey, writer.epoch, stamp: stamp)
+        try write(batches.bytes, &writer)
+        try noteWritten(batches.bytes, survey, &writer)
         writer.nextOffset = result.nextOffset
         writer.active.publish(byteCount: writer.position)
-        logEndMark.advance(to: writer.nextOffset)
-        if configuration.durability != .synced { highWatermarkMark.advance(to: writer.nextOffset) }
+        logEndMark.publish(writer.nextOffset)
+        if configuration.durability != .synced { highWatermarkMark.publish(writer.nextOffset) }
         return result
     }
 
@@ -130,8 +150,23 @@ extension PartitionLog {
         if writer.isClosed { throw .closed(partition: name) }
     }
 
+    /// Runs a step of an append; the partition stops where its error leaves in doubt what the
+    /// disk holds.
+    private func stoppingWhenInDoubt(
+        _ writer: inout Writer, _ step: (inout Writer) throws(LogError) -> Void
+    ) throws(LogError) {
+        do {
+            try step(&writer)
+        } catch {
+            if case .file(let cause) = error, cause.leavesDoubt {
+                stop(&writer, because: "\(cause)")
+            }
+            throw error
+        }
+    }
+
     /// Notes the current epoch in the checkpoint, on stable storage, before its first batch.
-    private func noteEpoch(_ writer: inout Writer) throws(LogError) {
+    func noteEpoch(_ writer: inout Writer) throws(LogError) {
         guard writer.epochs.latest != writer.epoch else { return }
         var epochs = writer.epochs
         epochs.assign(writer.epoch, startingAt: writer.nextOffset)
@@ -140,13 +175,13 @@ extension PartitionLog {
     }
 
     private func assignOffsets(
-        _ batches: inout MutableRawSpan, from baseOffset: Offset, _ epoch: LeaderEpoch,
+        _ batches: inout MutableRawSpan, _ survey: borrowing BatchSurvey, _ epoch: LeaderEpoch,
         stamp: Timestamp?
     ) {
         var at = 0
-        var offset = baseOffset
+        var offset = survey.first.baseOffset
         while at < batches.byteCount {
-            let header = checkedHeader(in: batches.bytes, at: at)
+            let header = at == 0 ? survey.first : checkedHeader(in: batches.bytes, at: at)
             var batch = batches._mutatingExtracting(at..<at + header.sizeInBytes)
             RecordBatch.assign(baseOffset: offset, leaderEpoch: epoch, in: &batch)
             if let stamp { RecordBatch.stampLogAppendTime(stamp, in: &batch) }
@@ -172,14 +207,14 @@ extension PartitionLog {
                 of: file)
             try file.write(all: bytes, at: Int64(writer.position))
         } catch {
-            if error.isNoSpace {
-                do {
-                    try file.truncate(to: Int64(writer.position))
-                    writer.reservation.reset()
-                } catch {
-                    stop(&writer, because: "\(error)")
-                }
-            } else if error.operation == "write" || error.operation == "sync" {
+            if error.leavesDoubt {
+                stop(&writer, because: "\(error)")
+                throw .file(error)
+            }
+            do {
+                try file.truncate(to: Int64(writer.position))
+                writer.reservation.reset()
+            } catch {
                 stop(&writer, because: "\(error)")
             }
             throw .file(error)
@@ -187,10 +222,13 @@ extension PartitionLog {
     }
 
     /// Enters the written batches in the indexes.
-    private func noteWritten(_ bytes: RawSpan, _ writer: inout Writer) throws(LogError) {
+    private func noteWritten(
+        _ bytes: RawSpan, _ survey: borrowing BatchSurvey, _ writer: inout Writer
+    ) throws(LogError) {
+        if writer.firstTimestamp == nil { writer.firstTimestamp = survey.first.maxTimestamp }
         var at = 0
         while at < bytes.byteCount {
-            let header = checkedHeader(in: bytes, at: at)
+            let header = at == 0 ? survey.first : checkedHeader(in: bytes, at: at)
             do {
                 try writer.active.noteAppended(header, at: FilePosition(writer.position))
             } catch {
@@ -203,34 +241,17 @@ extension PartitionLog {
         }
     }
 
-    /// Takes no appends from now on. Called with the writer lock held.
-    func stop(_ writer: inout Writer, because reason: String) {
-        guard writer.stopReason == nil else { return }
-        writer.stopReason = reason
-    }
-
-    /// Tells everybody who waits that the log has stopped, outside the lock.
-    func noteFailure(_ error: LogError) {
-        // Refused because it has stopped: everybody was told when it did.
-        if case .stopped = error { return }
-        guard let reason = writer.withLock({ $0.stopReason }) else { return }
-        let stopped = LogError.stopped(partition: name, reason: reason)
-        logEndMark.fail(stopped)
-        highWatermarkMark.fail(stopped)
-        environment.report(.stopped(partition: name, reason: reason))
-    }
-
     // MARK: Rolling
 
     /// Whether the batches must go to a new segment: size, time, a full index, or an offset too
     /// far from the base offset for four bytes.
-    private func mustRoll(
-        _ survey: BatchSurvey, _ timestamp: Timestamp, _ writer: borrowing Writer
-    ) -> Bool {
+    private func mustRoll(_ survey: borrowing BatchSurvey, _ writer: borrowing Writer) -> Bool {
+        if writer.isRolling { return true }
         guard writer.position > 0 else { return false }
         if writer.position + survey.byteCount > configuration.segmentBytesMax { return true }
         let last = writer.nextOffset.rawValue + survey.offsetCount - 1
         if last - writer.active.baseOffset.rawValue > Int64(Int32.max) { return true }
+        let timestamp = survey.maxTimestamp
         if let first = writer.firstTimestamp, timestamp > .none, first > .none,
             timestamp.rawValue - first.rawValue > configuration.segmentMillisecondsMax
         {
@@ -245,10 +266,13 @@ extension PartitionLog {
 
     /// Starts a new segment at the log end. The old one is sealed off the append path, by the
     /// next ``flush()``.
-    func roll(_ writer: inout Writer) throws(LogError) {
+    private func roll(_ writer: inout Writer) throws(LogError) {
+        // Where this fails the file may exist already: the next append must begin there.
+        writer.isRolling = true
         let segment = try Segment.create(
             at: writer.nextOffset, in: directory, environment: environment,
             configuration: configuration)
+        writer.isRolling = false
         writer.unsealed.append(writer.active)
         writer.active = segment
         writer.position = 0
@@ -256,45 +280,34 @@ extension PartitionLog {
         writer.reservation.reset()
         writer.isDirectoryDirty = true
         addSegment(segment)
-        environment.report(.rolled(partition: name, baseOffset: segment.baseOffset))
     }
 
     /// Starts a new segment now, unless the active one is empty.
     package func roll() throws(LogError) {
-        try writer.withLock { writer throws(LogError) in
-            try checkOpen(writer)
-            if writer.position > 0 { try roll(&writer) }
+        var rolledAt: Offset?
+        do {
+            try writer.withLock { writer throws(LogError) in
+                try checkOpen(writer)
+                guard writer.position > 0 || writer.isRolling else { return }
+                try stoppingWhenInDoubt(&writer) { (writer) throws(LogError) in
+                    try roll(&writer)
+                    rolledAt = writer.nextOffset
+                }
+            }
+        } catch {
+            noteFailure(error)
+            throw error
         }
+        if let rolledAt { environment.report(.rolled(partition: name, baseOffset: rolledAt)) }
     }
 }
 
-extension Segment {
-    /// Creates the file of an empty segment; it survives a crash once the directory is synced.
-    static func create(
-        at baseOffset: Offset, in directory: String, environment: LogEnvironment,
-        configuration: LogConfiguration
-    ) throws(LogError) -> Segment {
-        let path = joinPath(directory, SegmentName.file(baseOffset, .log))
-        do {
-            let file = try environment.fileSystem.open(path, .create)
-            guard try file.byteCount() == 0 else {
-                throw LogError.corruption(
-                    Corruption(
-                        file: path, position: .start,
-                        reason: "a new segment would take the place of this file"))
-            }
-        } catch let error as FileError {
-            throw .file(error)
-        } catch let error as LogError {
-            throw error
-        } catch {
-            invariantFailure("an error of an unknown kind: \(error)")
-        }
-        return Segment(
-            baseOffset: baseOffset, directory: directory, environment: environment, byteCount: 0,
-            byteCountMax: configuration.segmentBytesMax,
-            indexIntervalBytes: configuration.indexIntervalBytes,
-            indexes: SegmentIndexes(
-                emptyAt: baseOffset, intervalBytes: configuration.indexIntervalBytes))
+extension BatchSurvey {
+    fileprivate func adding(_ header: RecordBatchHeader) -> BatchSurvey {
+        var sum = self
+        sum.byteCount += header.sizeInBytes
+        sum.offsetCount += Int64(header.lastOffsetDelta) + 1
+        sum.maxTimestamp = max(maxTimestamp, header.maxTimestamp)
+        return sum
     }
 }

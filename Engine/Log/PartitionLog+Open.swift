@@ -46,43 +46,72 @@ struct LogOpening {
     let configuration: LogConfiguration
     let checkpoint: PartitionCheckpoint
 
-    var name: String { directory.split(separator: "/").last.map { String($0) } ?? directory }
+    var name: String { lastPathComponent(directory) }
     var fileSystem: any FileSystem { environment.fileSystem }
 
     func open() throws(LogError) -> PartitionLog {
+        invariant(!environment.isReadOnly, "\(name) cannot be opened for appending: read-only")
         let names = try withFiles { () throws(FileError) in try fileSystem.list(directory) }
-        try sweepLeftOvers(names)
-        var bases = SegmentName.baseOffsets(among: names)
-        let isNew = bases.isEmpty
-        if isNew {
-            guard checkpoint.recoveryPoint <= checkpoint.logStart else {
-                throw missing(
-                    directory, 0, "there is no segment, but offsets up to "
-                        + "\(checkpoint.recoveryPoint) were on stable storage")
-            }
-            let first = max(checkpoint.logStart, .zero)
-            _ = try Segment.create(
-                at: first, in: directory, environment: environment, configuration: configuration)
-            bases = [first]
-        }
-        var segments = try bases.map { base throws(LogError) in try segment(at: base) }
+        try refuseUnfinishedCleaning(names)
+        let bases = SegmentName.baseOffsets(among: names)
+        let isInDoubt = names.contains(SyncDoubt.fileName)
         let epochs = try LeaderEpochs.read(from: directory, on: fileSystem)
-        var end = isNew ? emptyEnd(of: segments[0]) : nil
-        if !isNew, checkpoint.isClean { end = try endAfterCleanStop(segments, epochs) }
-        if let end { return try log(of: segments, end) }
-        var recovery = LogRecovery(self, epochs: epochs)
-        let recovered = try recovery.recover(&segments)
-        return try log(of: segments, recovered)
+        var segments: [Segment]
+        var end: LogEnd?
+        if bases.isEmpty {
+            segments = [try firstSegment()]
+            end = try startOfNewLog(segments[0], epochs)
+        } else {
+            segments = try bases.map { base throws(LogError) in try segment(at: base) }
+            let isClean = checkpoint.isClean && !isInDoubt
+            if isClean { end = try endAfterCleanStop(segments, epochs) }
+        }
+        if end == nil {
+            end = try recover(&segments, epochs, isInDoubt: isInDoubt)
+        }
+        guard let end else { invariantFailure("a log that was recovered has an end") }
+        try sweepLeftOvers(names)
+        return try log(of: segments, end)
     }
 
-    private func emptyEnd(of segment: Segment) -> LogEnd {
-        segment.indexes.withLock { indexes in
-            indexes = SegmentIndexes(
-                emptyAt: segment.baseOffset, intervalBytes: configuration.indexIntervalBytes)
+    /// What is known of syncs that failed.
+    var doubt: SyncDoubt { SyncDoubt(in: directory, on: fileSystem) }
+
+    private func recover(
+        _ segments: inout [Segment], _ epochs: LeaderEpochs, isInDoubt: Bool
+    ) throws(LogError) -> LogEnd {
+        do {
+            var recovery = LogRecovery(self, epochs: epochs, isInDoubt: isInDoubt)
+            return try recovery.recover(&segments)
+        } catch {
+            if case .file(let cause) = error, cause.leavesDoubt { doubt.mark() }
+            throw error
         }
+    }
+
+    // MARK: A new log
+
+    /// Creates the file of the first segment, unless there ought to be one.
+    private func firstSegment() throws(LogError) -> Segment {
+        guard checkpoint.recoveryPoint <= checkpoint.logStart else {
+            throw missing(
+                directory, 0, "there is no segment, but offsets up to "
+                    + "\(checkpoint.recoveryPoint) were on stable storage")
+        }
+        return try Segment.create(
+            at: max(checkpoint.logStart, .zero), in: directory, environment: environment,
+            configuration: configuration)
+    }
+
+    private func startOfNewLog(
+        _ segment: Segment, _ epochs: LeaderEpochs
+    ) throws(LogError) -> LogEnd {
+        // Index files that outlived their log would seem to belong to what is written now.
+        try ResumedSegment(segment, below: .zero).apply()
         var end = LogEnd(
-            nextOffset: segment.baseOffset, position: .start, epochs: LeaderEpochs(),
-            epoch: LeaderEpoch(0))
+            nextOffset: segment.baseOffset, position: .start, epochs: epochs,
+            epoch: (epochs.latest ?? .none).next)
+        end.epochs.truncate(to: segment.baseOffset)
         end.isDirectoryDirty = true
         return end
     }
@@ -99,9 +128,8 @@ struct LogOpening {
             writer: PartitionLog.Writer(
                 active: active, position: end.position.rawValue, nextOffset: end.nextOffset,
                 epochs: end.epochs, epoch: end.epoch,
-                firstTimestamp: try firstTimestamp(of: active),
+                firstTimestamp: try firstTimestamp(of: active), unsealed: end.unsealed,
                 isDirectoryDirty: end.isDirectoryDirty),
-            // A new segment's directory entry is not durable before the first sync.
             syncedEnd: end.nextOffset, recovery: end.report)
     }
 
@@ -125,46 +153,52 @@ struct LogOpening {
     // MARK: A clean stop
 
     /// The end of a log that was closed in order: the batches behind the last index entry are
-    /// checked and must end where the checkpoint says. Nil when they do not; the log is then
-    /// treated as after a crash.
+    /// checked and must end where the checkpoint says. Indexes that are not sound are mended, which
+    /// takes a walk over the whole active segment. Nil when the log is not as the checkpoint says;
+    /// it is then treated as after a crash.
     private func endAfterCleanStop(
         _ segments: [Segment], _ epochs: LeaderEpochs
     ) throws(LogError) -> LogEnd? {
         let active = segments[segments.count - 1]
-        let resumed = try ResumedSegment(active, below: nil)
-        guard resumed.indexProblem == nil else { return nil }
         var end = LogEnd(
             nextOffset: active.baseOffset, position: .start, epochs: epochs,
-            epoch: epochs.latest ?? LeaderEpoch(0))
+            epoch: LeaderEpoch(0))
+        let resumed = try ResumedSegment(active, below: nil)
         let scanned = try resumed.scan(to: FilePosition(active.byteCount)) { header in
-            end.note(header)
+            end.epochs.assign(header.partitionLeaderEpoch, startingAt: header.baseOffset)
         }
         guard scanned.damage == nil, scanned.nextOffset == checkpoint.recoveryPoint else {
             return nil
         }
-        resumed.adopt()
+        try resumed.apply()
         end.nextOffset = scanned.nextOffset
         end.position = scanned.position
-        end.epoch = end.epochs.latest ?? LeaderEpoch(0)
+        end.epoch = max(end.epochs.latest ?? .none, LeaderEpoch(0))
         return end
     }
 
     // MARK: Left-overs
 
-    /// Removes what an interrupted deletion, cleaning or replacement left. The files of a cleaner
-    /// that had finished (`.swap`) hold the only copy of records and are refused.
+    /// The files of a cleaner that had finished (`.swap`) hold the only copy of records.
+    private func refuseUnfinishedCleaning(_ names: [String]) throws(LogError) {
+        guard let swap = names.first(where: { $0.hasSuffix(".swap") }) else { return }
+        throw missing(
+            joinPath(directory, swap), 0,
+            "a log cleaner was interrupted while it put this file in place; "
+                + "open the directory with the program that wrote it and stop it in order")
+    }
+
+    /// Removes what an interrupted deletion, cleaning or replacement left: last of all, since a
+    /// log that is damaged stays as it was found.
     private func sweepLeftOvers(_ names: [String]) throws(LogError) {
-        if let swap = names.first(where: { $0.hasSuffix(".swap") }) {
-            throw missing(
-                joinPath(directory, swap), 0,
-                "a log cleaner was interrupted while it put this file in place; "
-                    + "open the directory with the program that wrote it and stop it in order")
-        }
         let left = names.filter { name in
             [".deleted", ".cleaned", ".tmp"].contains { name.hasSuffix($0) }
         }
         try withFiles { () throws(FileError) in
-            for name in left { try fileSystem.remove(joinPath(directory, name)) }
+            for name in left {
+                let path = joinPath(directory, name)
+                if try fileSystem.information(path) != nil { try fileSystem.remove(path) }
+            }
         }
     }
 
@@ -187,10 +221,7 @@ struct LogEnd {
     /// The epoch of what is appended from now on.
     var epoch: LeaderEpoch
     var isDirectoryDirty = false
+    /// Segments whose index files could not be written yet.
+    var unsealed: [Segment] = []
     var report = RecoveryReport()
-
-    /// Notes a batch's epoch, in case the checkpoint has lost it.
-    mutating func note(_ header: RecordBatchHeader) {
-        epochs.assign(header.partitionLeaderEpoch, startingAt: header.baseOffset)
-    }
 }

@@ -8,7 +8,8 @@ extension PartitionLog {
     ///
     /// Under `.synced` this is what moves the high watermark. Callers who come while another
     /// syncs wait for it and share the next sync (group commit). Blocks; not for Swift's
-    /// cooperative threads. A failed sync stops the partition and is never tried again.
+    /// cooperative threads. A failed sync stops the partition and is never tried again; a stopped
+    /// partition throws ``LogError/stopped(partition:reason:)``.
     package func flush() throws(LogError) {
         try flush(reaching: logEnd)
     }
@@ -18,19 +19,27 @@ extension PartitionLog {
         do {
             try syncing.withLock { synced throws(LogError) in
                 // Somebody else's sync, which we waited for, may have covered it.
-                guard synced.end < offset || hasUnsealed else { return }
+                guard try needsSync(synced.end, offset) else { return }
                 synced.end = try sync()
-                if configuration.durability == .synced {
-                    highWatermarkMark.advance(to: synced.end)
-                }
+                if configuration.durability == .synced { highWatermarkMark.publish(synced.end) }
             }
         } catch {
             noteFailure(error)
             throw error
         }
+        highWatermarkMark.wake()
     }
 
-    private var hasUnsealed: Bool { writer.withLock { !$0.unsealed.isEmpty } }
+    private func needsSync(_ syncedEnd: Offset, _ offset: Offset) throws(LogError) -> Bool {
+        try writer.withLock { writer throws(LogError) in
+            try checkNotStopped(writer)
+            return syncedEnd < offset || writer.isDirectoryDirty || !writer.unsealed.isEmpty
+        }
+    }
+
+    private func checkNotStopped(_ writer: borrowing Writer) throws(LogError) {
+        if let reason = writer.stopReason { throw .stopped(partition: name, reason: reason) }
+    }
 
     /// What a sync has to do, taken from the writer.
     private struct Work {
@@ -40,55 +49,123 @@ extension PartitionLog {
         var isDirectoryDirty: Bool
     }
 
+    /// Syncs up to the log end and returns it. Called with the sync lock held.
     private func sync() throws(LogError) -> Offset {
-        let work = try writer.withLock { writer throws(LogError) -> Work in
-            if let reason = writer.stopReason {
-                throw .stopped(partition: name, reason: reason)
-            }
-            defer {
-                writer.unsealed = []
-                writer.isDirectoryDirty = false
-            }
-            return Work(
+        let work = writer.withLock { writer in
+            Work(
                 end: writer.nextOffset, active: writer.active, unsealed: writer.unsealed,
                 isDirectoryDirty: writer.isDirectoryDirty)
         }
         do {
-            for segment in work.unsealed { try segment.seal() }
+            // Segments whose indexes have to wait for space are tried again with the next sync.
+            var unsealed: [Segment] = []
+            for segment in work.unsealed {
+                try segment.sealLog()
+                if try !segment.sealIndexes() { unsealed.append(segment) }
+            }
+            try syncFiles(of: work)
+            return try writer.withLock { writer throws(LogError) in
+                // Stopped meanwhile: no acknowledgement any more.
+                try checkNotStopped(writer)
+                writer.unsealed.replaceSubrange(..<work.unsealed.count, with: unsealed)
+                if writer.active === work.active { writer.isDirectoryDirty = false }
+                return work.end
+            }
+        } catch {
+            // Nothing was tried yet where there was no descriptor left: the next sync does it all.
+            if case .file(let cause) = error, !cause.leavesDoubt { throw error }
+            writer.withLock { stop(&$0, because: "\(error)") }
+            throw error
+        }
+    }
+
+    private func syncFiles(of work: Work) throws(LogError) {
+        do {
             if work.isDirectoryDirty {
                 try environment.fileSystem.syncDirectory(directory)
                 try environment.fileSystem.syncDirectory(parentDirectory(of: directory))
             }
             try work.active.logFile.sync()
-            return work.end
         } catch {
-            writer.withLock { stop(&$0, because: "\(error)") }
-            if let error = error as? LogError { throw error }
-            if let error = error as? FileError { throw .file(error) }
-            invariantFailure("an error of an unknown kind: \(error)")
+            throw .file(error)
         }
     }
 
-    /// Puts everything on stable storage and leaves files as Kafka leaves them after a clean
-    /// stop: indexes written and cut to size, reserved space given back. Appends fail afterwards;
-    /// slices that readers hold stay valid. Closing twice is closing once.
-    ///
-    /// Returns the recovery point for the checkpoint.
-    package func close() throws(LogError) -> Offset {
-        let wasClosed = writer.withLock { writer in
-            defer { writer.isClosed = true }
-            return writer.isClosed
+    // MARK: Stopping
+
+    /// Takes no appends from now on. Called with the writer lock held.
+    func stop(_ writer: inout Writer, because reason: String) {
+        guard writer.stopReason == nil else { return }
+        writer.stopReason = reason
+    }
+
+    /// Tells everybody who waits that the log has stopped, if it has: once, without a lock.
+    func noteFailure(_ error: LogError) {
+        let reason: String? = writer.withLock { writer in
+            guard let reason = writer.stopReason, !writer.isStopTold else { return nil }
+            writer.isStopTold = true
+            return reason
         }
-        if wasClosed { return recoveryPoint }
-        try flush()
-        let active = writer.withLock { $0.active }
+        guard let reason else { return }
+        SyncDoubt(in: directory, on: environment.fileSystem).mark()
+        let stopped = LogError.stopped(partition: name, reason: reason)
+        logEndMark.fail(stopped)
+        highWatermarkMark.fail(stopped)
+        environment.report(.stopped(partition: name, reason: reason))
+    }
+
+    // MARK: Closing
+
+    /// Puts everything on stable storage and leaves files as Kafka leaves them after a clean
+    /// stop: indexes written and cut to size, reserved space given back. Appends fail afterwards
+    /// and whoever still waits is told; slices that readers hold stay valid. Closing twice is
+    /// closing once. Blocks.
+    ///
+    /// Returns the recovery point for the checkpoint. After an error, which a stopped partition
+    /// gives each time, the log is closed too, but its next opening is not after a clean stop.
+    package func close() throws(LogError) -> Offset {
+        writer.withLock { $0.isClosed = true }
+        defer { environment.maps.remove(segments) }
+        let closed = LogError.closed(partition: name)
         do {
-            try syncing.withLock { _ throws(LogError) in try active.seal() }
+            try flush()
+            try syncing.withLock { _ throws(LogError) in try sealActive() }
+        } catch {
+            noteFailure(error)
+            logEndMark.fail(closed)
+            highWatermarkMark.fail(closed)
+            throw error
+        }
+        logEndMark.fail(closed)
+        highWatermarkMark.fail(closed)
+        return recoveryPoint
+    }
+
+    /// Seals the active segment, and notes the epoch that began with an unclean opening even if
+    /// nothing was appended: a clean opening would not begin another.
+    private func sealActive() throws(LogError) {
+        do {
+            let active = try writer.withLock { writer throws(LogError) -> Segment? in
+                guard !writer.isSealed else { return nil }
+                try noteEpoch(&writer)
+                return writer.active
+            }
+            guard let active else { return }
+            try active.sealLog()
+            _ = try active.sealIndexes()
+            try syncDirectory()
         } catch {
             writer.withLock { stop(&$0, because: "\(error)") }
             throw error
         }
-        environment.maps.remove(segments)
-        return recoveryPoint
+        writer.withLock { $0.isSealed = true }
+    }
+
+    private func syncDirectory() throws(LogError) {
+        do {
+            try environment.fileSystem.syncDirectory(directory)
+        } catch {
+            throw .file(error)
+        }
     }
 }

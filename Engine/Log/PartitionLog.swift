@@ -41,8 +41,14 @@ package final class PartitionLog: Sendable {
         var unsealed: [Segment] = []
         /// A file was created since the directory was last synced.
         var isDirectoryDirty: Bool
+        /// A new segment was begun at the next offset but could not be put to use.
+        var isRolling = false
         var stopReason: String?
+        /// Whether those who wait were told that the log has stopped.
+        var isStopTold = false
         var isClosed = false
+        /// Closed in order; nothing is left to do.
+        var isSealed = false
     }
 
     /// What only the one who syncs touches.

@@ -5,75 +5,70 @@ import TallyRecords
 /// A segment found on disk that will be appended to, or must be checked from some offset on: the
 /// sound part of its indexes, and the place from which its batches have to be walked.
 ///
-/// Used by one thread while a log is opened.
+/// Looks only; ``apply()`` is what changes something. Used by one thread while a log is opened.
 final class ResumedSegment {
     let segment: Segment
-    /// What is wrong with the index files; nil when they are sound.
-    let indexProblem: String?
     private var indexes: SegmentIndexes
-    private var start: FilePosition
+    private var start = FilePosition.start
     private var startOffset: Offset
 
-    /// - Parameter limit: index entries are used up to this offset only; nil for all.
+    /// - Parameter limit: index entries are used up to this offset only; nil for all. Zero makes
+    ///   the walk begin at the start of the segment.
     init(_ segment: Segment, below limit: Offset?) throws(LogError) {
         self.segment = segment
-        let found = try segment.readIndexFiles()
-        indexProblem = found.problem
         indexes = SegmentIndexes(
             emptyAt: segment.baseOffset, intervalBytes: segment.indexIntervalBytes)
-        start = .start
         startOffset = segment.baseOffset
-        guard let landing = try Self.landing(in: segment, found.offsets, below: limit) else {
-            return
-        }
-        let times = try Self.kept(
-            found.times, in: segment.timeIndexFile, on: segment) { entry in
-                entry.relativeOffset <= landing.entry.relativeOffset
-            }
-        indexes.offsets = IndexTail(writtenCount: landing.count, last: landing.entry)
-        indexes.times = times
-        indexes.rule?.resume(after: times.last)
-        start = landing.position
-        startOffset = landing.baseOffset
-    }
-
-    /// Where the last usable index entry leads, when a sound batch is there.
-    private static func landing(
-        in segment: Segment, _ tail: IndexTail<OffsetIndexEntry>, below limit: Offset?
-    ) throws(LogError) -> (
-        entry: OffsetIndexEntry, count: Int, position: FilePosition, baseOffset: Offset
-    )? {
-        let kept = try kept(tail, in: segment.offsetIndexFile, on: segment) { entry in
+        if let limit, limit <= segment.baseOffset { return }
+        let found = try segment.readIndexFiles()
+        let offsets = try kept(found.offsets, in: segment.offsetIndexFile) { entry in
             guard let limit else { return true }
             return segment.baseOffset.advanced(by: Int64(entry.relativeOffset)) < limit
         }
-        guard let entry = kept.last else { return nil }
-        let position = Int(entry.position)
+        guard let entry = offsets.last, let header = try batch(for: entry) else { return }
+        let times = try kept(found.times, in: segment.timeIndexFile) { time in
+            time.relativeOffset <= entry.relativeOffset
+        }
+        let position = FilePosition(Int(entry.position))
+        guard try isSound(times, offsets, upTo: position.advanced(by: header.sizeInBytes)) else {
+            return
+        }
+        indexes.offsets = offsets
+        indexes.times = times
+        indexes.rule?.resume(after: times.last)
+        start = position
+        startOffset = header.baseOffset
+    }
+
+    /// The batch that the last usable index entry leads to, when it is sound and the one that the
+    /// entry stands for.
+    private func batch(for entry: OffsetIndexEntry) throws(LogError) -> RecordBatchHeader? {
+        let position = FilePosition(Int(entry.position))
+        let end = FilePosition(segment.byteCount)
+        guard case .batch(let header) = try segment.landing(at: position, before: end),
+            header.baseOffset >= segment.baseOffset,
+            header.lastOffset.rawValue - segment.baseOffset.rawValue
+                == Int64(entry.relativeOffset)
+        else { return nil }
+        return header
+    }
+
+    private func isSound(
+        _ times: IndexTail<TimeIndexEntry>, _ offsets: IndexTail<OffsetIndexEntry>,
+        upTo end: FilePosition
+    ) throws(LogError) -> Bool {
         do {
-            let head = try segment.load(position..<min(position + 61, segment.byteCount))
-            let header = try RecordBatchHeader(decoding: head.all)
-            let end = position + header.sizeInBytes
-            guard end <= segment.byteCount, header.baseOffset >= segment.baseOffset,
-                header.lastOffset.rawValue - segment.baseOffset.rawValue
-                    <= Int64(entry.relativeOffset)
-            else { return nil }
-            let whole = try segment.load(position..<end)
-            try RecordBatch(whole.all).verifyChecksum()
-            return (entry, kept.writtenCount, FilePosition(position), header.baseOffset)
-        } catch let error as LogError {
-            throw error
-        } catch {
-            return nil
+            return try segment.problem(with: times, offsets, upTo: end) == nil
+        } catch .corruption {
+            return false
         }
     }
 
     /// The entries at the start of an index file for which a condition holds.
-    private static func kept<Entry: IndexEntry>(
-        _ tail: IndexTail<Entry>, in file: PooledFile, on segment: Segment,
-        while isKept: (Entry) -> Bool
+    private func kept<Entry: IndexEntry>(
+        _ tail: IndexTail<Entry>, in file: PooledFile, while isKept: (Entry) -> Bool
     ) throws(LogError) -> IndexTail<Entry> {
-        guard let last = tail.last else { return tail }
-        if isKept(last) { return tail }
+        guard let last = tail.last, !isKept(last) else { return tail }
         do {
             let byteCount = tail.writtenCount * Entry.byteCount
             let bytes = try file.read(byteCount: byteCount, at: 0)
@@ -97,7 +92,7 @@ final class ResumedSegment {
         let result = try segment.scan(from: start, to: end, expecting: startOffset) {
             (header, position, _) in
             if hasLanding, position == start {
-                indexes.rule?.noteIndexed(header)
+                indexes.noteIndexed(header, at: position)
             } else {
                 indexes.note(header, at: position)
             }
@@ -107,14 +102,11 @@ final class ResumedSegment {
         return result
     }
 
-    /// Makes the gathered indexes those of the segment.
-    func adopt() {
+    /// Makes the gathered indexes those of the segment, and cuts index files that hold more than
+    /// what was kept of them. Not synced: an index is no evidence.
+    func apply() throws(LogError) {
         let indexes = self.indexes
         segment.indexes.withLock { $0 = indexes }
-    }
-
-    /// Cuts index files that hold more than what was kept. Not synced: an index is no evidence.
-    func cutIndexFiles() throws(LogError) {
         do {
             try cut(
                 segment.offsetIndexFile,

@@ -3,125 +3,115 @@ import TallyFiles
 import TallyRecords
 
 extension Segment {
-    /// Bytes loaded to walk from an index entry to the batch that is looked for.
-    private var stepByteCount: Int { 64 << 10 }
-
-    /// Finds the first batch before `end` that satisfies a condition, starting at an index entry.
-    ///
-    /// The entry is a hint and never evidence: the batch it leads to is checked with its CRC and
-    /// must not lie behind what is looked for; otherwise the indexes are built again.
-    private func findBatch(
-        startingAt hint: FilePosition, end: FilePosition, startIsSound: (RecordBatchHeader) -> Bool,
-        where isWanted: (RecordBatchHeader) -> Bool
-    ) throws(LogError) -> (FilePosition, RecordBatchHeader)? {
-        var start = hint
-        if hint > .start, let lie = try lie(at: hint, end: end, startIsSound) {
-            if !environment.isReadOnly { try rebuildIndexes(because: lie) }
-            start = .start
-        }
-        var position = start.rawValue
-        while position < end.rawValue {
-            let window = try load(position..<min(position + stepByteCount, end.rawValue))
-            let bytes = window.all
-            var at = 0
-            while at + RecordBatchHeader.byteCount <= bytes.byteCount {
-                let header = try header(in: bytes, at: at, position: position + at)
-                if isWanted(header) { return (FilePosition(position + at), header) }
-                at += header.sizeInBytes
-            }
-            invariant(at > 0 || bytes.byteCount < RecordBatchHeader.byteCount, "a step forward")
-            if at == 0 { return nil }
-            position += at
-        }
-        return nil
-    }
-
-    private func header(
-        in bytes: RawSpan, at: Int, position: Int
-    ) throws(LogError) -> RecordBatchHeader {
-        do {
-            return try RecordBatchHeader(decoding: bytes, at: at)
-        } catch {
-            throw corruption(at: position, "\(error)")
-        }
-    }
-
-    /// What is wrong with the batch that an index entry leads to; nil when it is sound.
-    private func lie(
-        at hint: FilePosition, end: FilePosition, _ isSound: (RecordBatchHeader) -> Bool
-    ) throws(LogError) -> String? {
-        guard hint < end else { return "an entry leads behind the log's end" }
-        let head = try load(
-            hint.rawValue..<min(hint.rawValue + RecordBatchHeader.byteCount, end.rawValue))
-        do {
-            let header = try RecordBatchHeader(decoding: head.all)
-            let whole = hint.rawValue + header.sizeInBytes
-            guard whole <= end.rawValue else { return "an entry leads into the middle of a batch" }
-            let bytes = try load(hint.rawValue..<whole)
-            try RecordBatch(bytes.all).verifyChecksum()
-            return isSound(header) ? nil : "an entry leads behind the offset it stands for"
-        } catch let error as LogError {
-            throw error
-        } catch {
-            return "an entry at byte \(hint) does not lead to a batch: \(error)"
-        }
-    }
-
     /// The first batch whose last offset is `offset` or more, before `end`.
     func batch(
         reaching offset: Offset, end: FilePosition
-    ) throws(LogError) -> (position: FilePosition, header: RecordBatchHeader)? {
-        let hint = try position(atOrBefore: offset)
-        return try findBatch(
-            startingAt: hint, end: end,
-            startIsSound: { $0.baseOffset <= offset && $0.baseOffset >= baseOffset },
-            where: { $0.lastOffset >= offset })
+    ) throws(LogError) -> FoundBatch? {
+        let start = try start(forWalkTo: offset, end: end)
+        return try firstBatch(from: start, to: end) { (header, _) in header.lastOffset >= offset }
     }
 
-    /// The first batch that has a timestamp of `timestamp` or later, before `end`.
+    /// The first batch that has a timestamp of `timestamp` or later and reaches `offset`, before
+    /// `end`.
     func batch(
-        reaching timestamp: Timestamp, end: FilePosition
-    ) throws(LogError) -> (position: FilePosition, header: RecordBatchHeader)? {
-        // Entries with an earlier largest timestamp say that everything up to their offset is
-        // earlier; the batch that is looked for comes after it.
-        let relative = try indexed(timeIndexFile, \.times) { (entry: TimeIndexEntry) in
-            entry.timestamp < timestamp
-        }?.relativeOffset
-        let after = baseOffset.advanced(by: Int64(relative ?? 0))
-        let hint = relative == nil ? .start : try position(atOrBefore: after)
-        return try findBatch(
-            startingAt: hint, end: end,
-            startIsSound: { $0.baseOffset <= after && $0.baseOffset >= baseOffset },
-            where: { $0.maxTimestamp >= timestamp })
+        reaching timestamp: Timestamp, from offset: Offset, end: FilePosition
+    ) throws(LogError) -> FoundBatch? {
+        let entry = try timeEntry(before: timestamp, end: end)
+        let named = baseOffset.advanced(by: Int64(entry?.relativeOffset ?? 0))
+        let start = try start(forWalkTo: max(named, offset), end: end)
+        return try firstBatch(from: start, to: end) { (header, _) in
+            header.maxTimestamp >= timestamp && header.lastOffset >= offset
+        }
     }
 
-    /// The position of the batch in the offset index that is nearest before an offset.
-    private func position(atOrBefore offset: Offset) throws(LogError) -> FilePosition {
+    /// Whether some batch may have this timestamp or a later one.
+    func mayReach(_ timestamp: Timestamp) throws(LogError) -> Bool {
+        try withIndexes(checkingTimes: true) { $0.mayReach(timestamp) }
+    }
+
+    // MARK: Entries as hints
+
+    /// A batch at or before the one that reaches an offset, from where to walk.
+    ///
+    /// The index entry is a hint: the batch it leads to is checked with its checksum and must not
+    /// lie behind what is looked for; otherwise the indexes are built again.
+    private func start(
+        forWalkTo offset: Offset, end: FilePosition
+    ) throws(LogError) -> FilePosition {
+        let hint = try hint(for: offset)
+        if hint == .start { return hint }
+        var reason = "an entry leads behind the offset it stands for"
+        switch try landing(at: hint, before: end) {
+        case .misled(let found): reason = found
+        case .batch(let header):
+            if header.baseOffset <= offset, header.baseOffset >= baseOffset { return hint }
+        }
+        try rebuildIndexes(because: reason)
+        return environment.isReadOnly ? .start : try self.hint(for: offset)
+    }
+
+    /// The position in the offset index that is nearest before an offset.
+    private func hint(for offset: Offset) throws(LogError) -> FilePosition {
         let relative = offset.rawValue - baseOffset.rawValue
-        let entry = try indexed(offsetIndexFile, \.offsets) { (entry: OffsetIndexEntry) in
+        let entry = try search { (entry: OffsetIndexEntry) in
             Int64(entry.relativeOffset) <= relative
         }
         return entry.map { FilePosition(Int($0.position)) } ?? .start
     }
 
-    /// The last entry of an index for which a condition holds, in memory or in the file.
-    private func indexed<Entry: IndexEntry>(
-        _ file: PooledFile, _ tail: any KeyPath<SegmentIndexes, IndexTail<Entry>> & Sendable,
+    /// The last time entry with an earlier timestamp: everything up to its offset is earlier, so
+    /// that the batch which is looked for comes after it. Checked to be true of the batch it names.
+    private func timeEntry(
+        before timestamp: Timestamp, end: FilePosition
+    ) throws(LogError) -> TimeIndexEntry? {
+        func search() throws(LogError) -> TimeIndexEntry? {
+            try self.search { (entry: TimeIndexEntry) in entry.timestamp < timestamp }
+        }
+        guard let entry = try search() else { return nil }
+        let named = baseOffset.advanced(by: Int64(entry.relativeOffset))
+        let batch = try batch(reaching: named, end: end)
+        if let header = batch?.header, header.baseOffset <= named,
+            header.maxTimestamp == entry.timestamp
+        {
+            return entry
+        }
+        try rebuildIndexes(because: "a time entry is not true of the batch it names")
+        return environment.isReadOnly ? nil : try search()
+    }
+
+    /// The last entry of an index for which a condition holds, in memory or in the file. An index
+    /// file that cannot be read, because somebody removed it or cut it, is built again.
+    private func search<Entry: IndexEntry>(
         where isBefore: (Entry) -> Bool
     ) throws(LogError) -> Entry? {
-        try checkIndexes()
-        let (recent, writtenCount) = indexes.withLock { indexes -> (Entry?, Int) in
-            let tail = indexes[keyPath: tail]
-            return (tail.entries.last(where: isBefore), tail.writtenCount)
+        var problem: String?
+        defer { if let problem { reportRebuilt(because: problem) } }
+        return try withIndexes(checkingTimes: Entry.self == TimeIndexEntry.self) {
+            (indexes) throws(LogError) in
+            do throws(FileError) {
+                return try lastEntry(in: Entry.tail(in: indexes), where: isBefore)
+            } catch {
+                if environment.isReadOnly { return nil }
+                try rebuild(&indexes)
+                problem = "\(error)"
+            }
+            do throws(FileError) {
+                return try lastEntry(in: Entry.tail(in: indexes), where: isBefore)
+            } catch {
+                throw .file(error)
+            }
         }
-        if let recent { return recent }
-        guard writtenCount > 0 else { return nil }
-        do {
-            let byteCount = writtenCount * Entry.byteCount
-            let map = try indexMap(of: file, byteCount: byteCount)
-            return lastEntry(in: map.bytes(0..<byteCount), count: writtenCount, where: isBefore)
-        } catch {
-            throw .file(error)
-        }
+    }
+
+    /// The last entry of an index for which a condition holds that holds for a prefix of them.
+    func lastEntry<Entry: IndexEntry>(
+        in tail: IndexTail<Entry>, where isBefore: (Entry) -> Bool
+    ) throws(FileError) -> Entry? {
+        if let recent = tail.lastEntry(where: isBefore) { return recent }
+        guard tail.writtenCount > 0 else { return nil }
+        let byteCount = tail.writtenCount * Entry.byteCount
+        let map = try indexMap(Entry.slot, byteCount: byteCount)
+        return TallyLog.lastEntry(
+            in: map.bytes(0..<byteCount), count: tail.writtenCount, where: isBefore)
     }
 }

@@ -74,11 +74,8 @@ extension Segment {
                 }
                 let batch = try RecordBatch(bytes, at: at)
                 if isCheckingSums { try batch.verifyChecksum() }
-                guard header.baseOffset >= state.nextOffset else {
-                    state.damage = """
-                        the batch has base offset \(header.baseOffset), but \
-                        \(state.nextOffset) or more must follow
-                        """
+                if let damage = misplacement(of: header, expecting: state.nextOffset) {
+                    state.damage = damage
                     return 0
                 }
                 try visitChecked(batch, header, state.position, visit)
@@ -97,60 +94,26 @@ extension Segment {
         return 0
     }
 
+    /// What is wrong with a batch's offsets where it lies; nil when nothing is.
+    private func misplacement(
+        of header: RecordBatchHeader, expecting nextOffset: Offset
+    ) -> String? {
+        if header.baseOffset < nextOffset {
+            return """
+                the batch has base offset \(header.baseOffset), but \(nextOffset) or more must \
+                follow
+                """
+        }
+        if header.lastOffset.rawValue - baseOffset.rawValue > Int64(Int32.max) {
+            return "the batch reaches offset \(header.lastOffset), too far for this segment"
+        }
+        return nil
+    }
+
     private func visitChecked(
         _ batch: borrowing RecordBatch, _ header: RecordBatchHeader, _ position: FilePosition,
         _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
     ) throws(LogError) {
         try visit(header, position, batch.bytes)
-    }
-
-    /// Builds both indexes again from the log, beside the old files, and puts them in place.
-    func rebuildIndexes(because reason: String) throws(LogError) {
-        try indexes.withLock { indexes throws(LogError) in
-            var built = SegmentIndexes(
-                emptyAt: baseOffset, intervalBytes: indexIntervalBytes)
-            let end = FilePosition(byteCount)
-            let scanned = try scan(to: end, expecting: baseOffset) {
-                (header, position, _) throws(LogError) in
-                built.note(header, at: position)
-            }
-            if let damage = scanned.damage {
-                throw corruption(at: scanned.position.rawValue, damage)
-            }
-            if indexes.rule == nil { built.finish() }
-            try replaceIndexFiles(with: &built)
-            if indexes.rule == nil { built.rule = nil }
-            indexes = built
-        }
-        dropMaps()
-        environment.report(
-            .rebuiltIndexes(partition: partitionName, file: path, reason: reason))
-    }
-
-    /// Writes index files that hold exactly the gathered entries.
-    func replaceIndexFiles(with built: inout SegmentIndexes) throws(LogError) {
-        do {
-            try replace(offsetIndexFile, with: &built.offsets)
-            try replace(timeIndexFile, with: &built.times)
-        } catch {
-            throw .file(error)
-        }
-    }
-
-    private func replace<Entry: IndexEntry>(
-        _ file: PooledFile, with tail: inout IndexTail<Entry>
-    ) throws(FileError) {
-        invariant(tail.writtenCount == 0, "rebuilt entries are all in memory")
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(tail.count * Entry.byteCount)
-        for entry in tail.entries { entry.encode(into: &bytes) }
-        file.close()
-        try environment.fileSystem.replace(file.path, with: bytes)
-        tail = IndexTail(writtenCount: tail.count, last: tail.last)
-    }
-
-    /// Topic and partition, as the directory is named.
-    var partitionName: String {
-        directory.split(separator: "/").last.map { String($0) } ?? directory
     }
 }

@@ -23,25 +23,35 @@ package final class Segment: Sendable {
     /// `index.interval.bytes`.
     let indexIntervalBytes: Int
 
+    /// The files of a segment that are mapped.
+    enum MapSlot: Int, CaseIterable { case log, offsetIndex, timeIndex }
+
     private struct Maps {
-        var log: FileMapping?
-        var offsetIndex: FileMapping?
-        var timeIndex: FileMapping?
-        var isEmpty: Bool { log == nil && offsetIndex == nil && timeIndex == nil }
+        private var bySlot: InlineArray<3, FileMapping?> = .init(repeating: nil)
+        private(set) var isEmpty = true
+
+        subscript(slot: MapSlot) -> FileMapping? {
+            get { bySlot[slot.rawValue] }
+            set {
+                bySlot[slot.rawValue] = newValue
+                if newValue != nil { isEmpty = false }
+            }
+        }
     }
 
     /// - Parameters:
     ///   - byteCount: bytes that may be read now.
     ///   - byteCountMax: bytes the file may grow to.
+    ///   - isNew: whether the file is created when it is first used.
     init(
         baseOffset: Offset, directory: String, environment: LogEnvironment,
-        byteCount: Int, byteCountMax: Int, indexIntervalBytes: Int,
+        byteCount: Int, byteCountMax: Int, indexIntervalBytes: Int, isNew: Bool = false,
         indexes: SegmentIndexes = SegmentIndexes()
     ) {
         self.baseOffset = baseOffset
         self.directory = directory
         self.environment = environment
-        let mode: OpenMode = environment.isReadOnly ? .read : .write
+        let mode: OpenMode = environment.isReadOnly ? .read : isNew ? .create : .write
         let indexMode: OpenMode = environment.isReadOnly ? .read : .create
         let pool = environment.descriptors
         logFile = pool.file(Self.path(directory, baseOffset, .log), mode)
@@ -67,6 +77,32 @@ package final class Segment: Sendable {
 
     /// The path of the `.log` file.
     package var path: String { logFile.path }
+
+    /// Topic and partition, as the directory is named.
+    var partitionName: String { lastPathComponent(directory) }
+
+    /// Creates the file of an empty segment; it survives a crash once the directory is synced.
+    static func create(
+        at baseOffset: Offset, in directory: String, environment: LogEnvironment,
+        configuration: LogConfiguration
+    ) throws(LogError) -> Segment {
+        let segment = Segment(
+            baseOffset: baseOffset, directory: directory, environment: environment, byteCount: 0,
+            byteCountMax: configuration.segmentBytesMax,
+            indexIntervalBytes: configuration.indexIntervalBytes, isNew: true,
+            indexes: SegmentIndexes(
+                emptyAt: baseOffset, intervalBytes: configuration.indexIntervalBytes))
+        let byteCount: Int64
+        do {
+            byteCount = try segment.logFile.byteCount()
+        } catch {
+            throw .file(error)
+        }
+        guard byteCount == 0 else {
+            throw segment.corruption(at: 0, "a new segment would take the place of this file")
+        }
+        return segment
+    }
 
     // MARK: Bytes
 
@@ -106,40 +142,52 @@ package final class Segment: Sendable {
     private struct Shortened: Error { var byteCount: Int64 }
 
     private func logMap() throws(FileError) -> FileMapping {
-        try map(\.log, of: logFile, byteCount: mapByteCount)
+        try map(.log) { (_) throws(FileError) in try logFile.map(byteCount: mapByteCount) }
     }
 
-    /// The map of an index file's first bytes, checked to be there.
-    func indexMap(
-        of file: PooledFile, byteCount: Int
-    ) throws(FileError) -> FileMapping {
-        let slot: any WritableKeyPath<Maps, FileMapping?> & Sendable =
-            file === offsetIndexFile ? \.offsetIndex : \.timeIndex
-        let wanted = max(byteCount, 64 << 10)
-        var map = try map(slot, of: file, byteCount: wanted)
-        if map.byteCount < byteCount {
-            maps.withLock { $0[keyPath: slot] = nil }
-            map = try self.map(slot, of: file, byteCount: wanted * 2)
+    /// The first bytes of an index file, checked to be there: mapped, or copied where that is how
+    /// segments are read. Called with the index lock held, so that the file is not replaced
+    /// meanwhile.
+    func indexMap(_ slot: MapSlot, byteCount: Int) throws(FileError) -> FileMapping {
+        let file = slot == .timeIndex ? timeIndexFile : offsetIndexFile
+        let isCopied = environment.readMode == .copied
+        let map = try map(slot) { (old) throws(FileError) in
+            if let old, old.byteCount >= byteCount { return old }
+            if isCopied { return try file.copy(0..<byteCount) }
+            // Room for what is still to come, so that a growing index is not mapped anew each time.
+            return try file.map(byteCount: max(2 * byteCount, 64 << 10))
         }
+        guard map.byteCount >= byteCount else { throw .shortened(file.path) }
         try map.populate(0..<byteCount)
         return map
     }
 
+    /// The map in a slot; `make` gets the one that is there and gives the one to keep.
     private func map(
-        _ slot: any WritableKeyPath<Maps, FileMapping?> & Sendable, of file: PooledFile,
-        byteCount: Int
+        _ slot: MapSlot, _ make: (FileMapping?) throws(FileError) -> FileMapping
     ) throws(FileError) -> FileMapping {
         wasUsed.store(true, ordering: .relaxed)
         var isFirst = false
         let map = try maps.withLock { maps throws(FileError) in
-            if let map = maps[keyPath: slot] { return map }
-            isFirst = maps.isEmpty
-            let map = try file.map(byteCount: byteCount)
-            maps[keyPath: slot] = map
+            let old = maps[slot]
+            if slot == .log, let old { return old }
+            let map = try make(old)
+            if map !== old {
+                isFirst = maps.isEmpty
+                maps[slot] = map
+            }
             return map
         }
         if isFirst { environment.maps.admit(self) }
         return map
+    }
+
+    /// Forgets the maps of index files that were replaced.
+    func dropIndexMaps() {
+        maps.withLock { maps in
+            maps[.offsetIndex] = nil
+            maps[.timeIndex] = nil
+        }
     }
 
     // MARK: The map pool's side
@@ -147,6 +195,13 @@ package final class Segment: Sendable {
     func takeRecentUse() -> Bool { wasUsed.exchange(false, ordering: .relaxed) }
 
     func dropMaps() { maps.withLock { $0 = Maps() } }
+
+    /// Closes the files, now or when they are no longer used; what was not synced stays in doubt.
+    func abandonFiles() {
+        logFile.abandon()
+        offsetIndexFile.abandon()
+        timeIndexFile.abandon()
+    }
 
     // MARK: Errors
 

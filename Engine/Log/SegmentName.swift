@@ -42,3 +42,8 @@ package enum SegmentName {
 package func joinPath(_ directory: String, _ name: String) -> String {
     directory.hasSuffix("/") ? directory + name : directory + "/" + name
 }
+
+/// The last name in a path.
+package func lastPathComponent(_ path: String) -> String {
+    path.split(separator: "/").last.map { String($0) } ?? path
+}

@@ -39,9 +39,10 @@ struct SparseIndexRule: Sendable {
     ) -> (offset: OffsetIndexEntry?, time: TimeIndexEntry?) {
         noteTimestamp(of: batch)
         var due: (offset: OffsetIndexEntry?, time: TimeIndexEntry?) = (nil, nil)
-        if bytesSinceEntry > intervalBytes {
+        // Positions beyond 2 GiB do not fit an entry; no segment that Tally writes has them.
+        if bytesSinceEntry > intervalBytes, let place = Int32(exactly: position.rawValue) {
             due.offset = OffsetIndexEntry(
-                relativeOffset: relative(batch.lastOffset), position: Int32(position.rawValue))
+                relativeOffset: relative(batch.lastOffset), position: place)
             due.time = timeEntry()
             bytesSinceEntry = 0
         }

@@ -46,7 +46,7 @@ package enum TextCheckpoint {
             let fields = line.split(separator: " ", omittingEmptySubsequences: false)
             guard fields.count == fieldCount else {
                 throw damaged(
-                    line.startIndex.utf16Offset(in: text),
+                    text.utf8.distance(from: text.startIndex, to: line.startIndex),
                     "the line \"\(line)\" does not have \(fieldCount) fields")
             }
             return fields
@@ -84,7 +84,8 @@ package enum OffsetCheckpoint {
         let lines = try TextCheckpoint.read(path, fieldCount: 3, from: fileSystem) ?? []
         var offsets: [String: Offset] = [:]
         for fields in lines {
-            guard let partition = Int32(fields[1]), partition >= 0, let offset = Int64(fields[2])
+            guard let partition = Int32(fields[1]), partition >= 0,
+                let offset = Int64(fields[2]), offset >= 0
             else {
                 throw .corruption(
                     Corruption(

@@ -4,10 +4,11 @@ package import TallyRecords
 /// An offset that one writer publishes and many readers follow: the log end or the high
 /// watermark.
 ///
-/// Thread rule: any thread reads and waits; advancing is serialised by the caller. Reading is one
+/// Thread rule: any thread reads and waits; publishing is serialised by the caller. Reading is one
 /// atomic load.
 package final class Watermark: Sendable {
-    /// Told once, on the thread that advances (or at once, on the caller's): keep it short.
+    /// Told once, on the thread that appends or syncs (or at once, on the caller's), which holds
+    /// no lock of the log. Keep it short: that thread does not go on before it returns.
     package typealias Callback = @Sendable (LogError?) -> Void
 
     private let value: Atomic<Int64>
@@ -24,44 +25,51 @@ package final class Watermark: Sendable {
     /// The published offset. What lies before it may be read.
     package var offset: Offset { Offset(value.load(ordering: .acquiring)) }
 
-    /// Publishes a larger offset and tells whom it concerns; a smaller one changes nothing.
-    func advance(to offset: Offset) {
+    /// Publishes a larger offset; a smaller one changes nothing. Whoever waits is told by
+    /// ``wake()``, which the caller owes as soon as it holds no lock.
+    func publish(_ offset: Offset) {
         guard offset.rawValue > value.load(ordering: .relaxed) else { return }
-        // Sequentially consistent with the waiters' count: either we see the waiter here, or it
-        // sees the new value there.
+        // Sequentially consistent with the count of waiters: either `wake` sees the waiter, or
+        // the waiter sees the new value.
         value.store(offset.rawValue, ordering: .sequentiallyConsistent)
+    }
+
+    /// Tells everybody whose offset was reached.
+    func wake() {
         guard waiterCount.load(ordering: .sequentiallyConsistent) > 0 else { return }
         let reached: [Callback] = state.withLock { state in
-            let due = state.waiters.filter { $0.offset <= offset.rawValue }
-            state.waiters.removeAll { $0.offset <= offset.rawValue }
+            let offset = value.load(ordering: .sequentiallyConsistent)
+            let due = state.waiters.filter { $0.offset <= offset }
+            guard !due.isEmpty else { return [] }
+            state.waiters.removeAll { $0.offset <= offset }
             waiterCount.store(state.waiters.count, ordering: .sequentiallyConsistent)
             return due.map(\.callback)
         }
         for callback in reached { callback(nil) }
     }
 
-    /// Calls back once the published offset is `offset` or more, or the log has stopped.
+    /// Calls back once the published offset is `offset` or more, or the log has stopped or was
+    /// closed.
     package func whenReached(_ offset: Offset, _ callback: @escaping Callback) {
-        let outcome: (now: Bool, failure: LogError?) = state.withLock { state in
-            waiterCount.add(1, ordering: .sequentiallyConsistent)
-            if value.load(ordering: .sequentiallyConsistent) >= offset.rawValue {
+        let outcome: (isNow: Bool, failure: LogError?) = state.withLock { state in
+            // Counted before looking: an offset published in between finds somebody waiting.
+            waiterCount.store(state.waiters.count + 1, ordering: .sequentiallyConsistent)
+            let isReached = value.load(ordering: .sequentiallyConsistent) >= offset.rawValue
+            if isReached || state.failure != nil {
                 waiterCount.store(state.waiters.count, ordering: .sequentiallyConsistent)
-                return (true, nil)
-            }
-            if let failure = state.failure {
-                waiterCount.store(state.waiters.count, ordering: .sequentiallyConsistent)
-                return (true, failure)
+                return (true, isReached ? nil : state.failure)
             }
             state.waiters.append((offset.rawValue, callback))
             return (false, nil)
         }
-        if outcome.now { callback(outcome.failure) }
+        if outcome.isNow { callback(outcome.failure) }
     }
 
-    /// Fails everybody who waits, now and from now on.
+    /// Fails everybody who waits, now and from now on. The first reason stays.
     func fail(_ error: LogError) {
         let waiters = state.withLock { state in
-            state.failure = error
+            if state.failure == nil { state.failure = error }
+            waiterCount.store(0, ordering: .sequentiallyConsistent)
             defer { state.waiters = [] }
             return state.waiters
         }
