@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 package import TallyFiles
 package import TallyRecords
@@ -113,6 +114,14 @@ package final class Segment: Sendable {
     func indexMap(
         of file: PooledFile, byteCount: Int
     ) throws(FileError) -> FileMapping {
+        guard environment.readMode == .mapped else {
+            // Somebody else may cut the file while we look at it.
+            let copy = try file.copy(0..<byteCount)
+            guard copy.byteCount == byteCount else {
+                throw FileError(operation: "read the entries of", path: file.path, code: ESTALE)
+            }
+            return copy
+        }
         let slot: any WritableKeyPath<Maps, FileMapping?> & Sendable =
             file === offsetIndexFile ? \.offsetIndex : \.timeIndex
         let wanted = max(byteCount, 64 << 10)

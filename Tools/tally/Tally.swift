@@ -3,5 +3,6 @@ import ArgumentParser
 @main
 struct TallyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tally", abstract: "An embeddable log database in Kafka's format.")
+        commandName: "tally", abstract: "An embeddable log database in Kafka's format.",
+        subcommands: [InspectCommand.self, ConsumeCommand.self])
 }
