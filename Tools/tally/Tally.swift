@@ -7,12 +7,13 @@ struct TallyCommand: AsyncParsableCommand {
         commandName: "tally",
         abstract: "An embeddable log database in Kafka's format.",
         discussion: """
-            Results go to standard output, messages to standard error. Exit codes: 0 done, \
-            1 failed or problems found, 64 wrong arguments, 130 interrupted.
+            Results go to standard output, messages to standard error.
+
+            \(ExitCodes.discussion)
             """,
         subcommands: [
             DemoCommand.self, ImportCommand.self, TopicsCommand.self, ProduceCommand.self,
-            StockCommand.self, ProjectionCommand.self, DeadLettersCommand.self,
-            BenchCommand.self,
+            ConsumeCommand.self, InspectCommand.self, ProjectionCommand.self, StockCommand.self,
+            DeadLettersCommand.self, BenchCommand.self,
         ])
 }
