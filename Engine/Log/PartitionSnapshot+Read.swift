@@ -62,54 +62,7 @@ extension PartitionSnapshot {
     package func offset(
         forTimestamp timestamp: Timestamp
     ) throws(LogError) -> (offset: Offset, timestamp: Timestamp)? {
-        var decoder = RecordDecoder()
-        for (index, segment) in segments.enumerated() {
-            let isLast = index == segments.count - 1
-            if !isLast, try endsBefore(timestamp, segment) { continue }
-            let limit = FilePosition(segment.byteCount)
-            guard let found = try segment.batch(reaching: timestamp, end: limit) else { continue }
-            var walk = BatchWalk(segment, from: found.position, to: limit)
-            while case .batch(let batch) = try walk.next() {
-                guard batch.header.maxTimestamp >= timestamp, batch.header.lastOffset >= logStart
-                else { continue }
-                if let record = try record(
-                    reaching: timestamp, in: batch, of: segment, &decoder)
-                {
-                    return record
-                }
-            }
-        }
-        return nil
-    }
-
-    /// Whether the time index of a closed segment says that all of it is earlier.
-    private func endsBefore(
-        _ timestamp: Timestamp, _ segment: Segment
-    ) throws(LogError) -> Bool {
-        let found = try segment.readIndexFiles()
-        guard found.problem == nil, let last = found.times.last else { return false }
-        return last.timestamp < timestamp
-    }
-
-    private func record(
-        reaching timestamp: Timestamp, in found: BatchHandle, of segment: Segment,
-        _ decoder: inout RecordDecoder
-    ) throws(LogError) -> (offset: Offset, timestamp: Timestamp)? {
-        do throws(RecordError) {
-            let batch = try RecordBatch(found.bytes)
-            var cursor = try decoder.records(of: batch)
-            while let record = try cursor.next() {
-                if record.timestamp >= timestamp, record.offset >= logStart {
-                    return (record.offset, record.timestamp)
-                }
-            }
-            return nil
-        } catch {
-            guard error.isCorruption else {
-                return (max(found.header.baseOffset, logStart), found.header.maxTimestamp)
-            }
-            throw segment.corruption(at: found.position.rawValue, "\(error)")
-        }
+        try view?.offset(forTimestamp: timestamp)
     }
 }
 

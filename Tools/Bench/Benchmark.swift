@@ -19,23 +19,23 @@ package struct Benchmark: Sendable {
     }
 
     /// Measures one after the other and hands each line out as it is ready.
-    package func run(_ report: (Measurement) -> Void) async throws {
+    package func run(_ report: (Measurement) throws -> Void) async throws {
         let logs = LogBenchmarks(directory: directory, runs: runs)
         for codec in [Codec.none, .lz4] {
             for valueBytes in [100, 1024] {
                 let workload = try Workload(
                     valueBytes: valueBytes, codec: codec, byteCount: byteCount)
-                for line in try logs.measure(workload) { report(line) }
+                for line in try logs.measure(workload) { try report(line) }
                 if codec == .none {
-                    report(try logs.durableAppends(workload, count: durableCount))
+                    try report(logs.durableAppends(workload, count: durableCount))
                 }
             }
         }
         let plain = try Workload(valueBytes: 100, codec: .none, byteCount: byteCount / 4)
-        for line in try SQLiteBenchmark(directory: directory).measure(plain) { report(line) }
+        for line in try SQLiteBenchmark(directory: directory).measure(plain) { try report(line) }
         if let file {
-            report(
-                try await ProjectionBenchmark(directory: directory, file: file, runs: runs)
+            try report(
+                await ProjectionBenchmark(directory: directory, file: file, runs: runs)
                     .measure())
         }
     }

@@ -45,8 +45,17 @@ struct BenchCommand: AsyncParsableCommand {
         var benchmark = Benchmark(directory: place.path, file: hasFile ? file : nil)
         benchmark.runs = runs
         benchmark.byteCount = megabytes << 20
-        if !rows.json { Console.out(Measurement.title) }
-        try await benchmark.run { line in Console.out(rows.json ? line.jsonLine : line.row) }
+        try await printingRows { streams in
+            if !rows.json { try streams.output.write(line: Measurement.title) }
+            try await benchmark.run { line in
+                if rows.json {
+                    try streams.output.write(line.fields)
+                } else {
+                    try streams.output.write(line: line.row)
+                }
+                try streams.output.flush()
+            }
+        }
     }
 }
 
@@ -74,18 +83,16 @@ extension Measurement {
             : rate >= 1e3 ? Format.fixed(rate / 1e3, 1) + " k" : Format.fixed(rate, 0)
     }
 
-    fileprivate var jsonLine: String {
-        var line = JSONLine()
-        line.add("name", name)
-        line.add("valueBytes", raw: valueBytes.map { String($0) } ?? "null")
-        line.add("codec", codec)
-        line.add("unit", unit)
-        line.add("perSecond", perSecond)
-        line.add("bytesPerSecond", raw: bytesPerSecond.map { String($0) } ?? "null")
-        line.add("limitName", limitName)
-        line.add("limitPerSecond", raw: limitPerSecond.map { String($0) } ?? "null")
-        line.add("ratio", raw: ratio.map { String($0) } ?? "null")
-        line.add("target", target)
-        return line.finished
+    fileprivate func fields(_ line: inout JSONLine) {
+        line.field("name", name)
+        line.field("valueBytes", orNull: valueBytes)
+        line.field("codec", orNull: codec)
+        line.field("unit", unit)
+        line.field("perSecond", Int(perSecond))
+        line.field("bytesPerSecond", orNull: bytesPerSecond.map { Int($0) })
+        line.field("limitName", orNull: limitName)
+        line.field("limitPerSecond", orNull: limitPerSecond.map { Int($0) })
+        line.field("ratioPerMille", orNull: ratio.map { Int($0 * 1000) })
+        line.field("target", orNull: target)
     }
 }

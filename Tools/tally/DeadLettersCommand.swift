@@ -22,27 +22,34 @@ struct DeadLettersCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let queries = InventoryQueries(try StateDatabase(readingDirectory: data.data))
-        let letters = try queries.deadLetters(topic: topic, limit: limit == 0 ? nil : limit)
-        for letter in letters { Console.out(rows.json ? letter.jsonLine : letter.text) }
-        guard !rows.json else { return }
-        let count = try queries.deadLetterCount(topic: topic)
-        Console.note("\(Format.count(letters.count)) of \(Format.count(count)) dead letters.")
+        try await printingRows { streams in
+            let queries = InventoryQueries(try StateDatabase(readingDirectory: data.data))
+            let letters = try queries.deadLetters(topic: topic, limit: limit == 0 ? nil : limit)
+            for letter in letters {
+                if rows.json {
+                    try streams.output.write(letter.fields)
+                } else {
+                    try streams.output.write(line: letter.text)
+                }
+            }
+            let count = try queries.deadLetterCount(topic: topic)
+            if !rows.json {
+                try streams.note("\(letters.count.grouped) of \(count.grouped) dead letters.")
+            }
+        }
     }
 }
 
 extension DeadLetter {
-    /// The row as a line of JSON.
-    fileprivate var jsonLine: String {
-        var line = JSONLine()
-        line.add("topic", topic)
-        line.add("partition", partition)
-        line.add("offset", offset.rawValue)
-        line.add("reason", reason)
-        line.add("timestamp", timestamp.rawValue)
-        line.add("key", key.map { String(decoding: $0, as: UTF8.self) })
-        line.add("value", value.map { String(decoding: $0, as: UTF8.self) })
-        return line.finished
+    /// The row's fields in JSON.
+    fileprivate func fields(_ line: inout JSONLine) {
+        line.field("topic", topic)
+        line.field("partition", partition)
+        line.field("offset", offset.rawValue)
+        line.field("reason", reason)
+        line.field("timestamp", timestamp.rawValue)
+        line.field("key", orNull: key.map { String(decoding: $0, as: UTF8.self) })
+        line.field("value", orNull: value.map { String(decoding: $0, as: UTF8.self) })
     }
 
     /// The row for people.

@@ -66,7 +66,7 @@ struct DemoCommand: AsyncParsableCommand {
         let count = topic.partitions.reduce(0) { $0 + $1.logEnd.rawValue - $1.logStart.rawValue }
         Console.out(
             """
-            Topic \(Self.topic) in \(data.data) holds \(Format.count(count)) events from an \
+            Topic \(Self.topic) in \(data.data) holds \(count.grouped) events from an \
             earlier run: kept, nothing imported again. The projection is rebuilt from them.
             """)
     }

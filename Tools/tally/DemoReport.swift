@@ -13,7 +13,7 @@ struct DemoReport {
     func print() throws {
         let description = try engine.describeTopic(topic)
         printProjection()
-        printLog(description)
+        try printLog(description)
         try printStock()
         try printLag(description)
         printNext()
@@ -23,11 +23,11 @@ struct DemoReport {
         let rate = Double(projected.records) / max(projected.seconds, 0.001)
         Console.out(
             "\(projected.isRebuild ? "Rebuilt" : "Built") the projection of "
-                + "\(Format.count(projected.records)) events in "
-                + "\(Format.fixed(projected.seconds, 1)) s (\(Format.count(Int(rate))) events/s).")
+                + "\(projected.records.grouped) events in "
+                + "\(Format.fixed(projected.seconds, 1)) s (\(Int(rate).grouped) events/s).")
     }
 
-    private func printLog(_ description: TopicDescription) {
+    private func printLog(_ description: TopicDescription) throws {
         let counts = description.partitions.map { $0.logEnd.rawValue - $0.logStart.rawValue }
         let byteCount = description.partitions.reduce(0) { $0 + $1.byteCount }
         Console.out()
@@ -38,16 +38,23 @@ struct DemoReport {
                 "  keys and values are \(Format.bytes(imported.recordBytes)); with LZ4 and all "
                     + "overhead the log takes 1/\(Format.fixed(ratio, 2)) of that")
         }
-        var table = TextTable(["partition", ">records", ">bytes", ">share", ">segments"])
+        let output = Output(descriptor: 1)
+        var table = OutputTable(
+            [
+                .text("partition"), .number("records"), .number("bytes"), .number("share"),
+                .number("segments"),
+            ], indentation: "  ")
         let total = max(counts.reduce(0, +), 1)
         for (partition, count) in zip(description.partitions, counts) {
-            table.add([
-                String(partition.index), Format.count(count), Format.bytes(partition.byteCount),
+            let cells = [
+                String(partition.index), count.grouped, Format.bytes(partition.byteCount),
                 Format.fixed(Double(count) / Double(total) * 100, 1) + " %",
                 String(partition.segmentCount),
-            ])
+            ]
+            try table.add(cells, to: output)
         }
-        for line in table.lines { Console.out(line) }
+        try table.flush(to: output)
+        try output.flush()
         let mean = Double(total) / Double(max(counts.count, 1))
         let largest = Double(counts.max() ?? 0) / mean
         let smallest = Double(counts.min() ?? 0) / mean
@@ -59,14 +66,16 @@ struct DemoReport {
     private func printStock() throws {
         Console.out()
         Console.out("The ten lowest stocks (opening balance 0, a sale lowers, a return raises)")
-        for line in try queries.lowestStocks(topic: topic, limit: 10).table.lines {
-            Console.out(line)
-        }
+        try print(queries.lowestStocks(topic: topic, limit: 10))
         Console.out()
         Console.out("The ten busiest keys")
-        for line in try queries.busiestKeys(topic: topic, limit: 10).table.lines {
-            Console.out(line)
-        }
+        try print(queries.busiestKeys(topic: topic, limit: 10))
+    }
+
+    private func print(_ levels: [StockLevel]) throws {
+        let output = Output(descriptor: 1)
+        try levels.printTable(to: output)
+        try output.flush()
     }
 
     private func printLag(_ description: TopicDescription) throws {
@@ -80,8 +89,8 @@ struct DemoReport {
         let dead = try queries.deadLetterCount(topic: topic)
         Console.out()
         Console.out(
-            "\(Format.count(totals.rows)) stock rows from \(Format.count(totals.events)) events; "
-                + "lag \(Format.count(lag)); dead letters \(Format.count(dead))")
+            "\(totals.rows.grouped) stock rows from \(totals.events.grouped) events; "
+                + "lag \(lag.grouped); dead letters \(dead.grouped)")
     }
 
     private func printNext() {

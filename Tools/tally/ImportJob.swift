@@ -25,9 +25,9 @@ struct ImportJob: Sendable {
         func print(topic: String) {
             let rate = Double(rows) / max(seconds, 0.001)
             Console.out(
-                "Imported \(Format.count(rows)) rows into topic \(topic) in "
-                    + "\(Format.fixed(seconds, 1)) s (\(Format.count(Int(rate))) rows/s).")
-            if badRows > 0 { Console.out("Skipped \(Format.count(badRows)) bad rows.") }
+                "Imported \(rows.grouped) rows into topic \(topic) in "
+                    + "\(Format.fixed(seconds, 1)) s (\(Int(rate).grouped) rows/s).")
+            if badRows > 0 { Console.out("Skipped \(badRows.grouped) bad rows.") }
         }
     }
 
@@ -92,7 +92,7 @@ struct ImportJob: Sendable {
         } catch is CancellationError {
             try await producer.flush()
             Console.note(
-                "The first \(Format.count(rows.rowCount)) rows of \(file) are in topic \(topic).")
+                "The first \(rows.rowCount.grouped) rows of \(file) are in topic \(topic).")
             throw CancellationError()
         }
         try await producer.flush()
@@ -140,7 +140,7 @@ struct ImportJob: Sendable {
         guard let retention, first < Timestamp.now.rawValue - retention else { return }
         Console.note(
             """
-            Warning: these events begin at \(Format.time(first)), but topic \(topic) keeps records \
+            Warning: these events begin at \(OutputTime.text(Timestamp(milliseconds: first))), but topic \(topic) keeps records \
             for \(Format.fixed(Double(retention) / 86_400_000, 1)) days \
             (retention.ms=\(retention)): retention will delete them. For history, create the topic \
             with --config retention.ms=-1.
@@ -157,7 +157,7 @@ enum ImportError: Error, CustomStringConvertible {
         case .badRow(let file, let error, let imported):
             let state = imported == 0
                 ? "Nothing was imported."
-                : "The \(Format.count(imported)) rows before it are in the topic."
+                : "The \(imported.grouped) rows before it are in the topic."
             return "\(file), \(error). \(state) Mend the row, or use --on-error skip."
         }
     }

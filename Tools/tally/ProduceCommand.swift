@@ -48,11 +48,11 @@ struct ProduceCommand: AsyncParsableCommand {
                     }
                 } catch {
                     try await producer.flush()
-                    Console.note("The \(Format.count(count)) records before it are in the topic.")
+                    Console.note("The \(count.grouped) records before it are in the topic.")
                     throw error
                 }
                 try await producer.flush()
-                Console.note("Produced \(Format.count(count)) records to topic \(topic).")
+                Console.note("Produced \(count.grouped) records to topic \(topic).")
                 try await updateProjection(engine, directory: data)
             }
         }

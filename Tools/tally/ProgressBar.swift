@@ -26,7 +26,7 @@ final class ProgressBar: Sendable {
         let bar = String(repeating: "#", count: filled)
             + String(repeating: ".", count: width - filled)
         let percent = Format.fixed(share * 100, 0)
-        write("\r\u{1B}[K\(title) [\(bar)] \(percent) %  \(Format.count(done)) \(unit)")
+        write("\r\u{1B}[K\(title) [\(bar)] \(percent) %  \(done.grouped) \(unit)")
     }
 
     /// Clears the line.

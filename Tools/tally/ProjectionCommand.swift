@@ -5,5 +5,5 @@ struct ProjectionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "projection",
         abstract: "Show or rebuild the inventory projection.",
-        subcommands: [ProjectionRebuildCommand.self])
+        subcommands: [ProjectionStatusCommand.self, ProjectionRebuildCommand.self])
 }

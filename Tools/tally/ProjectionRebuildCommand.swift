@@ -47,7 +47,7 @@ struct ProjectionRebuildCommand: AsyncParsableCommand {
         bar.finish()
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         Console.out(
-            "Rebuilt the projection of \(topic) from \(Format.count(done.records)) records in "
-                + "\(Format.fixed(seconds, 1)) s; \(Format.count(done.deadLetters)) dead letters.")
+            "Rebuilt the projection of \(topic) from \(done.records.grouped) records in "
+                + "\(Format.fixed(seconds, 1)) s; \(done.deadLetters.grouped) dead letters.")
     }
 }

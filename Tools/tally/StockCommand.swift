@@ -36,6 +36,10 @@ struct StockCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try await printingRows { streams in try printStock(streams) }
+    }
+
+    private func printStock(_ streams: CommandStreams) throws {
         let database = try StateDatabase(readingDirectory: data.data)
         var query = StockQuery()
         (query.topic, query.warehouse, query.item) = (topic, warehouse, item)
@@ -44,13 +48,13 @@ struct StockCommand: AsyncParsableCommand {
         query.limit = limit == 0 ? nil : limit
         let levels = try InventoryQueries(database).stock(query)
         if rows.json {
-            for level in levels { Console.out(level.jsonLine) }
+            for level in levels { try streams.output.write(level.fields) }
             return
         }
-        if levels.isEmpty { return Console.note("No stock matches.") }
-        for line in levels.table.lines { Console.out(line) }
+        guard !levels.isEmpty else { return try streams.note("No stock matches.") }
+        try levels.printTable(to: streams.output)
         if limit > 0, levels.count == limit {
-            Console.note("The first \(limit) rows; --limit 0 shows all.")
+            try streams.note("The first \(limit) rows; --limit 0 shows all.")
         }
     }
 }
@@ -58,35 +62,35 @@ struct StockCommand: AsyncParsableCommand {
 extension StockQuery.Order: ExpressibleByArgument {}
 
 extension StockLevel {
-    /// The row as a line of JSON.
-    var jsonLine: String {
-        var line = JSONLine()
-        line.add("warehouse", warehouse)
-        line.add("item", item)
-        line.add("onHand", onHand)
-        line.add("reserved", reserved)
-        line.add("available", available)
-        line.add("updatedAt", Format.time(updatedAt.rawValue))
-        line.add("partition", partition)
-        line.add("offset", offset.rawValue)
-        line.add("events", events)
-        return line.finished
+    /// The row's fields in JSON.
+    fileprivate func fields(_ line: inout JSONLine) {
+        line.field("warehouse", warehouse)
+        line.field("item", item)
+        line.field("onHand", onHand)
+        line.field("reserved", reserved)
+        line.field("available", available)
+        line.field("updatedAt", OutputTime.text(updatedAt))
+        line.field("partition", partition)
+        line.field("offset", offset.rawValue)
+        line.field("events", events)
     }
 }
 
 extension [StockLevel] {
-    /// The rows as a table.
-    var table: TextTable {
-        var table = TextTable([
-            "warehouse", "item", ">on hand", ">reserved", ">available", ">events", "updated",
-        ])
+    /// Prints the rows for people.
+    func printTable(to output: Output) throws {
+        var table = OutputTable(
+            [
+                .text("warehouse"), .text("item"), .number("on hand"), .number("reserved"),
+                .number("available"), .number("events"), .text("updated"),
+            ], indentation: "  ")
         for level in self {
-            table.add([
-                level.warehouse, level.item, Format.count(level.onHand),
-                Format.count(level.reserved), Format.count(level.available),
-                Format.count(level.events), Format.time(level.updatedAt.rawValue),
-            ])
+            let cells = [
+                level.warehouse, level.item, level.onHand.grouped, level.reserved.grouped,
+                level.available.grouped, level.events.grouped, OutputTime.text(level.updatedAt),
+            ]
+            try table.add(cells, to: output)
         }
-        return table
+        try table.flush(to: output)
     }
 }

@@ -5,7 +5,7 @@ struct TopicsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "topics", abstract: "Create, list, describe and delete topics.",
         subcommands: [
-            TopicsCreateCommand.self,
+            TopicsCreateCommand.self, TopicsListCommand.self, TopicsDescribeCommand.self,
             TopicsDeleteCommand.self,
         ])
 }

@@ -1,0 +1,75 @@
+package import TallyFiles
+package import TallyLog
+import TallyRecords
+
+/// The topics of a data directory, read from outside: without its lock, while an application may
+/// have it open, and without changing anything.
+///
+/// A value; each call looks at the files anew. Blocks.
+package struct DirectoryReader: Sendable {
+    private let data: DataDirectory
+    private let environment: LogEnvironment
+
+    /// Throws ``LogError/file(_:)`` where there is no such directory.
+    package init(path: String, fileSystem: any FileSystem = PosixFileSystem()) throws(LogError) {
+        data = DataDirectory(path: path, fileSystem: fileSystem)
+        environment = .readOnly(on: fileSystem)
+        do {
+            _ = try fileSystem.list(path)
+        } catch {
+            throw .file(error)
+        }
+    }
+
+    /// All topics by name, as the files show them now: log ends are those of the files, and what
+    /// an application has not synced yet counts.
+    ///
+    /// Throws ``EngineError/unreadableFile(path:reason:)`` and ``LogError``.
+    package func topics() throws -> [TopicDescription] {
+        let catalog = try catalog()
+        return try catalog.topics.values.sorted { $0.name < $1.name }.map { try describe($0) }
+    }
+
+    /// One topic. Throws ``EngineError/unknownTopic(name:known:)`` as well.
+    package func topic(_ name: String) throws -> TopicDescription {
+        let catalog = try catalog()
+        guard let topic = catalog.topics[name] else {
+            throw EngineError.unknownTopic(name: name, known: catalog.topics.keys.sorted())
+        }
+        return try describe(topic)
+    }
+
+    private func catalog() throws -> TopicCatalog {
+        try TopicCatalog.read(from: data.path, on: data.fileSystem)
+            ?? TopicCatalog.discover(in: data.path, on: data.fileSystem)
+    }
+
+    private func describe(_ topic: TopicCatalog.Topic) throws -> TopicDescription {
+        let logStarts = try data.checkpoints().logStarts
+        return TopicDescription(
+            name: topic.name, id: topic.id, configuration: topic.configuration,
+            isDiscovered: topic.isDiscovered,
+            partitions: try (0..<Int32(topic.partitionCount)).map { index in
+                try describe(topic.name, index, logStarts["\(topic.name)-\(index)"] ?? .zero)
+            })
+    }
+
+    private func describe(
+        _ topic: String, _ index: Int32, _ logStart: Offset
+    ) throws -> PartitionDescription {
+        let path = data.partitionPath(topic, index)
+        do {
+            let log = try PartitionSnapshot(
+                opening: path, environment: environment, logStart: logStart)
+            let epochs = try LeaderEpochs.read(from: path, on: data.fileSystem)
+            return PartitionDescription(
+                index: index, logStart: log.logStart, highWatermark: log.logEnd,
+                logEnd: log.logEnd, leaderEpoch: epochs.latest ?? .none, byteCount: log.byteCount,
+                segmentCount: log.segments.count, problem: nil)
+        } catch let error as LogError {
+            return PartitionDescription(
+                index: index, logStart: .zero, highWatermark: .zero, logEnd: .zero,
+                leaderEpoch: .none, byteCount: 0, segmentCount: 0, problem: "\(error)")
+        }
+    }
+}
