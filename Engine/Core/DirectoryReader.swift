@@ -49,14 +49,14 @@ package struct DirectoryReader: Sendable {
         return TopicDescription(
             name: topic.name, id: topic.id, configuration: topic.configuration,
             isDiscovered: topic.isDiscovered,
-            partitions: try (0..<Int32(topic.partitionCount)).map { index in
-                try describe(topic.name, index, logStarts["\(topic.name)-\(index)"] ?? .zero)
+            partitions: (0..<Int32(topic.partitionCount)).map { index in
+                describe(topic.name, index, logStarts["\(topic.name)-\(index)"] ?? .zero)
             })
     }
 
     private func describe(
         _ topic: String, _ index: Int32, _ logStart: Offset
-    ) throws -> PartitionDescription {
+    ) -> PartitionDescription {
         let path = data.partitionPath(topic, index)
         do {
             let log = try PartitionSnapshot(
@@ -66,7 +66,7 @@ package struct DirectoryReader: Sendable {
                 index: index, logStart: log.logStart, highWatermark: log.logEnd,
                 logEnd: log.logEnd, leaderEpoch: epochs.latest ?? .none, byteCount: log.byteCount,
                 segmentCount: log.segments.count, problem: nil)
-        } catch let error as LogError {
+        } catch {
             return PartitionDescription(
                 index: index, logStart: .zero, highWatermark: .zero, logEnd: .zero,
                 leaderEpoch: .none, byteCount: 0, segmentCount: 0, problem: "\(error)")

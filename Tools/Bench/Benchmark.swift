@@ -19,7 +19,7 @@ package struct Benchmark: Sendable {
     }
 
     /// Measures one after the other and hands each line out as it is ready.
-    package func run(_ report: (Measurement) throws -> Void) async throws {
+    package func run(_ report: (BenchmarkLine) throws -> Void) async throws {
         let logs = LogBenchmarks(directory: directory, runs: runs)
         for codec in [Codec.none, .lz4] {
             for valueBytes in [100, 1024] {

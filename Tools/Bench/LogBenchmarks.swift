@@ -16,7 +16,7 @@ struct LogBenchmarks {
     }
 
     /// All of them for one size of values and one codec.
-    func measure(_ workload: Workload) throws -> [Measurement] {
+    func measure(_ workload: Workload) throws -> [BenchmarkLine] {
         [
             try produce(workload), try append(workload), try scan(workload),
             try lookup(workload), try recovery(workload),
@@ -26,8 +26,8 @@ struct LogBenchmarks {
     private func line(
         _ name: String, _ workload: Workload, _ pair: (figure: Double, limit: Double),
         _ limitName: String, bytesPerRecord: Double, target: String? = nil
-    ) -> Measurement {
-        Measurement(
+    ) -> BenchmarkLine {
+        BenchmarkLine(
             name: name, valueBytes: workload.valueBytes, codec: "\(workload.codec)",
             perSecond: pair.figure / bytesPerRecord, unit: "records",
             bytesPerSecond: pair.figure, limitName: limitName,
@@ -37,7 +37,7 @@ struct LogBenchmarks {
     // MARK: Writing
 
     /// Encoding and appending, as a producer does.
-    private func produce(_ workload: Workload) throws -> Measurement {
+    private func produce(_ workload: Workload) throws -> BenchmarkLine {
         let isPlain = workload.codec == .none
         let pair = try paired(runs: runs) {
             try withLog { log in
@@ -70,7 +70,7 @@ struct LogBenchmarks {
     }
 
     /// Appending batches that came from elsewhere: everything is checked.
-    private func append(_ workload: Workload) throws -> Measurement {
+    private func append(_ workload: Workload) throws -> BenchmarkLine {
         var batches = workload.batches
         let pair = try paired(runs: runs) {
             try withLog { log in
@@ -102,7 +102,7 @@ struct LogBenchmarks {
     // MARK: Reading
 
     /// Reading everything: checksums checked, every key and value touched.
-    private func scan(_ workload: Workload) throws -> Measurement {
+    private func scan(_ workload: Workload) throws -> BenchmarkLine {
         let isPlain = workload.codec == .none
         let pair = try withLog { log -> (figure: Double, limit: Double) in
             var batches = workload.batches
@@ -158,7 +158,7 @@ struct LogBenchmarks {
     }
 
     /// Reading one batch at a random offset.
-    private func lookup(_ workload: Workload) throws -> Measurement {
+    private func lookup(_ workload: Workload) throws -> BenchmarkLine {
         let count = 100_000
         let time = try withLog { log -> Double in
             var batches = workload.batches
@@ -174,7 +174,7 @@ struct LogBenchmarks {
                 }
             }
         }.value
-        return Measurement(
+        return BenchmarkLine(
             name: "lookup", valueBytes: workload.valueBytes, codec: "\(workload.codec)",
             perSecond: Double(count) / time, unit: "lookups")
     }
@@ -182,7 +182,7 @@ struct LogBenchmarks {
     // MARK: Recovery
 
     /// Opening after a crash, with nothing synced and no index.
-    private func recovery(_ workload: Workload) throws -> Measurement {
+    private func recovery(_ workload: Workload) throws -> BenchmarkLine {
         let path = directory + "/recovery-0"
         try files.createDirectory(path)
         defer { removeAll(path) }
@@ -206,7 +206,7 @@ struct LogBenchmarks {
     }
 
     /// Appends that wait for stable storage, one by one.
-    func durableAppends(_ workload: Workload, count: Int) throws -> Measurement {
+    func durableAppends(_ workload: Workload, count: Int) throws -> BenchmarkLine {
         var batch = workload.batches[0]
         let chunk = batch
         let pair = try paired(runs: runs) {
@@ -223,7 +223,7 @@ struct LogBenchmarks {
         } limit: {
             try limits.durableWrites(chunk, count: count)
         }
-        return Measurement(
+        return BenchmarkLine(
             name: "durable append", valueBytes: workload.valueBytes, codec: "\(workload.codec)",
             perSecond: pair.figure, unit: "appends", limitName: "pwrite + fdatasync",
             limitPerSecond: pair.limit, target: "0.9 of pwrite + fdatasync")

@@ -8,7 +8,7 @@ struct ProjectionBenchmark {
     let file: String
     let runs: Int
 
-    func measure() async throws -> Measurement {
+    func measure() async throws -> BenchmarkLine {
         let engine = try await Engine.open(at: directory + "/projection")
         let topic = "inventory-events"
         try await engine.createTopic(
@@ -37,7 +37,7 @@ struct ProjectionBenchmark {
             rates.append(Double(done.records) / ((ContinuousClock.now - start) / .seconds(1)))
         }
         try await engine.close()
-        return Measurement(
+        return BenchmarkLine(
             name: "projection of the real data", codec: "lz4",
             perSecond: rates.sorted()[rates.count / 2], unit: "events", target: "1 M events/s")
     }

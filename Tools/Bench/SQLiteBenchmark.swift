@@ -6,7 +6,7 @@ struct SQLiteBenchmark {
     let directory: String
 
     /// Inserts in transactions of 1,000, then a scan that reads every column.
-    func measure(_ workload: Workload) throws -> [Measurement] {
+    func measure(_ workload: Workload) throws -> [BenchmarkLine] {
         let path = directory + "/plain.db"
         defer {
             for ending in ["", "-wal", "-shm"] {
@@ -23,7 +23,7 @@ struct SQLiteBenchmark {
         let insert = try seconds { try insertAll(workload.recordCount, keys, values, pool) }
         let scan = try seconds { try scanAll(workload.recordCount, pool) }
         return [("insert", insert), ("scan", scan)].map { name, time in
-            Measurement(
+            BenchmarkLine(
                 name: "plain SQLite \(name)", valueBytes: workload.valueBytes,
                 perSecond: Double(workload.recordCount) / time, unit: "records")
         }

@@ -42,8 +42,10 @@ struct Workload {
 
     /// Encodes record `number`.
     func append(_ number: Int, to builder: inout RecordBatchBuilder) throws(RecordError) {
+        let key = keys[number & 1023]
+        let value = values[(number &* 7) & 1023]
         try builder.append(
-            key: keys[number & 1023].span.bytes, value: values[(number &* 7) & 1023].span.bytes,
+            key: key.rawSpan, value: value.rawSpan,
             timestamp: Timestamp(milliseconds: 1_700_000_000_000 + Int64(number)))
     }
 

@@ -46,7 +46,7 @@ struct BenchCommand: AsyncParsableCommand {
         benchmark.runs = runs
         benchmark.byteCount = megabytes << 20
         try await printingRows { streams in
-            if !rows.json { try streams.output.write(line: Measurement.title) }
+            if !rows.json { try streams.output.write(line: BenchmarkLine.title) }
             try await benchmark.run { line in
                 if rows.json {
                     try streams.output.write(line.fields)
@@ -59,7 +59,7 @@ struct BenchCommand: AsyncParsableCommand {
     }
 }
 
-extension Measurement {
+extension BenchmarkLine {
     fileprivate static let title = """
         | what | value | codec | figure | bytes/s | limit | ratio | aim |
         |---|---|---|---|---|---|---|---|
@@ -67,20 +67,23 @@ extension Measurement {
 
     /// The line as a row of a Markdown table.
     fileprivate var row: String {
-        let cells = [
-            name, valueBytes.map { "\($0) B" } ?? "", codec ?? "",
-            "\(Self.short(perSecond)) \(unit)/s",
-            bytesPerSecond.map { "\(Format.bytes(Int($0)))/s" } ?? "",
-            limitPerSecond.map { "\(limitName ?? ""): \(Self.short($0)) \(unit)/s" } ?? "",
-            ratio.map { Format.fixed($0, 2) } ?? "", target ?? "",
-        ]
+        var cells = [name, valueBytes.map { "\($0) B" } ?? "", codec ?? ""]
+        cells.append("\(Self.short(perSecond)) \(unit)/s")
+        cells.append(bytesPerSecond.map { Format.bytes(Int($0)) + "/s" } ?? "")
+        if let limitName, let limitPerSecond {
+            cells.append("\(limitName): \(Self.short(limitPerSecond)) \(unit)/s")
+        } else {
+            cells.append("")
+        }
+        cells.append(ratio.map { Format.fixed($0, 2) } ?? "")
+        cells.append(target ?? "")
         return "| " + cells.joined(separator: " | ") + " |"
     }
 
     private static func short(_ rate: Double) -> String {
-        rate >= 1e6
-            ? Format.fixed(rate / 1e6, 2) + " M"
-            : rate >= 1e3 ? Format.fixed(rate / 1e3, 1) + " k" : Format.fixed(rate, 0)
+        if rate >= 1e6 { return Format.fixed(rate / 1e6, 2) + " M" }
+        if rate >= 1e3 { return Format.fixed(rate / 1e3, 1) + " k" }
+        return Format.fixed(rate, 0)
     }
 
     fileprivate func fields(_ line: inout JSONLine) {

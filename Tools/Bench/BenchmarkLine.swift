@@ -1,5 +1,5 @@
 /// One line of the benchmark's table: what was done, how fast, and what the machine allows.
-package struct Measurement: Sendable {
+package struct BenchmarkLine: Sendable {
     /// What was measured: "append", "scan", ...
     package var name: String
     /// Bytes of a record's value; nil where records vary.
