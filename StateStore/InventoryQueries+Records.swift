@@ -100,8 +100,10 @@ extension InventoryQueries {
         let order = "warehouse, t.item, t.channel"
         return try select("availability", by: order, topic: topic, limit: limit) { row in
             try Availability(
-                topic: row.value("topic"), warehouse: row.value("warehouse"), item: row.value("item"),
-                channel: row.value("channel"), decision: row.value("decision"), reason: row.value("reason"),
+                topic: row.value("topic"), warehouse: row.value("warehouse"),
+                item: row.value("item"),
+                channel: row.value("channel"), decision: row.value("decision"),
+                reason: row.value("reason"),
                 updatedAt: row.value("updatedAt"),
                 partition: row.value("partition"), offset: row.value("offset"))
         }

@@ -65,7 +65,8 @@ extension InventoryQueries {
             return try projections.map { row in
                 let positions = try Row.fetchAll(
                     connection,
-                    sql: "SELECT * FROM projection_position WHERE projection = ? ORDER BY partition",
+                    sql:
+                        "SELECT * FROM projection_position WHERE projection = ? ORDER BY partition",
                     arguments: [try row.value("id") as Int64])
                 return try ProjectionStatus(
                     topic: row.value("topic"), generation: row.value("generation"),

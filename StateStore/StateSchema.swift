@@ -119,8 +119,6 @@ enum StateSchema {
                 offset INTEGER NOT NULL,
                 PRIMARY KEY (projection, partition, eventId)
             ) STRICT, WITHOUT ROWID;
-            CREATE INDEX processed_event\(suffix)_by_offset
-                ON processed_event\(suffix) (projection, partition, offset);
             """
     }
 }

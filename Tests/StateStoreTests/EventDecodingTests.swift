@@ -46,29 +46,53 @@ struct EventDecodingTests {
             (#"{"eventType":null,"recordedAt":1}"#, .missing(.eventType)),
             (#"{"eventType":"STOCK_SHIPPED","quantity":1}"#, .missing(.recordedAt)),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1}"#, .missing(.quantity)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantityDelta":1}"#, .missing(.quantity)),
-            (#"{"eventType":"STOCK_ADJUSTED","recordedAt":1,"quantity":1}"#, .missing(.quantityDelta)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantityDelta":1}"#,
+                .missing(.quantity)
+            ),
+            (
+                #"{"eventType":"STOCK_ADJUSTED","recordedAt":1,"quantity":1}"#,
+                .missing(.quantityDelta)
+            ),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":-1}"#, .negative(.quantity)),
             (#"{"eventType":"STOCK_COUNTED","recordedAt":1,"quantity":-1}"#, .negative(.quantity)),
             (#"{"eventType":"STOCK_RESERVED","recordedAt":1,"quantity":-1}"#, .negative(.quantity)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":"1"}"#, .wrongType(.quantity)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":true}"#, .wrongType(.quantity)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":"1"}"#,
+                .wrongType(.quantity)
+            ),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":true}"#,
+                .wrongType(.quantity)
+            ),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":5.0}"#, .notWhole(.quantity)),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":5e0}"#, .notWhole(.quantity)),
             (
                 #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":9223372036854775808}"#,
                 .outOfRange(.quantity)
             ),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":1,"quantity":1}"#, .repeated(.quantity)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":1,"quantity":1}"#,
+                .repeated(.quantity)
+            ),
             (#"{"eventType":7,"recordedAt":1,"quantity":1}"#, .wrongType(.eventType)),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":"yesterday","quantity":1}"#, .invalidTime),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":true,"quantity":1}"#, .wrongType(.recordedAt)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1.5,"quantity":1}"#, .notWhole(.recordedAt)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":true,"quantity":1}"#,
+                .wrongType(.recordedAt)
+            ),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1.5,"quantity":1}"#,
+                .notWhole(.recordedAt)
+            ),
             (
                 #"{"eventType":"STOCK_SHIPPED","recordedAt":253402300800000,"quantity":1}"#,
                 .outOfRange(.recordedAt)
             ),
-            (#"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"a"}"#, .missing(.decision)),
+            (
+                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"a"}"#,
+                .missing(.decision)
+            ),
             (
                 #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"decision":"HIDDEN"}"#,
                 .missing(.channel)
@@ -99,7 +123,8 @@ struct EventDecodingTests {
             (#""\u00e9""#, "é"),
         ]
         for (json, id) in expected {
-            let bytes = Array(#"{"eventType":"HOLD_RELEASED","recordedAt":1,"eventId":\#(json)}"#.utf8)
+            let bytes = Array(
+                #"{"eventType":"HOLD_RELEASED","recordedAt":1,"eventId":\#(json)}"#.utf8)
             let range = try InventoryEvent(decoding: bytes.rawSpan).eventId
             let text = range.map {
                 String(
