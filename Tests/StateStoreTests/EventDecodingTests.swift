@@ -98,7 +98,7 @@ struct EventDecodingTests {
                 .missing(.channel)
             ),
             (
-                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"a","decision":"NO"}"#,
+                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"","decision":"NO"}"#,
                 .unknownDecision("NO")
             ),
             (#"{"eventType":"MANUAL_OVERRIDE","recordedAt":1,"actor":5}"#, .wrongType(.actor)),
@@ -147,7 +147,7 @@ struct EventDecodingTests {
         print("TALLY_SEED=\(random.seed)")
         let original = Array(
             (#"{"eventId":"a\u00e9-1","eventType":"STOCK_ADJUSTED","quantityDelta":-6,"#
-                + #""recordedAt":"2010-12-01T08:26:00.25+01:00","reason":"x\ud83d\ude00","q":[{}]}"#)
+                + #""recordedAt":"2010-12-01T08:26:00.25+01:00","reason":"\ud83d\ude00","q":[{}]}"#)
                 .utf8)
         var events = 0
         for _ in 0..<50_000 {

@@ -11,7 +11,8 @@ struct FormatTests {
         let database = try StateDatabase(directory: directory.path)
         let projection = try InventoryProjection.opened(database, topic: "stock")
         let value =
-            #"{"eventType":"STOCK_ADJUSTED","quantityDelta":-6,"recordedAt":"2010-12-01T08:26:00Z"}"#
+            #"{"eventType":"STOCK_ADJUSTED","quantityDelta":-6,"#
+            + #""recordedAt":"2010-12-01T08:26:00Z"}"#
         try projection.apply(TestRecord("United Kingdom:85123A", value), offset: 0)
         try projection.commit()
         let rows = try database.read { connection in

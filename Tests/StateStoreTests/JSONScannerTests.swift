@@ -109,7 +109,7 @@ struct JSONScannerTests {
         var random = SeededGenerator()
         print("TALLY_SEED=\(random.seed)")
         let seeds = [
-            #"{"eventType":"STOCK_ADJUSTED","quantityDelta":-6,"recordedAt":"2010-12-01T08:26:00Z"}"#,
+            #"{"eventType":"STOCK_COUNTED","quantity":-6,"recordedAt":"2010-12-01T08:26:00Z"}"#,
             #"[{"a":[1,2.5e3,-0,true,false,null]},"grün 木 😀","\u0041\ud83d\ude00\n"]"#,
             #" { "x" : { "y" : [ [ ] , { } , "" ] } , "z" : -12.75E-3 } "#,
         ].map { Array($0.utf8) }
