@@ -98,8 +98,8 @@ struct EventDecodingTests {
                 .missing(.channel)
             ),
             (
-                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"","decision":"NO"}"#,
-                .unknownDecision("NO")
+                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"decision":"N","channel":""}"#,
+                .unknownDecision("N")
             ),
             (#"{"eventType":"MANUAL_OVERRIDE","recordedAt":1,"actor":5}"#, .wrongType(.actor)),
             (
