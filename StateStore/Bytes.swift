@@ -29,26 +29,22 @@ extension RawSpan {
     }
 
     /// Whether both spans hold the same bytes.
+    @inline(__always)
     func hasSameBytes(as other: RawSpan) -> Bool {
-        guard byteCount == other.byteCount else { return false }
+        let count = byteCount
+        guard count == other.byteCount else { return false }
         var offset = 0
-        while offset < byteCount {
-            let count = min(8, byteCount &- offset)
-            guard
-                partialWord(at: offset, count: count)
-                    == other.partialWord(at: offset, count: count)
-            else { return false }
+        while offset &+ 8 <= count {
+            guard word(at: offset) == other.word(at: offset) else { return false }
             offset &+= 8
         }
-        return true
+        let rest = count &- offset
+        return partialWord(at: offset, count: rest) == other.partialWord(at: offset, count: rest)
     }
 
     /// A copy of the bytes.
     func copy() -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(byteCount)
-        for offset in 0..<byteCount { bytes.append(byte(at: offset)) }
-        return bytes
+        unsafe withUnsafeBytes { unsafe Array($0) }
     }
 
     /// The bytes as text, or nil when they are not UTF-8.

@@ -153,7 +153,8 @@ private struct EventFields {
     }
 
     /// A text without NUL, which SQLite's text functions take for its end.
-    private static func text(_ field: EventField, _ scanner: inout JSONScanner) throws -> TextRange {
+    private static func text(_ field: EventField, _ scanner: inout JSONScanner) throws -> TextRange
+    {
         guard scanner.next == UInt8(ascii: "\"") else { throw EventFault.wrongType(field) }
         let range = try scanner.scanString()
         // Without escapes there is none: control characters must be escaped.

@@ -21,8 +21,6 @@ extension InventoryProjection: StateSource {
                     try loadPositions(connection)
                     state.cacheIsComplete = try !connection.hasRows(
                         in: "inventory\(suffix)", projection: current.id)
-                    state.hasStoredEventIds = try connection.hasRows(
-                        in: "processed_event\(suffix)", projection: current.id)
                     return .commit
                 }
             }
@@ -57,19 +55,65 @@ extension InventoryProjection: StateSource {
             try pool.writeWithoutTransaction { connection in
                 let statement = try connection.cachedStatement(
                     sql: """
-                        SELECT id, onHand, reserved, lastEventTime, lastOffset, events,
-                            lastCountVariance, countedAt, partition
-                        FROM inventory\(identity.set.suffix)
+                        SELECT \(Self.rowColumns) FROM inventory\(identity.set.suffix)
                         WHERE projection = ? AND warehouse = ? AND item = ?
                         """)
                 guard
                     let row = try Row.fetchOne(
                         statement, arguments: [identity.id, key.warehouse, key.item])
                 else { return InventoryRow() }
-                return try InventoryRow(
-                    id: row.value(at: 0), onHand: row.value(at: 1), reserved: row.value(at: 2), lastEventTime: row.value(at: 3),
-                    lastOffset: row.value(at: 4), events: row.value(at: 5), lastCountVariance: row.value(at: 6),
-                    countedAt: row.value(at: 7), partition: row.value(at: 8))
+                return try InventoryRow(row)
+            }
+        }
+    }
+
+    /// Reads the whole table, when its rows fit into the cache.
+    func loadAllRows(
+        _ body: (_ key: [UInt8], _ row: InventoryRow) -> Void
+    ) throws(StateStoreError) -> Bool {
+        let pool = try database.writer()
+        let table = "inventory\(identity.set.suffix)"
+        return try translatingErrors(path: database.path) {
+            try pool.writeWithoutTransaction { connection in
+                let count = try Int.fetchOne(
+                    connection, sql: "SELECT COUNT(*) FROM \(table) WHERE projection = ?",
+                    arguments: [identity.id])
+                guard let count, count <= options.cachedRowsMax else { return false }
+                let cursor = try Row.fetchCursor(
+                    connection,
+                    sql: """
+                        SELECT \(Self.rowColumns), warehouse || ':' || item
+                        FROM \(table) WHERE projection = ?
+                        """,
+                    arguments: [identity.id])
+                while let row = try cursor.next() {
+                    let key: String = try row.value(at: Self.rowColumnCount)
+                    body(Array(key.utf8), try InventoryRow(row))
+                }
+                return true
+            }
+        }
+    }
+
+    func loadEventIdFilter() throws(StateStoreError) -> EventIdFilter {
+        let pool = try database.writer()
+        let table = "processed_event\(identity.set.suffix)"
+        return try translatingErrors(path: database.path) {
+            try pool.writeWithoutTransaction { connection in
+                let count = try Int.fetchOne(
+                    connection, sql: "SELECT COUNT(*) FROM \(table) WHERE projection = ?",
+                    arguments: [identity.id])
+                let capacity = max((count ?? 0) * 2, Self.eventIdFilterCapacityMin)
+                var filter = EventIdFilter(capacity: capacity)
+                let cursor = try Row.fetchCursor(
+                    connection,
+                    sql: "SELECT partition, eventId FROM \(table) WHERE projection = ?",
+                    arguments: [identity.id])
+                while let row = try cursor.next() {
+                    let id: String = try row.value(at: 1)
+                    filter.insert(partition: try row.value(at: 0), id: Array(id.utf8).rawSpan)
+                }
+                return filter
             }
         }
     }
@@ -89,6 +133,27 @@ extension InventoryProjection: StateSource {
                     statement, arguments: [identity.id, event.partition, id])
             }
         }
+    }
+}
+
+extension InventoryProjection {
+    /// The columns that make an `InventoryRow`, in its order.
+    fileprivate static let rowColumns = """
+        id, onHand, reserved, lastEventTime, lastOffset, events, lastCountVariance, countedAt, \
+        partition
+        """
+    fileprivate static let rowColumnCount = 9
+    /// A filter takes two bytes for each id that it has room for.
+    fileprivate static let eventIdFilterCapacityMin = 262_144
+}
+
+extension InventoryRow {
+    fileprivate init(_ row: Row) throws {
+        try self.init(
+            id: row.value(at: 0), onHand: row.value(at: 1), reserved: row.value(at: 2),
+            lastEventTime: row.value(at: 3), lastOffset: row.value(at: 4),
+            events: row.value(at: 5), lastCountVariance: row.value(at: 6),
+            countedAt: row.value(at: 7), partition: row.value(at: 8))
     }
 }
 

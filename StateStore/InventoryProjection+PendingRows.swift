@@ -59,30 +59,32 @@ extension InventoryProjection {
 
     /// Writes the ids applied, and drops those that no later offset can be a duplicate of.
     func writeEventIds(_ connection: Database) throws {
-        guard state.hasStoredEventIds || !state.pending.eventIds.isEmpty else { return }
         let table = "processed_event\(identity.set.suffix)"
-        var insert = try BoundStatement(
-            connection,
-            sql: """
-                INSERT INTO \(table) (projection, partition, eventId, offset) VALUES (?, ?, ?, ?)
-                ON CONFLICT (projection, partition, eventId) DO UPDATE SET offset = excluded.offset
-                """)
-        for (event, offset) in state.pending.eventIds {
-            insert.begin()
-            insert.bind(identity.id)
-            insert.bind(event.partition)
-            insert.bind(String(decoding: event.id, as: UTF8.self))
-            insert.bind(offset)
-            try insert.execute()
+        if !state.pending.eventIdList.isEmpty {
+            var insert = try BoundStatement(
+                connection,
+                sql: """
+                    INSERT INTO \(table) (projection, partition, eventId, offset)
+                    VALUES (?, ?, ?, ?)
+                    ON CONFLICT (projection, partition, eventId)
+                        DO UPDATE SET offset = excluded.offset
+                    """)
+            for event in state.pending.eventIdList {
+                insert.begin()
+                insert.bind(identity.id)
+                insert.bind(event.partition)
+                insert.bind(String(decoding: event.id, as: UTF8.self))
+                insert.bind(state.pending.eventIds[event])
+                try insert.execute()
+            }
         }
         let prune = try connection.cachedStatement(
             sql: "DELETE FROM \(table) WHERE projection = ? AND partition = ? AND offset < ?")
-        for progress in state.partitions where progress.isTouched {
-            let (horizon, overflow) = progress.next.subtractingReportingOverflow(
-                identity.deduplicationWindow)
-            if !overflow, horizon > 0 {
-                try prune.execute(arguments: [identity.id, progress.partition, horizon])
-            }
+        let window = state.deduplicationWindow
+        for progress in state.partitions where progress.mustPrune(window) {
+            try prune.execute(arguments: [
+                identity.id, progress.partition, progress.horizon(window),
+            ])
         }
     }
 }

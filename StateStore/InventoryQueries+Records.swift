@@ -4,15 +4,19 @@ public import Tally
 
 /// A record that could not be applied, and why.
 public struct DeadLetter: Hashable, Sendable {
+    /// The topic it came from.
     public var topic: String
+    /// The partition of the record.
     public var partition: Int32
+    /// The offset of the record.
     public var offset: Offset
     /// One line for a person.
     public var reason: String
     /// The record's timestamp in the log.
     public var timestamp: Timestamp
-    /// The first 65,536 bytes of its key and value at most; nil where the record had none.
+    /// The first 65,536 bytes of its key at most; nil where it had none.
     public var key: [UInt8]?
+    /// The first 65,536 bytes of its value at most; nil where it had none.
     public var value: [UInt8]?
     /// The size of the whole value in the log, in bytes.
     public var valueSize: Int?
@@ -20,29 +24,43 @@ public struct DeadLetter: Hashable, Sendable {
 
 /// Something that somebody did by hand: who, and why.
 public struct AuditEntry: Hashable, Sendable {
+    /// The topic it came from.
     public var topic: String
+    /// The partition of the record.
     public var partition: Int32
+    /// The offset of the record.
     public var offset: Offset
     /// MANUAL_OVERRIDE, POLICY_CHANGED or HOLD_RELEASED.
     public var eventType: String
+    /// The event's `actor`, or else its `operator`.
     public var who: String?
+    /// The event's `reason`.
     public var why: String?
     /// The record's key, usually `warehouse:item`.
     public var key: String?
+    /// The event's `recordedAt`.
     public var recordedAt: Timestamp
 }
 
 /// What was decided last about an item in a sales channel.
 public struct Availability: Hashable, Sendable {
+    /// The topic it came from.
     public var topic: String
+    /// The part of the key before its last colon.
     public var warehouse: String
+    /// The part of the key after its last colon.
     public var item: String
+    /// The sales channel that was decided about.
     public var channel: String
     /// SELLABLE, HIDDEN, BACKORDERABLE or STORE_PICKUP.
     public var decision: String
+    /// The event's `reason`.
     public var reason: String?
+    /// The event's `recordedAt`.
     public var updatedAt: Timestamp
+    /// The partition of the record.
     public var partition: Int32
+    /// The offset of the record.
     public var offset: Offset
 }
 
@@ -100,8 +118,10 @@ extension InventoryQueries {
         let order = "warehouse, t.item, t.channel"
         return try select("availability", by: order, topic: topic, limit: limit) { row in
             try Availability(
-                topic: row.value("topic"), warehouse: row.value("warehouse"), item: row.value("item"),
-                channel: row.value("channel"), decision: row.value("decision"), reason: row.value("reason"),
+                topic: row.value("topic"), warehouse: row.value("warehouse"),
+                item: row.value("item"),
+                channel: row.value("channel"), decision: row.value("decision"),
+                reason: row.value("reason"),
                 updatedAt: row.value("updatedAt"),
                 partition: row.value("partition"), offset: row.value("offset"))
         }

@@ -74,7 +74,8 @@ public struct InventoryQueries: Sendable {
                 return StockTotals(rows: 0, warehouses: 0, events: 0, negativeRows: 0)
             }
             return try StockTotals(
-                rows: row.value("rowCount"), warehouses: row.value("warehouses"), events: row.value("events"),
+                rows: row.value("rowCount"), warehouses: row.value("warehouses"),
+                events: row.value("events"),
                 negativeRows: row.value("negativeRows"))
         }
     }

@@ -162,7 +162,8 @@ extension JSONScanner {
             if byte == UInt8(ascii: "\\") {
                 // Checked when the string was found: an escape cannot be at fault here.
                 guard let scalar = try? scanner.scanEscape() else { break }
-                characters.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+                characters.append(
+                    contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
             } else {
                 characters.append(byte)
                 scanner.advance()

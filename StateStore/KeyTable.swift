@@ -26,21 +26,7 @@ struct KeyTable {
     /// The hash of `key` in this table, to be passed to `number(of:hash:)` and `insert`.
     @inline(__always)
     func hash(_ key: RawSpan) -> UInt64 {
-        var hash = seed ^ UInt64(truncatingIfNeeded: key.byteCount)
-        var offset = 0
-        while offset < key.byteCount {
-            let word = key.partialWord(at: offset, count: key.byteCount &- offset)
-            hash = Self.mix(hash ^ word)
-            offset &+= 8
-        }
-        return hash
-    }
-
-    /// Folds the 128-bit product with an odd constant into 64 bits.
-    @inline(__always)
-    private static func mix(_ word: UInt64) -> UInt64 {
-        let product = (word ^ 0x9e37_79b9_7f4a_7c15).multipliedFullWidth(by: 0xd6e8_feb8_6659_fd93)
-        return product.high ^ product.low
+        ByteHash.hash(key, seed: seed)
     }
 
     /// The number of `key`, or nil when it is new.

@@ -1,4 +1,4 @@
-/// A name of up to 24 bytes in three machine words, so that two names compare in a few instructions.
+/// A name of up to 24 bytes in three machine words, so that names compare in a few instructions.
 struct PackedName: Hashable {
     private var first: UInt64
     private var second: UInt64

@@ -5,10 +5,13 @@ struct PendingRows {
     var deadLetters: [DeadLetterRow] = []
     var audits: [AuditRow] = []
     var availabilities: [AvailabilityRow] = []
-    var eventIds: [EventIdentity: Int64] = [:]
+    /// The event ids applied, with the offset of each; a list too, so that they are written in the
+    /// order of the log, which is often nearly that of the ids.
+    private(set) var eventIds: [EventIdentity: Int64] = [:]
+    private(set) var eventIdList: [EventIdentity] = []
 
-    var isEmpty: Bool {
-        deadLetters.isEmpty && audits.isEmpty && availabilities.isEmpty && eventIds.isEmpty
+    mutating func add(_ event: EventIdentity, at offset: Int64) {
+        if eventIds.updateValue(offset, forKey: event) == nil { eventIdList.append(event) }
     }
 }
 

@@ -30,7 +30,8 @@ struct ProjectionIdentity {
             arguments: [InventoryProjection.name, topic])
         guard let row else { throw StateStoreError.anotherWriter(topic: topic) }
         return try ProjectionIdentity(
-            id: row.value("id"), set: .live, generation: row.value("generation"), revision: row.value("revision"),
+            id: row.value("id"), set: .live, generation: row.value("generation"),
+            revision: row.value("revision"),
             deduplicationWindow: row.value("deduplicationWindow"))
     }
 

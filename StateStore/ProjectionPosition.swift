@@ -40,5 +40,19 @@ struct PartitionProgress {
     /// Whether anything here has changed since the last commit.
     var isTouched = false
 
+    /// Event ids at lower offsets were deleted; 0 when it is not known.
+    var prunedBelow: Int64 = 0
+
     init(partition: Int32) { self.partition = partition }
+
+    /// Below this offset, an event id applied has no duplicate any more.
+    func horizon(_ window: Int64) -> Int64 {
+        let (horizon, overflow) = next.subtractingReportingOverflow(window)
+        return overflow ? 0 : max(0, horizon)
+    }
+
+    /// Whether so many ids are out of reach that looking through all of them is worth while.
+    func mustPrune(_ window: Int64) -> Bool {
+        isTouched && horizon(window) - prunedBelow >= max(1, window / 8)
+    }
 }

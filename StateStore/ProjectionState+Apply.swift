@@ -68,7 +68,7 @@ extension ProjectionState {
         }
         if let fault { return .fault(fault) }
         if let identity {
-            pending.eventIds[identity] = offset.rawValue
+            pending.add(identity, at: offset.rawValue)
             pendingBytes &+= identity.id.count &+ 64
         }
         return .applied(event)
@@ -86,11 +86,10 @@ extension ProjectionState {
         if let known = keys.number(of: key, hash: hash) {
             number = known
         } else {
-            let names: InventoryKey
-            do { names = try InventoryKey(decoding: key) } catch { return .invalidKey(error) }
-            let row = cacheIsComplete ? InventoryRow() : try source.loadRow(names)
-            number = keys.insert(key, hash: hash)
-            rows.append(row)
+            switch try addCachedRow(of: key, hash: hash, source) {
+            case .success(let added): number = added
+            case .failure(let fault): return .invalidKey(fault)
+            }
         }
         guard rows[number].apply(event) else { return .stockOverflow }
         rows[number].note(recordedAt: event.recordedAt, partition: partition, offset: offset)
@@ -99,6 +98,28 @@ extension ProjectionState {
             touchedRows.append(number)
         }
         return nil
+    }
+
+    /// Brings the row of a key that is not in the cache into it, and gives its number.
+    private mutating func addCachedRow(
+        of key: RawSpan, hash: UInt64, _ source: some StateSource
+    ) throws(StateStoreError) -> Result<Int, InventoryKeyFault> {
+        let names: InventoryKey
+        do { names = try InventoryKey(decoding: key) } catch { return .failure(error) }
+        if !cacheIsComplete, !hasTriedPreloading {
+            // One by one, the rows of a cold cache would cost ten times as much.
+            hasTriedPreloading = true
+            cacheIsComplete = try source.loadAllRows { key, row in
+                let hash = keys.hash(key.rawSpan)
+                guard keys.number(of: key.rawSpan, hash: hash) == nil else { return }
+                _ = keys.insert(key.rawSpan, hash: hash)
+                rows.append(row)
+            }
+            if let number = keys.number(of: key, hash: hash) { return .success(number) }
+        }
+        let row = cacheIsComplete ? InventoryRow() : try source.loadRow(names)
+        rows.append(row)
+        return .success(keys.insert(key, hash: hash))
     }
 
     /// Adds a row for an event that changes no quantity. Gives the fault that kept it from that.
@@ -155,11 +176,16 @@ extension ProjectionState {
     }
 
     /// Whether this id was applied at most a window of offsets before `offset`.
-    private func isDuplicate(
+    private mutating func isDuplicate(
         _ event: EventIdentity, at offset: Offset, _ source: some StateSource
     ) throws(StateStoreError) -> Bool {
         var earlier = pending.eventIds[event]
-        if earlier == nil, hasStoredEventIds { earlier = try source.storedOffset(of: event) }
+        if earlier == nil {
+            if eventIdFilter == nil { eventIdFilter = try source.loadEventIdFilter() }
+            let mayBeStored = eventIdFilter?.mayContain(
+                partition: event.partition, id: event.id.rawSpan)
+            if mayBeStored != false { earlier = try source.storedOffset(of: event) }
+        }
         guard let earlier else { return false }
         let (distance, overflow) = offset.rawValue.subtractingReportingOverflow(earlier)
         return !overflow && distance <= deduplicationWindow

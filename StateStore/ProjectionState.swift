@@ -10,6 +10,8 @@ struct ProjectionState {
     var touchedRows: [Int] = []
     /// Whether a key that is not in `keys` is not in the table either.
     var cacheIsComplete = false
+    /// Whether it was tried to read the whole table at once.
+    var hasTriedPreloading = false
 
     var partitions: [PartitionProgress] = []
     private var partitionSlots: [Int32: Int] = [:]
@@ -18,8 +20,8 @@ struct ProjectionState {
 
     /// How far back an event id is looked for, in offsets.
     var deduplicationWindow: Int64 = 0
-    /// Whether the table of event ids may have rows of this projection.
-    var hasStoredEventIds = true
+    /// The event ids in the database, as far as a filter can tell; nil until one is needed.
+    var eventIdFilter: EventIdFilter?
 
     var pending = PendingRows()
     /// The records applied or skipped over since the last commit, and the size of what they left
@@ -65,11 +67,21 @@ struct ProjectionState {
     /// Makes the pending state the committed one, and empties a cache of more than `cachedRowsMax`
     /// rows: the keys in use come back at the price of reading each once.
     mutating func didCommit(cachedRowsMax: Int) {
+        if eventIdFilter?.isFull == true {
+            // Made anew from what is stored by then; what was pruned is not in that one.
+            eventIdFilter = nil
+        } else {
+            for event in pending.eventIdList {
+                eventIdFilter?.insert(partition: event.partition, id: event.id.rawSpan)
+            }
+        }
+        for slot in partitions.indices where partitions[slot].mustPrune(deduplicationWindow) {
+            partitions[slot].prunedBelow = partitions[slot].horizon(deduplicationWindow)
+        }
         for slot in partitions.indices where partitions[slot].isTouched {
             partitions[slot].committedNext = partitions[slot].next
             partitions[slot].isTouched = false
         }
-        hasStoredEventIds = hasStoredEventIds || !pending.eventIds.isEmpty
         pending = PendingRows()
         pendingRecords = 0
         pendingBytes = 0
@@ -87,6 +99,13 @@ struct ProjectionState {
 protocol StateSource: AnyObject {
     /// The row of a key as it was committed last; a new one where there is none.
     func loadRow(_ key: InventoryKey) throws(StateStoreError) -> InventoryRow
+    /// Calls `body` with every row there is and its key, unless there are too many to keep. Gives
+    /// whether it did.
+    func loadAllRows(
+        _ body: (_ key: [UInt8], _ row: InventoryRow) -> Void
+    ) throws(StateStoreError) -> Bool
+    /// A filter that has every event id of the database in it, with room for as many again.
+    func loadEventIdFilter() throws(StateStoreError) -> EventIdFilter
     /// The offset at which an event id was last applied, as far as the database knows.
     func storedOffset(of event: EventIdentity) throws(StateStoreError) -> Int64?
 }

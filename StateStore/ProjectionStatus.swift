@@ -3,14 +3,17 @@ public import Tally
 
 /// Where a topic's projection stands.
 public struct ProjectionStatus: Hashable, Sendable {
+    /// The topic whose events are projected.
     public var topic: String
     /// Counts the rebuilds that went live, from 1 on (numbers of abandoned ones are left out).
     public var generation: Int64
+    /// When the projection began.
     public var createdAt: Timestamp
     /// When this generation began, or was swapped in.
     public var generationCreatedAt: Timestamp
     /// When the rebuild that is under way began; nil when there is none.
     public var rebuildStartedAt: Timestamp?
+    /// How many offsets an event id is remembered.
     public var deduplicationWindow: Int64
     /// By partition.
     public var partitions: [PartitionStatus]
@@ -18,19 +21,25 @@ public struct ProjectionStatus: Hashable, Sendable {
 
 /// Where a projection stands in one partition, at its last commit there.
 public struct PartitionStatus: Hashable, Sendable {
+    /// The partition, counted from 0.
     public var partition: Int32
     /// Everything below this offset is in the rows; the log's end less this is the lag in records.
     public var nextOffset: Offset
+    /// The leader epoch of the last record applied, -1 where none is known.
     public var leaderEpoch: LeaderEpoch
     /// Events that changed quantities.
     public var stockEvents: Int64
+    /// Decisions about channels.
     public var availabilityEvents: Int64
+    /// Events that left an audit entry.
     public var auditEvents: Int64
     /// Events left out because their id had been applied before.
     public var duplicates: Int64
+    /// Records that could not be applied.
     public var deadLetters: Int64
     /// The `recordedAt` of the last event applied; nil before the first one.
     public var lastRecordedAt: Timestamp?
+    /// When this position was committed.
     public var committedAt: Timestamp
 
     /// The events applied, of all kinds.
@@ -65,7 +74,8 @@ extension InventoryQueries {
             return try projections.map { row in
                 let positions = try Row.fetchAll(
                     connection,
-                    sql: "SELECT * FROM projection_position WHERE projection = ? ORDER BY partition",
+                    sql:
+                        "SELECT * FROM projection_position WHERE projection = ? ORDER BY partition",
                     arguments: [try row.value("id") as Int64])
                 return try ProjectionStatus(
                     topic: row.value("topic"), generation: row.value("generation"),

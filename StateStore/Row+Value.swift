@@ -8,7 +8,9 @@ extension Row {
     }
 
     /// The value of the column with this number, counted from 0.
-    func value<Value: DatabaseValueConvertible>(at index: Int) throws -> Value {
+    func value<Value: DatabaseValueConvertible & StatementColumnConvertible>(
+        at index: Int
+    ) throws -> Value {
         try decode(Value.self, atIndex: index)
     }
 

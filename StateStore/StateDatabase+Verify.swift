@@ -2,8 +2,8 @@ import GRDB
 
 extension StateDatabase {
     /// Checks SQLite's own structures and the rules that hold between the tables: each projection's
-    /// counters equal the rows they count, and nothing of a rebuild is left where none is under way.
-    /// Reads the whole database. Gives one line for each thing found wrong.
+    /// counters equal the rows they count, and nothing of a rebuild is left where none is under
+    /// way. Reads the whole database. Gives one line for each thing found wrong.
     ///
     /// Errors: those of reading the database.
     public func verify() throws(StateStoreError) -> [String] {
@@ -25,11 +25,12 @@ extension StateDatabase {
                                     WHERE projection = p.id) AS expected
                             FROM projection p WHERE found <> expected
                             """
-                    ).map {
-                        """
-                        \(try $0.value("topic") as String): \(table)\(set.suffix) has \
-                        \(try $0.value("found") as Int64) where \(column) says \(try $0.value("expected") as Int64)
-                        """
+                    ).map { row in
+                        let topic: String = try row.value("topic")
+                        let found: Int64 = try row.value("found")
+                        let expected: Int64 = try row.value("expected")
+                        return "\(topic): \(table)\(set.suffix) has \(found) where \(column) "
+                            + "says \(expected)"
                     }
                 }
             }

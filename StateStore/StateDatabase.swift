@@ -24,6 +24,8 @@ public final class StateDatabase: Sendable {
 
     /// How long a connection waits for a lock that another process holds.
     static let busyTimeoutSeconds = 5.0
+    /// How much of the file the writing connection keeps in memory at most.
+    static let cacheKibibytes = 65_536
 
     /// Opens the database of the data directory `directory`, creates it or brings its schema up to
     /// date where needed, and sweeps away rebuilds that did not finish.
@@ -40,7 +42,11 @@ public final class StateDatabase: Sendable {
             let pool = try DatabasePool(path: path, configuration: Self.configuration())
             // A pool turns WAL mode on and sets NORMAL, which may lose the last commits when the
             // power fails; it does so after any hook of the configuration, hence here.
-            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            // The cache holds the tables of a large projection, which come in no order.
+            try pool.writeWithoutTransaction { connection in
+                try connection.execute(sql: "PRAGMA synchronous = FULL")
+                try connection.execute(sql: "PRAGMA cache_size = -\(Self.cacheKibibytes)")
+            }
             let unknown = try pool.read { try StateSchema.unknownMigrations($0, of: migrator) }
             guard unknown.isEmpty else {
                 throw StateStoreError.newerSchema(path: path, migrations: unknown)

@@ -10,7 +10,8 @@ enum StateSchema {
         migrator.registerMigration("001-inventory") { database in
             try database.execute(sql: projectionTable)
             for set in TableSet.allCases {
-                try database.execute(sql: stateTables(set))
+                try database.execute(sql: stockTables(set.suffix))
+                try database.execute(sql: recordTables(set.suffix))
             }
         }
         return migrator
@@ -43,85 +44,88 @@ enum StateSchema {
         ) STRICT;
         """
 
-    /// The tables that a rebuild fills anew, once as the live set and once as the next one.
-    private static func stateTables(_ set: TableSet) -> String {
-        let suffix = set.suffix
-        return """
-            CREATE TABLE projection_position\(suffix) (
-                projection INTEGER NOT NULL REFERENCES projection (id),
-                partition INTEGER NOT NULL,
-                nextOffset INTEGER NOT NULL,
-                leaderEpoch INTEGER NOT NULL,
-                stockEvents INTEGER NOT NULL,
-                availabilityEvents INTEGER NOT NULL,
-                auditEvents INTEGER NOT NULL,
-                duplicates INTEGER NOT NULL,
-                deadLetters INTEGER NOT NULL,
-                lastRecordedAt INTEGER,
-                committedAt INTEGER NOT NULL,
-                PRIMARY KEY (projection, partition)
-            ) STRICT, WITHOUT ROWID;
-            CREATE TABLE inventory\(suffix) (
-                id INTEGER PRIMARY KEY,
-                projection INTEGER NOT NULL REFERENCES projection (id),
-                warehouse TEXT NOT NULL,
-                item TEXT NOT NULL,
-                onHand INTEGER NOT NULL,
-                reserved INTEGER NOT NULL,
-                available INTEGER NOT NULL GENERATED ALWAYS AS (onHand - reserved) VIRTUAL,
-                lastEventTime INTEGER NOT NULL,
-                partition INTEGER NOT NULL,
-                lastOffset INTEGER NOT NULL,
-                events INTEGER NOT NULL,
-                lastCountVariance INTEGER,
-                countedAt INTEGER,
-                UNIQUE (projection, warehouse, item)
-            ) STRICT;
-            CREATE TABLE availability\(suffix) (
-                projection INTEGER NOT NULL REFERENCES projection (id),
-                warehouse TEXT NOT NULL,
-                item TEXT NOT NULL,
-                channel TEXT NOT NULL,
-                decision TEXT NOT NULL,
-                reason TEXT,
-                updatedAt INTEGER NOT NULL,
-                partition INTEGER NOT NULL,
-                offset INTEGER NOT NULL,
-                PRIMARY KEY (projection, warehouse, item, channel)
-            ) STRICT, WITHOUT ROWID;
-            CREATE TABLE audit\(suffix) (
-                projection INTEGER NOT NULL REFERENCES projection (id),
-                partition INTEGER NOT NULL,
-                offset INTEGER NOT NULL,
-                eventType TEXT NOT NULL,
-                who TEXT,
-                why TEXT,
-                key TEXT,
-                recordedAt INTEGER NOT NULL,
-                PRIMARY KEY (projection, partition, offset)
-            ) STRICT, WITHOUT ROWID;
-            CREATE TABLE dead_letter\(suffix) (
-                projection INTEGER NOT NULL REFERENCES projection (id),
-                partition INTEGER NOT NULL,
-                offset INTEGER NOT NULL,
-                reason TEXT NOT NULL,
-                timestamp INTEGER NOT NULL,
-                keySize INTEGER,
-                key BLOB,
-                valueSize INTEGER,
-                value BLOB,
-                PRIMARY KEY (projection, partition, offset)
-            ) STRICT;
-            CREATE TABLE processed_event\(suffix) (
-                projection INTEGER NOT NULL REFERENCES projection (id),
-                partition INTEGER NOT NULL,
-                eventId TEXT NOT NULL,
-                offset INTEGER NOT NULL,
-                PRIMARY KEY (projection, partition, eventId)
-            ) STRICT, WITHOUT ROWID;
-            CREATE INDEX processed_event\(suffix)_by_offset
-                ON processed_event\(suffix) (projection, partition, offset);
-            """
+    /// Positions and stock, once as the live set and once as the next one, which rebuilds fill.
+    private static func stockTables(_ suffix: String) -> String {
+        """
+        CREATE TABLE projection_position\(suffix) (
+            projection INTEGER NOT NULL REFERENCES projection (id),
+            partition INTEGER NOT NULL,
+            nextOffset INTEGER NOT NULL,
+            leaderEpoch INTEGER NOT NULL,
+            stockEvents INTEGER NOT NULL,
+            availabilityEvents INTEGER NOT NULL,
+            auditEvents INTEGER NOT NULL,
+            duplicates INTEGER NOT NULL,
+            deadLetters INTEGER NOT NULL,
+            lastRecordedAt INTEGER,
+            committedAt INTEGER NOT NULL,
+            PRIMARY KEY (projection, partition)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE inventory\(suffix) (
+            id INTEGER PRIMARY KEY,
+            projection INTEGER NOT NULL REFERENCES projection (id),
+            warehouse TEXT NOT NULL,
+            item TEXT NOT NULL,
+            onHand INTEGER NOT NULL,
+            reserved INTEGER NOT NULL,
+            available INTEGER NOT NULL GENERATED ALWAYS AS (onHand - reserved) VIRTUAL,
+            lastEventTime INTEGER NOT NULL,
+            partition INTEGER NOT NULL,
+            lastOffset INTEGER NOT NULL,
+            events INTEGER NOT NULL,
+            lastCountVariance INTEGER,
+            countedAt INTEGER,
+            UNIQUE (projection, warehouse, item)
+        ) STRICT;
+        CREATE TABLE availability\(suffix) (
+            projection INTEGER NOT NULL REFERENCES projection (id),
+            warehouse TEXT NOT NULL,
+            item TEXT NOT NULL,
+            channel TEXT NOT NULL,
+            decision TEXT NOT NULL,
+            reason TEXT,
+            updatedAt INTEGER NOT NULL,
+            partition INTEGER NOT NULL,
+            offset INTEGER NOT NULL,
+            PRIMARY KEY (projection, warehouse, item, channel)
+        ) STRICT, WITHOUT ROWID;
+        """
+    }
+
+    /// What is kept of single records, in the same two sets.
+    private static func recordTables(_ suffix: String) -> String {
+        """
+        CREATE TABLE audit\(suffix) (
+            projection INTEGER NOT NULL REFERENCES projection (id),
+            partition INTEGER NOT NULL,
+            offset INTEGER NOT NULL,
+            eventType TEXT NOT NULL,
+            who TEXT,
+            why TEXT,
+            key TEXT,
+            recordedAt INTEGER NOT NULL,
+            PRIMARY KEY (projection, partition, offset)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE dead_letter\(suffix) (
+            projection INTEGER NOT NULL REFERENCES projection (id),
+            partition INTEGER NOT NULL,
+            offset INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            timestamp INTEGER NOT NULL,
+            keySize INTEGER,
+            key BLOB,
+            valueSize INTEGER,
+            value BLOB,
+            PRIMARY KEY (projection, partition, offset)
+        ) STRICT;
+        CREATE TABLE processed_event\(suffix) (
+            projection INTEGER NOT NULL REFERENCES projection (id),
+            partition INTEGER NOT NULL,
+            eventId TEXT NOT NULL,
+            offset INTEGER NOT NULL,
+            PRIMARY KEY (projection, partition, eventId)
+        ) STRICT, WITHOUT ROWID;
+        """
     }
 }
 

@@ -7,7 +7,9 @@ public import Tally
 public struct StockLevel: Hashable, Sendable {
     /// The topic whose events made this row.
     public var topic: String
+    /// The part of the key before its last colon.
     public var warehouse: String
+    /// The part of the key after its last colon.
     public var item: String
     /// What is there; negative numbers are facts.
     public var onHand: Int64
@@ -17,8 +19,9 @@ public struct StockLevel: Hashable, Sendable {
     public var available: Int64
     /// The `recordedAt` of the last event applied.
     public var updatedAt: Timestamp
-    /// Where the last event applied stands.
+    /// The partition of the last event applied.
     public var partition: Int32
+    /// The offset of the last event applied.
     public var offset: Offset
     /// How many events changed this row.
     public var events: Int64
@@ -70,7 +73,9 @@ public struct StockQuery: Hashable, Sendable {
     public var item: String?
     /// Only rows with less than this available; nil for all.
     public var below: Int64?
+    /// What rows are sorted by.
     public var order = Order.name
+    /// Whether the greatest comes first.
     public var descending = false
     /// At most so many rows; nil for all.
     public var limit: Int?
@@ -83,7 +88,9 @@ public struct StockQuery: Hashable, Sendable {
 public struct StockTotals: Hashable, Sendable {
     /// How many pairs of warehouse and item there are.
     public var rows: Int64
+    /// How many different warehouses there are.
     public var warehouses: Int64
+    /// How many events made the rows.
     public var events: Int64
     /// The rows with less than nothing on hand.
     public var negativeRows: Int64

@@ -46,36 +46,60 @@ struct EventDecodingTests {
             (#"{"eventType":null,"recordedAt":1}"#, .missing(.eventType)),
             (#"{"eventType":"STOCK_SHIPPED","quantity":1}"#, .missing(.recordedAt)),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1}"#, .missing(.quantity)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantityDelta":1}"#, .missing(.quantity)),
-            (#"{"eventType":"STOCK_ADJUSTED","recordedAt":1,"quantity":1}"#, .missing(.quantityDelta)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantityDelta":1}"#,
+                .missing(.quantity)
+            ),
+            (
+                #"{"eventType":"STOCK_ADJUSTED","recordedAt":1,"quantity":1}"#,
+                .missing(.quantityDelta)
+            ),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":-1}"#, .negative(.quantity)),
             (#"{"eventType":"STOCK_COUNTED","recordedAt":1,"quantity":-1}"#, .negative(.quantity)),
             (#"{"eventType":"STOCK_RESERVED","recordedAt":1,"quantity":-1}"#, .negative(.quantity)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":"1"}"#, .wrongType(.quantity)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":true}"#, .wrongType(.quantity)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":"1"}"#,
+                .wrongType(.quantity)
+            ),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":true}"#,
+                .wrongType(.quantity)
+            ),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":5.0}"#, .notWhole(.quantity)),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":5e0}"#, .notWhole(.quantity)),
             (
                 #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":9223372036854775808}"#,
                 .outOfRange(.quantity)
             ),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":1,"quantity":1}"#, .repeated(.quantity)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1,"quantity":1,"quantity":1}"#,
+                .repeated(.quantity)
+            ),
             (#"{"eventType":7,"recordedAt":1,"quantity":1}"#, .wrongType(.eventType)),
             (#"{"eventType":"STOCK_SHIPPED","recordedAt":"yesterday","quantity":1}"#, .invalidTime),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":true,"quantity":1}"#, .wrongType(.recordedAt)),
-            (#"{"eventType":"STOCK_SHIPPED","recordedAt":1.5,"quantity":1}"#, .notWhole(.recordedAt)),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":true,"quantity":1}"#,
+                .wrongType(.recordedAt)
+            ),
+            (
+                #"{"eventType":"STOCK_SHIPPED","recordedAt":1.5,"quantity":1}"#,
+                .notWhole(.recordedAt)
+            ),
             (
                 #"{"eventType":"STOCK_SHIPPED","recordedAt":253402300800000,"quantity":1}"#,
                 .outOfRange(.recordedAt)
             ),
-            (#"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"a"}"#, .missing(.decision)),
+            (
+                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"a"}"#,
+                .missing(.decision)
+            ),
             (
                 #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"decision":"HIDDEN"}"#,
                 .missing(.channel)
             ),
             (
-                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"channel":"a","decision":"NO"}"#,
-                .unknownDecision("NO")
+                #"{"eventType":"AVAILABILITY_DECIDED","recordedAt":1,"decision":"N","channel":""}"#,
+                .unknownDecision("N")
             ),
             (#"{"eventType":"MANUAL_OVERRIDE","recordedAt":1,"actor":5}"#, .wrongType(.actor)),
             (
@@ -99,7 +123,8 @@ struct EventDecodingTests {
             (#""\u00e9""#, "é"),
         ]
         for (json, id) in expected {
-            let bytes = Array(#"{"eventType":"HOLD_RELEASED","recordedAt":1,"eventId":\#(json)}"#.utf8)
+            let bytes = Array(
+                #"{"eventType":"HOLD_RELEASED","recordedAt":1,"eventId":\#(json)}"#.utf8)
             let range = try InventoryEvent(decoding: bytes.rawSpan).eventId
             let text = range.map {
                 String(
@@ -122,7 +147,7 @@ struct EventDecodingTests {
         print("TALLY_SEED=\(random.seed)")
         let original = Array(
             (#"{"eventId":"a\u00e9-1","eventType":"STOCK_ADJUSTED","quantityDelta":-6,"#
-                + #""recordedAt":"2010-12-01T08:26:00.25+01:00","reason":"x\ud83d\ude00","q":[{}]}"#)
+                + #""recordedAt":"2010-12-01T08:26:00.25+01:00","reason":"\ud83d\ude00","q":[{}]}"#)
                 .utf8)
         var events = 0
         for _ in 0..<50_000 {

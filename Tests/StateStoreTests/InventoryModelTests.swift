@@ -14,7 +14,9 @@ struct InventoryModel {
 
     private(set) var records: [[TestRecord]] = [[], [], []]
     /// The stock after each prefix of the log is asked for by folding anew.
-    private var effects: [[(key: String, type: String, amount: Int64, id: String?)?]] = [[], [], []]
+    private var effects: [[(key: String, type: String, amount: Int64, id: String?)?]] = [
+        [], [], [],
+    ]
 
     static let types = [
         "STOCK_RECEIVED", "STOCK_SHIPPED", "STOCK_ADJUSTED", "STOCK_RESERVED",

@@ -56,7 +56,9 @@ struct InventoryProjectionTests {
     @Test("a count sets what is on hand and keeps the variance")
     func count() throws {
         let projection = try InventoryProjection.opened(database)
-        try projection.applyAll([.event("STOCK_RECEIVED", 10), .event("STOCK_COUNTED", 8, at: 2000)])
+        try projection.applyAll([
+            .event("STOCK_RECEIVED", 10), .event("STOCK_COUNTED", 8, at: 2000),
+        ])
         try projection.commit()
         var stock = try database.onlyStock()
         #expect(stock.lastCountVariance == -2 && stock.countedAt?.rawValue == 2000)
@@ -94,7 +96,8 @@ struct InventoryProjectionTests {
     func audit() throws {
         let projection = try InventoryProjection.opened(database)
         try projection.applyAll([
-            .event("MANUAL_OVERRIDE", nil, #""actor":"ana","operator":"bob","reason":"grün \"x\"""#),
+            .event(
+                "MANUAL_OVERRIDE", nil, #""actor":"ana","operator":"bob","reason":"grün \"x\"""#),
             .event("POLICY_CHANGED", nil, key: "any", #""operator":"bob""#),
             .event("HOLD_RELEASED", nil, key: nil),
         ])
@@ -165,13 +168,15 @@ struct InventoryProjectionTests {
         let projection = try InventoryProjection.opened(database)
         try projection.applyAll([.event("STOCK_ADJUSTED", 5), .event("RESERVATION_RELEASED", 1)])
         #expect(try projection.apply(.event(type, amount), offset: 2) == .deadLetter)
-        #expect(try projection.apply(.event("RESERVATION_RELEASED", .max), offset: 3) == .deadLetter)
+        #expect(
+            try projection.apply(.event("RESERVATION_RELEASED", .max), offset: 3) == .deadLetter)
         #expect(try projection.apply(.event("STOCK_ADJUSTED", 1), offset: 4) == .applied)
         try projection.commit()
         let stock = try database.onlyStock()
         #expect(stock.onHand == 6 && stock.reserved == -1 && stock.events == 3)
         let reasons = try InventoryQueries(database).deadLetters().map(\.reason)
-        #expect(reasons == Array(repeating: "the resulting stock does not fit in 64 bits", count: 2))
+        #expect(
+            reasons == Array(repeating: "the resulting stock does not fit in 64 bits", count: 2))
     }
 
     @Test("the least number of all is no trouble")
@@ -193,7 +198,9 @@ struct InventoryProjectionTests {
         try projection.applyAll(records)
         #expect(try projection.applyAll(records) == Array(repeating: .ignored, count: 5))
         try projection.commit()
-        #expect(try projection.applyAll(records, from: 3) == [.ignored, .ignored] + Array(repeating: .applied, count: 3))
+        #expect(
+            try projection.applyAll(records, from: 3) == [.ignored, .ignored]
+                + Array(repeating: .applied, count: 3))
         try projection.advance(partition: 0, to: Offset(20), leaderEpoch: LeaderEpoch(4))
         try projection.advance(partition: 0, to: Offset(10), leaderEpoch: LeaderEpoch(9))
         #expect(try projection.apply(records[0], offset: 19) == .ignored)

@@ -8,7 +8,8 @@ struct JSONScannerTests {
     @Test(
         "accepts every kind of value",
         arguments: [
-            "0", "-0", "1", "-1", "10.25", "1e5", "1E+5", "1.5e-7", "123456789012345678901234567890",
+            "0", "-0", "1", "-1", "10.25", "1e5", "1E+5", "1.5e-7",
+            "123456789012345678901234567890",
             "true", "false", "null", "\"\"", "\"abc\"", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
             "\"\\u0041\\uD83D\\uDE00\\u0000\"", "\"grün 木 😀\"", "\"\u{7f}\"", "[]", "{}", "[[]]",
             "[1,2]", " [ 1 , 2 ] ", "{\"a\":1}", "{\"a\":{\"b\":[{},[],\"\"]}, \"a\" : null }",
@@ -108,11 +109,12 @@ struct JSONScannerTests {
         var random = SeededGenerator()
         print("TALLY_SEED=\(random.seed)")
         let seeds = [
-            #"{"eventType":"STOCK_ADJUSTED","quantityDelta":-6,"recordedAt":"2010-12-01T08:26:00Z"}"#,
+            #"{"eventType":"STOCK_COUNTED","quantity":-6,"recordedAt":"2010-12-01T08:26:00Z"}"#,
             #"[{"a":[1,2.5e3,-0,true,false,null]},"grün 木 😀","\u0041\ud83d\ude00\n"]"#,
             #" { "x" : { "y" : [ [ ] , { } , "" ] } , "z" : -12.75E-3 } "#,
         ].map { Array($0.utf8) }
-        let alphabet = Array("{}[]\":,\\u0123456789-+.eEtrufalsn dD8c \n\t\u{1}é".utf8) + [0x80, 0xff]
+        let alphabet =
+            Array("{}[]\":,\\u0123456789-+.eEtrufalsn dD8c \n\t\u{1}é".utf8) + [0x80, 0xff]
         var verdicts = [true: 0, false: 0]
         for _ in 0..<20_000 {
             var bytes = seeds.randomElement(using: &random)!

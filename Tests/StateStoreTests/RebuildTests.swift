@@ -154,7 +154,9 @@ struct RebuildTests {
     @Test("queries answer all along, and see the old rows or the new ones")
     func queriesDuringRebuild() throws {
         let keys = 500
-        func fill(_ projection: InventoryProjection, rounds: Int, _ between: () throws -> Void) throws {
+        func fill(_ projection: InventoryProjection, rounds: Int, _ between: () throws -> Void)
+            throws
+        {
             for offset in 0..<keys * rounds {
                 try projection.apply(
                     .event("STOCK_RECEIVED", 1, key: "W:\(offset % keys)"), offset: Int64(offset))
@@ -214,7 +216,9 @@ private final class BusyReader: Sendable {
     /// Waits until a question that was asked after this call is answered.
     func waitForAnswer() throws {
         let before = answers.load(ordering: .acquiring)
-        while answers.load(ordering: .acquiring) < before + 2 { Thread.sleep(forTimeInterval: 0.001) }
+        while answers.load(ordering: .acquiring) < before + 2 {
+            Thread.sleep(forTimeInterval: 0.001)
+        }
         if let error = failure.withLock({ $0 }) { throw error }
     }
 }
