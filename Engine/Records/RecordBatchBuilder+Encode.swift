@@ -1,6 +1,14 @@
-// The byte-level half of appending: one size check, then unchecked stores into the room it found.
+// The byte-level half of appending: one check for room, then unchecked stores into it.
 
 extension RecordBatchBuilder {
+    /// The most bytes of a record beside its key, value and headers: length, attributes, timestamp
+    /// delta, offset delta, two lengths and the number of headers.
+    @usableFromInline static let overheadMax = 5 + 1 + 10 + 5 + 5 + 5 + 5
+    /// The fewest bytes of a record behind its length, beside key, value and headers.
+    @usableFromInline static let bodyOverheadMin = 6
+    /// Varints store more than they keep, so this much room is left behind the records.
+    @usableFromInline static let slack = Varint.bytesMax
+
     /// Encodes a record up to its headers behind the last one, with room for `headerByteCount`
     /// bytes more, and returns the position where those belong. Counts nothing yet: that is
     /// `commit`, once the headers are there too.
@@ -13,30 +21,34 @@ extension RecordBatchBuilder {
         }
         // Both are at least -1, so the difference cannot overflow.
         let timestampDelta = isEmpty ? 0 : timestamp &- baseTimestamp
-        let offsetDelta = Int64(recordCount)
-        let keyCount = key?.byteCount ?? 0
-        let valueCount = value?.byteCount ?? 0
-        let keyLength = Int64(key == nil ? -1 : keyCount)
-        let valueLength = Int64(value == nil ? -1 : valueCount)
+        let payload = (key?.byteCount ?? 0) + (value?.byteCount ?? 0) + headerByteCount
+        if payload > endMax &- end {
+            try makeRoom(
+                for: RecordHead(
+                    timestampDelta: timestampDelta, offsetDelta: Int64(appendedCount),
+                    keyLength: key?.byteCount ?? -1, valueLength: value?.byteCount ?? -1,
+                    headerCount: headerCount, headerByteCount: headerByteCount))
+        }
 
-        let fixed =
-            1 &+ Varint.byteCount(of: timestampDelta) &+ Varint.byteCount(of: offsetDelta)
-            &+ Varint.byteCount(of: keyLength) &+ Varint.byteCount(of: valueLength)
-            &+ Varint.byteCount(of: Int64(headerCount))
-        let length = fixed + keyCount + valueCount + headerByteCount
-        let recordEnd = end + Varint.byteCount(of: Int64(length)) + length
-        if recordEnd > endMax { try makeRoom(to: recordEnd) }
-
+        // The length comes first and is known last. How many bytes it takes is nearly always
+        // what the payload alone says, so the rest is written behind that many.
         let bytes = unsafe buffer.bytes.baseAddress.unsafelyUnwrapped
-        var position = unsafe Varint.write(Int64(length), to: bytes, at: end)
-        unsafe bytes.storeBytes(of: 0, toByteOffset: position, as: UInt8.self)
-        position = unsafe Varint.write(timestampDelta, to: bytes, at: position &+ 1)
-        position = unsafe Varint.write(offsetDelta, to: bytes, at: position)
-        position = unsafe Varint.write(keyLength, to: bytes, at: position)
-        if let key { position = unsafe Self.copy(key, to: bytes, at: position) }
-        position = unsafe Varint.write(valueLength, to: bytes, at: position)
-        if let value { position = unsafe Self.copy(value, to: bytes, at: position) }
-        return unsafe Varint.write(Int64(headerCount), to: bytes, at: position)
+        let lengthBytes = Varint.byteCount(of: Int64(payload &+ Self.bodyOverheadMin))
+        let body = end &+ lengthBytes
+        unsafe bytes.storeBytes(of: 0, toByteOffset: body, as: UInt8.self)
+        var position = unsafe Varint.write(timestampDelta, to: bytes, at: body &+ 1)
+        position = unsafe Varint.write(Int64(appendedCount), to: bytes, at: position)
+        position = unsafe Self.copy(key, to: bytes, at: position)
+        position = unsafe Self.copy(value, to: bytes, at: position)
+        position = unsafe Varint.write(Int64(headerCount), to: bytes, at: position)
+
+        let length = position &- body &+ headerByteCount
+        if Varint.byteCount(of: Int64(length)) != lengthBytes {
+            position = unsafe Self.move(body..<position, by: 1, in: bytes)
+        }
+        // A length of one byte stores a zero behind itself: the attributes, which are zero.
+        _ = unsafe Varint.write(Int64(length), to: bytes, at: end)
+        return position
     }
 
     /// Counts the record that was just encoded.
@@ -47,9 +59,20 @@ extension RecordBatchBuilder {
         appendedCount &+= 1
     }
 
-    /// Copies all of `source` to `position` and returns the position behind it.
+    /// Writes the length of a key or value, or -1 for nil, and the bytes; returns the position
+    /// behind them.
     @unsafe @inlinable @inline(__always)
     static func copy(
+        _ source: RawSpan?, to bytes: UnsafeMutableRawPointer, at position: Int
+    ) -> Int {
+        guard let source else { return unsafe Varint.write(-1, to: bytes, at: position) }
+        let start = unsafe Varint.write(Int64(source.byteCount), to: bytes, at: position)
+        return unsafe copyBytes(source, to: bytes, at: start)
+    }
+
+    /// Copies all of `source` to `position` and returns the position behind it.
+    @unsafe @inlinable @inline(__always)
+    static func copyBytes(
         _ source: RawSpan, to bytes: UnsafeMutableRawPointer, at position: Int
     ) -> Int {
         unsafe source.withUnsafeBytes { source in
@@ -60,16 +83,70 @@ extension RecordBatchBuilder {
         return position &+ source.byteCount
     }
 
-    /// Grows the buffer so that records may reach to `recordEnd`.
+    /// Moves the bytes at `range` back by `distance` and returns the position behind them.
+    @unsafe @usableFromInline @inline(never)
+    static func move(
+        _ range: Range<Int>, by distance: Int, in bytes: UnsafeMutableRawPointer
+    ) -> Int {
+        unsafe (bytes + range.lowerBound + distance).copyMemory(
+            from: bytes + range.lowerBound, byteCount: range.count)
+        return range.upperBound + distance
+    }
+
+    /// Grows the buffer for a record that may not fit, or throws where it exceeds the limit.
     @usableFromInline @inline(never)
-    mutating func makeRoom(to recordEnd: Int) throws(RecordError) {
+    mutating func makeRoom(for record: RecordHead) throws(RecordError) {
+        let recordEnd = end + record.encodedByteCount
         guard recordEnd <= byteCountMax else {
             throw RecordError(
                 .batchTooLarge(bytes: recordEnd, limit: byteCountMax), position: 0)
         }
-        let capacity = max(buffer.capacity * 2, recordEnd + Self.slack)
-        buffer.grow(to: min(capacity, byteCountMax + Self.slack), keeping: end)
-        endMax = min(buffer.capacity - Self.slack, byteCountMax)
+        let needed = recordEnd + Self.overheadMax + Self.slack
+        if needed > buffer.capacity {
+            buffer.grow(to: max(needed, buffer.capacity * 2), keeping: end)
+        }
+        updateEndMax()
+    }
+
+    /// Where a record with its overhead surely fits, into memory and under the limit.
+    mutating func updateEndMax() {
+        endMax = min(buffer.capacity - Self.slack, byteCountMax) - Self.overheadMax
+    }
+}
+
+/// All that the size of a record depends on.
+@usableFromInline
+struct RecordHead {
+    @usableFromInline let timestampDelta: Int64
+    @usableFromInline let offsetDelta: Int64
+    /// -1 for null.
+    @usableFromInline let keyLength: Int
+    @usableFromInline let valueLength: Int
+    @usableFromInline let headerCount: Int
+    /// The size of the headers without their count.
+    @usableFromInline let headerByteCount: Int
+
+    @inlinable
+    init(
+        timestampDelta: Int64, offsetDelta: Int64, keyLength: Int, valueLength: Int,
+        headerCount: Int, headerByteCount: Int
+    ) {
+        self.timestampDelta = timestampDelta
+        self.offsetDelta = offsetDelta
+        self.keyLength = keyLength
+        self.valueLength = valueLength
+        self.headerCount = headerCount
+        self.headerByteCount = headerByteCount
+    }
+
+    /// The record's size in bytes, its length field included.
+    var encodedByteCount: Int {
+        let length =
+            1 + Varint.byteCount(of: timestampDelta) + Varint.byteCount(of: offsetDelta)
+            + Varint.byteCount(of: Int64(keyLength)) + max(keyLength, 0)
+            + Varint.byteCount(of: Int64(valueLength)) + max(valueLength, 0)
+            + Varint.byteCount(of: Int64(headerCount)) + headerByteCount
+        return Varint.byteCount(of: Int64(length)) + length
     }
 }
 

@@ -26,15 +26,13 @@ public struct RecordBatchBuilder: ~Copyable, Sendable {
 
     /// The end of the last record in `buffer`.
     @usableFromInline var end = RecordBatchHeader.byteCount
-    /// How far records may reach before something has to be done: grow, or refuse.
-    @usableFromInline var endMax: Int
+    /// How far keys, values and headers may reach before something has to be done: grow, refuse,
+    /// or look closer. Negative where no record fits.
+    @usableFromInline var endMax = 0
     @usableFromInline var baseTimestamp: Int64 = -1
     @usableFromInline var maxTimestamp: Int64 = -1
 
     @usableFromInline var appendedCount = 0
-
-    /// Varints store more than they keep, so this much room is always left behind the records.
-    @usableFromInline static let slack = Varint.bytesMax
 
     /// An empty builder.
     ///
@@ -53,8 +51,8 @@ public struct RecordBatchBuilder: ~Copyable, Sendable {
         self.codec = codec
         self.byteCountMax = max(RecordBatchHeader.byteCount, min(byteCountMax, Int(Int32.max)))
         let wanted = RecordBatchHeader.byteCount + max(0, min(capacity, self.byteCountMax))
-        buffer.grow(to: wanted + Self.slack, keeping: 0)
-        endMax = min(buffer.capacity - Self.slack, self.byteCountMax)
+        buffer.grow(to: wanted + Self.overheadMax + Self.slack, keeping: 0)
+        updateEndMax()
     }
 
     /// The number of records so far.
@@ -86,7 +84,7 @@ public struct RecordBatchBuilder: ~Copyable, Sendable {
     ///   - timestamp: when the record was made; -1 at the least.
     /// - Throws: `batchTooLarge` where the batch would exceed `byteCountMax`, `badTimestamp`. The
     ///   batch is then as it was.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func append(
         key: RawSpan?, value: RawSpan?, timestamp: Timestamp,
         headers: borrowing [RecordHeader] = []
@@ -125,7 +123,7 @@ public struct RecordBatchBuilder: ~Copyable, Sendable {
         let position = try encode(
             key: record.key, value: record.value, timestamp: record.timestamp.rawValue,
             headerCount: record.headerCount, headerByteCount: headers.byteCount)
-        end = unsafe Self.copy(headers, to: buffer.bytes.baseAddress!, at: position)
+        end = unsafe Self.copyBytes(headers, to: buffer.bytes.baseAddress!, at: position)
         commit(timestamp: record.timestamp.rawValue)
     }
 }

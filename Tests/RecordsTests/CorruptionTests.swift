@@ -140,6 +140,9 @@ struct CorruptionTests {
             "a length without an end", .malformedVarint, at: 61,
             Damage.replacing(61, 1, [0x80, 0x80, 0x80, 0x80, 0x80, 0x01])),
         Damage(
+            "a zero of six bytes", .malformedVarint, at: 61,
+            Damage.replacing(61, 1, [0x80, 0x80, 0x80, 0x80, 0x80, 0x00])),
+        Damage(
             "a length of more than 32 bits", .malformedVarint, at: 61,
             Damage.replacing(61, 1, [0xff, 0xff, 0xff, 0xff, 0x10])),
         Damage(
@@ -156,6 +159,11 @@ struct CorruptionTests {
             Damage.replacing(
                 61, 3,
                 [48, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01])),
+        Damage(
+            "a zero of eleven bytes", .malformedVarint, at: 63,
+            Damage.replacing(
+                61, 3,
+                [48, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00])),
         Damage(
             "a timestamp cut off by its record's end", .malformedVarint, at: 63,
             Damage.replacing(61, 3, [4, 0, 0x80])),

@@ -88,6 +88,15 @@ struct FrameTests {
         }
     }
 
+    @Test("records that unpack to a hundred times their size are whole")
+    func growth() throws {
+        let value = (0..<3_000_000).map { UInt8($0 % 251) }
+        let records = [PlainRecord(offset: 0, timestamp: 0, key: nil, value: value)]
+        let bytes = try encode(records, codec: .lz4)
+        #expect(bytes.count < 30_000)
+        #expect(try decodeRecords(bytes) == records)
+    }
+
     @Test("a bomb takes no more memory than the limit and a block")
     func bomb() throws {
         // 40 MB of zeros in 160 kB: a record that would be legal.

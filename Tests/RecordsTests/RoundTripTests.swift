@@ -87,6 +87,23 @@ struct RoundTripTests {
         #expect(try copy.finish().array == encode(records))
     }
 
+    @Test(
+        "records around the sizes where their length grows by a byte",
+        arguments: [40...80, 8_160...8_210, 1_048_558...1_048_576])
+    func lengths(sizes: ClosedRange<Int>) throws {
+        let wide = PlainHeader(key: [], value: [])
+        for size in sizes {
+            let value = [UInt8](repeating: 7, count: size)
+            // The second record's timestamp and offset take more bytes than the least.
+            let records = [
+                PlainRecord(offset: 0, timestamp: 0, key: nil, value: value),
+                PlainRecord(offset: 1, timestamp: 1 << 40, key: value, value: nil),
+                PlainRecord(offset: 2, timestamp: 1 << 40, key: [], value: value, headers: [wide]),
+            ]
+            #expect(try decodeRecords(encode(records)) == records, "\(size) bytes")
+        }
+    }
+
     @Test("integers of every size survive", arguments: [0, 6, 7, 13, 14, 20, 27, 28, 34, 41, 62])
     func varints(bits: Int) throws {
         let power = Int64(1) << Int64(bits)
