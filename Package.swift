@@ -95,6 +95,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tools/tally", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyExample", dependencies: ["Tally"], path: "Tools/Examples/AppendAndRead",
+            swiftSettings: plainSettings),
 
         // MARK: Tests
         .target(

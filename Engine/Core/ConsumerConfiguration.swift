@@ -31,6 +31,9 @@ public struct ConsumerConfiguration: Hashable, Sendable {
     /// `check.crcs`: whether the checksum of each batch is computed before it is handed out.
     public var isCheckingChecksums = true
 
-    /// From the earliest record on, for ever.
-    public init() {}
+    /// From the earliest record on, for ever, unless it is said otherwise.
+    public init(start: StartingPosition = .earliest, end: StoppingPosition = .never) {
+        self.start = start
+        self.end = end
+    }
 }

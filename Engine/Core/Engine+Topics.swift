@@ -59,6 +59,21 @@ extension Engine {
         }
     }
 
+    /// Creates a topic unless one of this name exists, whatever its partitions and configuration.
+    ///
+    /// Throws as ``createTopic(_:partitions:configuration:)`` does.
+    @discardableResult
+    public func ensureTopic(
+        _ name: String, partitions count: Int,
+        configuration: TopicConfiguration = TopicConfiguration()
+    ) async throws -> TopicDescription {
+        do {
+            return try await createTopic(name, partitions: count, configuration: configuration)
+        } catch EngineError.topicExists {
+            return try describeTopic(name)
+        }
+    }
+
     private func create(
         _ name: String, partitions count: Int, _ configuration: TopicConfiguration
     ) throws {
