@@ -43,7 +43,7 @@ struct CommandRun {
         let directory = try TemporaryDirectory()
         defer { directory.close() }
         for name in ["out", "err"] {
-            FileManager.default.createFile(atPath: directory.path(name), contents: nil)
+            try Data().write(to: URL(fileURLWithPath: directory.path(name)))
         }
         process.standardOutput = FileHandle(forWritingAtPath: directory.path("out"))
         process.standardError = FileHandle(forWritingAtPath: directory.path("err"))

@@ -145,6 +145,12 @@ extension LogDamage {
             $0[23] ^= 1
         },
         lz4(
+            "an index entry that leads behind its offset", first + ".index", at: 0,
+            as: .mendable, says: "behind that offset"
+        ) {
+            $0[3] = 30
+        },
+        lz4(
             "an index entry with another batch's offset", first + ".index", at: 16,
             as: .mendable, says: "names offset 198"
         ) {
