@@ -12,6 +12,16 @@ package struct AbortedTransaction: Hashable, Sendable {
     /// The last stable offset once the marker was written: the first offset of the earliest
     /// transaction still open then, or the offset behind the marker.
     package var lastStableOffset: Offset
+
+    /// A transaction from its values; they are not checked.
+    package init(
+        producerID: Int64, firstOffset: Offset, lastOffset: Offset, lastStableOffset: Offset
+    ) {
+        self.producerID = producerID
+        self.firstOffset = firstOffset
+        self.lastOffset = lastOffset
+        self.lastStableOffset = lastStableOffset
+    }
 }
 
 /// How far a reader may see, and what it is shown.

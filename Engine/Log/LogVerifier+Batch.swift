@@ -7,6 +7,8 @@ struct SegmentCheck {
     var report: SegmentReport
     /// The last offset of the batch before; nil at the first.
     var previousLast: Offset?
+    /// What the records of the batch told that is looked at; nil where they cannot be read.
+    var survey: RecordSurvey?
     /// Whether some bytes of the segment could not be taken for batches.
     var isIncomplete = false
     /// How often the check still follows a file that grows under it.
@@ -23,37 +25,75 @@ struct SegmentCheck {
 }
 
 /// What the records of a batch told.
-private struct RecordSurvey {
+struct RecordSurvey {
     /// What the batch would take without compression.
     var unpackedByteCount = RecordBatchHeader.byteCount
     var control: ControlRecord?
 }
 
 extension LogVerifier {
-    /// Checks a batch, and enters it into the report. Returns why its bytes cannot be trusted;
-    /// nil where they can.
-    mutating func checkBatch(
-        _ found: BatchHandle, _ state: inout SegmentCheck
-    ) -> String? {
-        let header = found.header
-        var survey: RecordSurvey?
+    /// Checks a batch's bytes and records. Returns why they cannot be trusted; nil where they can.
+    mutating func checkBytes(_ found: BatchHandle, _ state: inout SegmentCheck) -> String? {
         do throws(RecordError) {
             let batch = try RecordBatch(found.bytes)
             try batch.verifyChecksum()
-            survey = header.codec.isSupported ? try Self.survey(batch, &decoder) : nil
+            let isReadable = found.header.codec.isSupported
+            state.survey = isReadable ? try Self.survey(batch, &decoder) : nil
+            return nil
         } catch {
             var error = error
             if !error.isInDecompressedRecords { error.position += found.position.rawValue }
-            return "the batch of \(header.sizeInBytes) bytes is damaged: \(error)"
+            return "the batch of \(found.header.sizeInBytes) bytes is damaged: \(error)"
         }
-        checkOrder(found, state)
-        checkEpoch(found, state)
-        report.transactions.note(header, control: survey?.control)
-        if survey?.control?.kind == .abort {
-            state.abortMarkers[header.lastOffset] = header.producerID
+    }
+
+    /// Why a sound batch is in the wrong place; nil where it follows what came before. The base
+    /// offset lies outside the checksum, so it may be what is wrong.
+    func misplacement(
+        of found: BatchHandle, _ walk: BatchWalk, _ state: borrowing SegmentCheck
+    ) throws(LogError) -> String? {
+        let header = found.header
+        let base = state.segment.baseOffset
+        let least = progress.nextOffset ?? base
+        if header.baseOffset < least {
+            return "the batch begins at offset \(header.baseOffset), but those before it reach to "
+                + "\(least.advanced(by: -1)): it is there twice, out of place, or has a wrong base "
+                + "offset"
         }
-        count(header, survey, &state.report)
+        if header.baseOffset < base {
+            return "the batch begins at offset \(header.baseOffset), before its segment's \(base)"
+        }
+        if header.baseOffset > least {
+            // Compaction leaves gaps; but then the next batch goes on behind this one.
+            var ahead = walk
+            if case .batch(let next) = try ahead.next(), next.header.baseOffset >= least,
+                next.header.baseOffset < header.nextOffset
+            {
+                return "the batch begins at offset \(header.baseOffset), but the one behind it at "
+                    + "\(next.header.baseOffset): one of them is out of place, or this one has a "
+                    + "wrong base offset"
+            }
+        }
+        if header.lastOffset.rawValue - base.rawValue > Int64(Int32.max) {
+            return "the batch ends at offset \(header.lastOffset), too far from its segment's "
+                + "\(base) for an index"
+        }
         return nil
+    }
+
+    /// Enters a batch that is sound and in its place.
+    mutating func enter(_ found: BatchHandle, _ state: inout SegmentCheck) {
+        let header = found.header
+        let control = state.survey?.control
+        let isDense = Int64(header.recordCount) == Int64(header.lastOffsetDelta) + 1
+        if !isDense || header.baseOffset > progress.nextOffset ?? state.segment.baseOffset {
+            progress.hasGaps = true
+        }
+        progress.nextOffset = header.nextOffset
+        checkEpoch(found, state)
+        report.transactions.note(header, control: control)
+        if control?.kind == .abort { state.abortMarkers[header.lastOffset] = header.producerID }
+        count(header, state.survey, &state.report)
     }
 
     private func count(
@@ -66,10 +106,12 @@ extension LogVerifier {
         report.nextOffset = max(report.nextOffset, header.nextOffset)
         if header.maxTimestamp > .none {
             report.maxTimestamp = max(report.maxTimestamp ?? .none, header.maxTimestamp)
-            let isHorizon = header.attributes.hasDeleteHorizon
-            let first =
-                isHorizon || header.baseTimestamp <= .none
-                ? header.maxTimestamp : header.baseTimestamp
+            // The base timestamp is the first record's, unless it is a delete horizon, or the log
+            // has set the time of all records.
+            let hasBase =
+                !header.attributes.hasDeleteHorizon && header.baseTimestamp > .none
+                && header.attributes.timestampType == .createTime
+            let first = hasBase ? header.baseTimestamp : header.maxTimestamp
             report.firstTimestamp = min(report.firstTimestamp ?? first, first)
         }
         guard let survey else { return }
@@ -77,48 +119,25 @@ extension LogVerifier {
         report.unpackedByteCount += survey.unpackedByteCount
     }
 
-    /// Offsets rise from batch to batch, and lie in the range of their segment.
-    private mutating func checkOrder(_ found: BatchHandle, _ state: borrowing SegmentCheck) {
-        let header = found.header
-        let file = state.segment.path
-        let position = found.position.rawValue
-        if let next = progress.nextOffset, header.baseOffset < next {
-            note(
-                .damage, file, at: position,
-                "the batch begins at offset \(header.baseOffset), but the one before it ends at "
-                    + "\(next.advanced(by: -1)): one of them is twice there, out of place, or "
-                    + "has a wrong base offset")
-        } else if header.baseOffset < state.segment.baseOffset {
-            note(
-                .damage, file, at: position,
-                "the batch begins at offset \(header.baseOffset), before the segment's "
-                    + "\(state.segment.baseOffset)")
-        } else if header.lastOffset.rawValue - state.segment.baseOffset.rawValue > Int32.max {
-            note(
-                .damage, file, at: position,
-                "the batch ends at offset \(header.lastOffset), too far from the segment's "
-                    + "\(state.segment.baseOffset) for an index")
-        }
-        let isDense = Int64(header.recordCount) == Int64(header.lastOffsetDelta) + 1
-        if !isDense || header.baseOffset > progress.nextOffset ?? state.segment.baseOffset {
-            progress.hasGaps = true
-        }
-        // Not the largest so far: one misplaced batch shall be one problem.
-        progress.nextOffset = header.nextOffset
-    }
+    private static var epochRunsMax: Int { 1 << 16 }
 
     /// Leader epochs never fall.
     private mutating func checkEpoch(_ found: BatchHandle, _ state: borrowing SegmentCheck) {
         let header = found.header
         let epoch = header.partitionLeaderEpoch
         guard epoch > .none else { return }
-        if let last = epochRuns.last, epoch <= last.epoch {
-            epochRuns[epochRuns.count - 1].last = max(last.last, header.lastOffset)
-            guard epoch < last.epoch else { return }
-            note(
-                .damage, state.segment.path, at: found.position.rawValue,
-                "the batch has leader epoch \(epoch), but one before it has \(last.epoch)")
-            return
+        if let last = epochRuns.last {
+            // Only damaged logs have more runs than that.
+            if epoch == last.epoch || epochRuns.count >= Self.epochRunsMax {
+                epochRuns[epochRuns.count - 1].last = header.lastOffset
+                return
+            }
+            if epoch < last.epoch {
+                note(
+                    .damage, state.segment.path, at: found.position.rawValue,
+                    "the batch has leader epoch \(epoch), but the one before it has "
+                        + "\(last.epoch)")
+            }
         }
         epochRuns.append(
             EpochRun(

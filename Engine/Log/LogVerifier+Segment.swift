@@ -58,11 +58,15 @@ extension LogVerifier {
             case .damage(let damage):
                 guard try goOn(behind: damage, &walk, &state) else { return }
             case .batch(let batch):
-                if let damage = checkBatch(batch, &state) {
+                if let damage = checkBytes(batch, &state) {
                     state.isIncomplete = true
                     note(.damage, state.segment.path, at: batch.position.rawValue, damage)
                     try resynchronize(&walk, behind: batch, state)
+                } else if let reason = try misplacement(of: batch, walk, state) {
+                    state.isIncomplete = true
+                    note(.damage, state.segment.path, at: batch.position.rawValue, reason)
                 } else {
+                    enter(batch, &state)
                     offsets.note(batch, state, &self)
                     times.note(batch, state, &self)
                     state.previousLast = batch.header.lastOffset
@@ -130,8 +134,7 @@ extension LogVerifier {
         case .damage: break
         }
         let start = batch.position.rawValue
-        guard let next = try nextBatch(behind: start, in: state.segment, to: walk.end.rawValue),
-            next < walk.position.rawValue
+        guard let next = try nextBatch(behind: start, in: state.segment, to: walk.end.rawValue)
         else { return }
         walk = BatchWalk(state.segment, from: FilePosition(next), to: walk.end)
     }

@@ -37,7 +37,12 @@ struct TimeIndexCheck {
         maxTimestamp = max(maxTimestamp, batch.header.maxTimestamp)
         while cursor < entries.count, offset(of: entries[cursor]) <= batch.header.lastOffset {
             let entry = entries[cursor]
-            // Batches that could not be read may have had later timestamps.
+            // Batches that could not be read may have had later timestamps, and the entry may
+            // speak of one of those.
+            if state.isIncomplete, offset(of: entry) < batch.header.baseOffset {
+                cursor += 1
+                continue
+            }
             let isLie =
                 state.isIncomplete
                 ? entry.timestamp < maxTimestamp : entry.timestamp != maxTimestamp

@@ -79,8 +79,8 @@ extension LogVerifier {
         if let previous, said.lastOffset <= previous {
             return "the entry for offset \(said.lastOffset) does not rise above the one before it"
         }
-        guard said.firstOffset <= said.lastOffset else {
-            return "the transaction ends at offset \(said.lastOffset), before it begins"
+        guard .zero <= said.firstOffset, said.firstOffset <= said.lastOffset else {
+            return "no transaction reaches from offset \(said.firstOffset) to \(said.lastOffset)"
         }
         if state.isIncomplete || progress.isIncomplete { return nil }
         guard state.abortMarkers[said.lastOffset] == said.producerID else {

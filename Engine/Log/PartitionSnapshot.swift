@@ -155,18 +155,22 @@ package struct PartitionSnapshot: Sendable {
         }
         var start = held[last].walked
         var least = logEnd
-        // Bytes that were no batch and are none now that the file has changed: not the rest of
-        // what a writer was writing. It may have cut the file and begun anew below.
-        let isStuck = tail?.position == start && held[last].fileByteCount != fileEnd
-        if oldLast?.segment !== segment || start == .start {
+        let isNew = oldLast?.segment !== segment || start == .start
+        if isNew {
             segment.publish(byteCount: fileEnd)
             start = try landing(in: segment)
             least = segment.baseOffset
         }
         var scanned = try scan(segment, from: start, to: fileEnd, expecting: least)
-        if isStuck, scanned.batchCount == 0 {
+        if !isNew, scanned.batchCount == 0, scanned.damage != nil,
+            held[last].fileByteCount != fileEnd
+        {
+            // What was written here is not the rest of what was seen: the writer may have cut the
+            // file and begun anew below.
             segment.publish(byteCount: fileEnd)
-            scanned = try scan(segment, from: .start, to: fileEnd, expecting: segment.baseOffset)
+            scanned = try scan(
+                segment, from: try landing(in: segment), to: fileEnd,
+                expecting: segment.baseOffset)
         }
         segment.publish(byteCount: scanned.position.rawValue)
         held[last].walked = scanned.position

@@ -94,7 +94,7 @@ final class ConsumeReader {
     ) throws -> LogSlice? {
         do {
             return try snapshot.read(from: offset, bytesMax: Self.readByteCount, near: near)
-        } catch where error.isOfChangingFiles {
+        } catch  where error.isOfChangingFiles {
             self.near = nil
             try refresh(streams)
             return try snapshot.read(from: max(offset, position), bytesMax: Self.readByteCount)

@@ -54,9 +54,10 @@ struct OutputTable {
             if columns[index].isNumber {
                 text += padding + cell
             } else {
-                text += index == cells.count - 1 ? cell : cell + padding
+                text += cell + padding
             }
         }
+        while text.hasSuffix(" ") { text.removeLast() }
         return text
     }
 }
