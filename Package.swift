@@ -125,9 +125,15 @@ let package = Package(
             name: "CommandTests",
             dependencies: ["TallyCommand", "TallyTestSupport"],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyProjectionChild", dependencies: ["Tally", "TallyStateStore"],
+            path: "Tests/ProjectionChild", swiftSettings: plainSettings),
         .testTarget(
             name: "ScenarioTests",
-            dependencies: ["Tally", "TallyStateStore", "TallyTestSupport"],
+            dependencies: [
+                "Tally", "TallyStateStore", "TallyImport", "TallyTestSupport", "TallyExample",
+                "TallyProjectionChild",
+            ],
             path: "Tests/ScenarioTests", swiftSettings: plainSettings),
     ],
     swiftLanguageModes: [.v6]

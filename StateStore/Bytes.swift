@@ -52,12 +52,3 @@ extension RawSpan {
         String(validating: copy(), as: UTF8.self)
     }
 }
-
-extension Array where Element == UInt8 {
-    /// The array's bytes as a span.
-    @inline(__always)
-    var rawSpan: RawSpan {
-        @_lifetime(borrow self)
-        get { unsafe span.bytes }
-    }
-}
