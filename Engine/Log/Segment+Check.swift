@@ -110,7 +110,7 @@ extension Segment {
 
     /// An index of 2 GiB of log at one entry per byte would be larger than anything sensible;
     /// files beyond this are not read but built again.
-    private static var indexFileByteCountMax: Int { 1 << 28 }
+    static var indexFileByteCountMax: Int { 1 << 28 }
 
     // MARK: Comparing with the log
 
