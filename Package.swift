@@ -112,6 +112,13 @@ let package = Package(
         .testTarget(
             name: "LogTests", dependencies: ["TallyLog", "TallyTestSupport"],
             path: "Tests/LogTests", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyCrashChild", dependencies: ["TallyLog", "TallyFiles", "TallyRecords"],
+            path: "Tests/CrashChild", swiftSettings: plainSettings),
+        .testTarget(
+            name: "CrashTests",
+            dependencies: ["TallyLog", "TallyTestSupport", "TallyCrashChild"],
+            path: "Tests/CrashTests", swiftSettings: plainSettings),
         .testTarget(
             name: "CoreTests", dependencies: ["Tally", "TallyTestSupport"],
             path: "Tests/CoreTests", swiftSettings: plainSettings),

@@ -1,0 +1,132 @@
+import Foundation
+import TallyFiles
+import TallyLog
+import TallyRecords
+import TallyTestSupport
+import Testing
+
+/// Tests with a second process, killed or limited.
+@Suite("A process of its own", .serialized)
+struct CrashTests {
+    /// The child's program lies beside the tests' own.
+    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent().appendingPathComponent("TallyCrashChild")
+
+    private func child(_ arguments: String...) -> (process: Process, output: Pipe) {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = Self.program
+        process.arguments = arguments
+        process.standardOutput = output
+        return (process, output)
+    }
+
+    @Test("killed 50 times at random, every acknowledged record is there, in order, exactly once")
+    func killed() throws {
+        var generator = SeededGenerator.fromEnvironment()
+        let temporary = try TemporaryDirectory()
+        let directory = temporary.path("t-0")
+        let files = PosixFileSystem()
+        try files.createDirectory(directory)
+        var recoveryPoint = Offset.zero
+        var acknowledged = Offset.zero
+        for round in 0..<50 {
+            let (process, output) = child("append", directory, "\(recoveryPoint)")
+            try process.run()
+            let told = try readUntilKilled(process, output, using: &generator)
+            #expect(told.opened >= acknowledged, "round \(round)")
+            acknowledged = max(acknowledged, told.acknowledged)
+
+            let log = try PartitionLog.open(
+                directory, environment: LogEnvironment(fileSystem: files, openFilesMax: 16),
+                configuration: LogConfiguration(),
+                checkpoint: PartitionCheckpoint(isClean: false, recoveryPoint: recoveryPoint))
+            try #require(log.logEnd >= acknowledged, "round \(round)")
+            #expect(log.leaderEpoch.rawValue >= round)
+            try expectRecords(in: log, "round \(round)")
+            // At times recovery begins late, at times it looks at everything.
+            recoveryPoint = Bool.random(using: &generator) ? log.logEnd : recoveryPoint
+            if round % 10 == 9 { _ = try log.close() }
+        }
+        #expect(acknowledged > Offset(50))
+        print("\(acknowledged) records were acknowledged in 50 lives")
+    }
+
+    private struct Told {
+        var opened = Offset(-1)
+        var acknowledged = Offset.zero
+    }
+
+    /// Lets the child live for a moment after it has opened the log, kills it, and takes the last
+    /// whole line as what was acknowledged.
+    private func readUntilKilled(
+        _ process: Process, _ output: Pipe, using generator: inout some RandomNumberGenerator
+    ) throws -> Told {
+        var text = Data()
+        // Some die before they have said anything but that they opened the log.
+        let reader = output.fileHandleForReading
+        while !text.contains(0x0A) {
+            let more = reader.availableData
+            if more.isEmpty { break }
+            text += more
+        }
+        usleep(UInt32.random(in: 0..<60_000, using: &generator))
+        kill(process.processIdentifier, SIGKILL)
+        text += reader.readDataToEndOfFile()
+        process.waitUntilExit()
+        // By our signal, and not by a trap of its own.
+        #expect(process.terminationReason == .uncaughtSignal)
+        #expect(process.terminationStatus == SIGKILL)
+        var told = Told()
+        for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+            if line.hasPrefix("open ") {
+                told.opened = Offset(Int64(line.dropFirst(5)) ?? -1)
+            } else {
+                told.acknowledged = Offset(Int64(line) ?? -1)
+            }
+        }
+        return told
+    }
+
+    private func expectRecords(in log: PartitionLog, _ story: String) throws {
+        var offset = Offset.zero
+        var expected: Int64 = 0
+        var decoder = RecordDecoder()
+        while let slice = try log.read(from: offset, bytesMax: 1 << 20) {
+            let bytes = slice.content.all
+            var position = 0
+            while position < bytes.byteCount {
+                let batch = try RecordBatch(bytes, at: position)
+                try batch.verifyChecksum()
+                try decoder.forEachRecord(in: batch) { record in
+                    guard let value = record.value else { throw CocoaError(.fileReadCorruptFile) }
+                    let text = (0..<value.byteCount).map {
+                        value.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
+                    }
+                    try #require(record.offset.rawValue == expected, "\(story)")
+                    try #require(text == Array("record \(expected)".utf8), "\(story)")
+                    expected += 1
+                }
+                position += batch.header.sizeInBytes
+            }
+            offset = slice.nextOffset
+        }
+        #expect(Offset(expected) == log.logEnd, "\(story)")
+    }
+
+    @Test("4,000 partitions live under a limit of 224 descriptors, and never use more than 205")
+    func manyPartitions() throws {
+        let temporary = try TemporaryDirectory()
+        let (process, output) = child("many", temporary.path, "4000")
+        try process.run()
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        let most = try #require(
+            text.split(separator: "\n").last.flatMap { Int($0.dropFirst("most ".count)) })
+        // The pool's, and standard input, output and error.
+        #expect(most <= 205)
+        #expect(most > 100)
+    }
+}
