@@ -1,3 +1,5 @@
+import Tally
+
 /// Numbers byte strings in the order in which they come, so that a key that was seen before is
 /// found by its bytes without making a `String` of it.
 ///
