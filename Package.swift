@@ -110,20 +110,24 @@ let package = Package(
             name: "RecordsTests", dependencies: ["TallyRecords", "TallyTestSupport"],
             path: "Tests/RecordsTests", swiftSettings: plainSettings),
         .testTarget(
-            name: "LogTests", dependencies: ["TallyLog", "TallyTestSupport"],
+            name: "LogTests",
+            dependencies: ["TallyFiles", "TallyRecords", "TallyLog", "TallyTestSupport"],
             path: "Tests/LogTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild", dependencies: ["TallyLog", "TallyFiles", "TallyRecords"],
             path: "Tests/CrashChild", swiftSettings: plainSettings),
         .testTarget(
             name: "CrashTests",
-            dependencies: ["TallyLog", "TallyTestSupport", "TallyCrashChild"],
+            dependencies: [
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyTestSupport", "TallyCrashChild",
+            ],
             path: "Tests/CrashTests", swiftSettings: plainSettings),
         .testTarget(
             name: "CoreTests", dependencies: ["Tally", "TallyTestSupport"],
             path: "Tests/CoreTests", swiftSettings: plainSettings),
         .testTarget(
-            name: "StateStoreTests", dependencies: ["TallyStateStore", "TallyTestSupport"],
+            name: "StateStoreTests",
+            dependencies: ["Tally", "TallyStateStore", "TallyTestSupport"],
             path: "Tests/StateStoreTests", swiftSettings: plainSettings),
         .testTarget(
             name: "ImportTests", dependencies: ["TallyImport", "TallyTestSupport"],

@@ -7,6 +7,7 @@ public import TallyRecords
 /// Partitions take turns; within one, records come in order. Reading happens on the engine's own
 /// threads. Thread rule: any task may seek and ask for positions; one task at a time iterates.
 public final class Consumer: AsyncSequence, Sendable {
+    /// What one step of the sequence gives.
     public typealias Element = ConsumedRecords
 
     /// The topic.
@@ -228,7 +229,8 @@ public final class Consumer: AsyncSequence, Sendable {
             }
             let next = assigned.log.highWatermark.advanced(by: 1)
             // The position may lie before what arrived since it was read: then this is at once.
-            let wanted = Swift.min(next, (assigned.position.withLock { $0.offset } ?? next).advanced(by: 1))
+            let wanted = Swift.min(
+                next, (assigned.position.withLock { $0.offset } ?? next).advanced(by: 1))
             assigned.log.highWatermarkWatermark.whenReached(wanted) { [arrival] _ in
                 assigned.isWatching.store(false, ordering: .releasing)
                 arrival.signal()

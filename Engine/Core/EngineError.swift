@@ -31,6 +31,7 @@ public enum EngineError: Error, Hashable, Sendable {
 }
 
 extension EngineError: CustomStringConvertible {
+    /// What was refused, why, and what to do.
     public var description: String {
         switch self {
         case .directoryInUse(let directory, let holder):

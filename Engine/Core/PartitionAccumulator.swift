@@ -29,7 +29,8 @@ final class PartitionAccumulator: Sendable {
     }
 
     init(
-        _ partition: Partition, log: PartitionLog, codec: Codec, configuration: ProducerConfiguration,
+        _ partition: Partition, log: PartitionLog, codec: Codec,
+        configuration: ProducerConfiguration,
         workers: WorkerPool, account: ProducerAccount
     ) {
         self.partition = partition

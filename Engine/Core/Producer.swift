@@ -40,7 +40,8 @@ public final class Producer: Sendable {
                     of: topic, explicit: record.partition, key: record.key?.rawSpan,
                     byteCount: record.value?.count ?? 0)
                 try add(
-                    to: accumulators, partition, key: record.key?.rawSpan, value: record.value?.rawSpan,
+                    to: accumulators, partition, key: record.key?.rawSpan,
+                    value: record.value?.rawSpan,
                     timestamp: record.timestamp, headers: record.headers
                 ) { index, timestamp, outcome in
                     continuation.resume(
@@ -81,7 +82,8 @@ public final class Producer: Sendable {
         let chosen = try accumulators.choosePartition(
             of: topic, explicit: partition, key: key, byteCount: value?.byteCount ?? 0)
         try add(
-            to: accumulators, chosen, key: key, value: value, timestamp: timestamp, headers: headers,
+            to: accumulators, chosen, key: key, value: value, timestamp: timestamp,
+            headers: headers,
             tell: nil)
     }
 

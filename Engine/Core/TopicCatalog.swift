@@ -59,8 +59,9 @@ struct TopicCatalog: Sendable {
         var catalog = TopicCatalog()
         for topic in stored.topics {
             try TopicName.check(topic.name)
-            guard let id = TopicID(topic.id), (1...TopicLimits.partitionsMax).contains(
-                topic.partitions), catalog.topics[topic.name] == nil
+            guard let id = TopicID(topic.id),
+                (1...TopicLimits.partitionsMax).contains(
+                    topic.partitions), catalog.topics[topic.name] == nil
             else { throw refuse("the entry of topic \"\(topic.name)\" makes no sense") }
             catalog.topics[topic.name] = Topic(
                 name: topic.name, id: id, partitionCount: topic.partitions,
@@ -93,7 +94,8 @@ struct TopicCatalog: Sendable {
     ) throws -> TopicCatalog {
         var catalog = TopicCatalog()
         for name in try fileSystem.list(directory) {
-            guard let (topic, partition) = TopicName.split(name), (try? TopicName.check(topic)) != nil,
+            guard let (topic, partition) = TopicName.split(name),
+                (try? TopicName.check(topic)) != nil,
                 Int(partition) < TopicLimits.partitionsMax,
                 try fileSystem.information(joinPath(directory, name))?.isDirectory == true
             else { continue }

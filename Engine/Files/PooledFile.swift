@@ -122,7 +122,8 @@ package final class PooledFile: Sendable {
         try syncing.withLock { (_) throws(FileError) in
             try state.withLock { (state) throws(FileError) in
                 guard !state.isClosed else {
-                    throw FileError(operation: "replace the closed file", path: state.path, code: EBADF)
+                    throw FileError(
+                        operation: "replace the closed file", path: state.path, code: EBADF)
                 }
                 defer {
                     closeDescriptor(&state)

@@ -5,8 +5,10 @@
 public struct FilePosition: RawRepresentable, Hashable, Comparable, Sendable,
     CustomStringConvertible
 {
+    /// Bytes from the start of the file.
     public var rawValue: Int
 
+    /// A position from a plain number of bytes.
     @inlinable
     public init(rawValue: Int) { self.rawValue = rawValue }
 
@@ -22,10 +24,12 @@ public struct FilePosition: RawRepresentable, Hashable, Comparable, Sendable,
     @inlinable
     public func advanced(by byteCount: Int) -> FilePosition { FilePosition(rawValue + byteCount) }
 
+    /// Whether one position lies before another.
     @inlinable
     public static func < (left: FilePosition, right: FilePosition) -> Bool {
         left.rawValue < right.rawValue
     }
 
+    /// The number of bytes.
     public var description: String { String(rawValue) }
 }

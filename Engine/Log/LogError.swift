@@ -50,6 +50,7 @@ public struct Corruption: Error, Hashable, Sendable {
 }
 
 extension LogError: CustomStringConvertible {
+    /// What is wrong, where, and what to do about it.
     public var description: String {
         switch self {
         case .offsetOutOfRange(let range): range.description
@@ -73,6 +74,7 @@ extension LogError: CustomStringConvertible {
 }
 
 extension OffsetOutOfRange: CustomStringConvertible {
+    /// What is wrong, where, and what to do about it.
     public var description: String {
         """
         \(partition) holds offsets \(logStart) to \(logEnd) (exclusive); \(requested) is \
@@ -82,6 +84,7 @@ extension OffsetOutOfRange: CustomStringConvertible {
 }
 
 extension Corruption: CustomStringConvertible {
+    /// What is wrong, where, and what to do about it.
     public var description: String {
         """
         \(file) is damaged at byte \(position): \(reason). Nothing was changed. Restore the \

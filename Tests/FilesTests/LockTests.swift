@@ -134,7 +134,8 @@ struct OtherProcess {
     init(_ path: String, _ kind: Kind) throws {
         // struct flock of 64-bit Linux: F_WRLCK, SEEK_SET, start, length (0: to the end), pid.
         let script = """
-            open(my $file, '+<', $ARGV[0]) or die; my $lock = pack('s s x4 q q i x4', 1, 0, 0, 0, 0);
+            open(my $file, '+<', $ARGV[0]) or die;
+            my $lock = pack('s s x4 q q i x4', 1, 0, 0, 0, 0);
             $| = 1; print fcntl($file, $ARGV[1], $lock) ? 'locked' : 'refused', "\\n"; <STDIN>;
             """
         let output = Pipe()

@@ -121,7 +121,11 @@ private struct Life {
 extension LogError {
     var isStopped: Bool { if case .stopped = self { true } else { false } }
     var isTransient: Bool {
-        if case .file(let error) = self { error.isNoSpace || error.isTooManyOpenFiles } else { false }
+        if case .file(let error) = self {
+            error.isNoSpace || error.isTooManyOpenFiles
+        } else {
+            false
+        }
     }
 }
 

@@ -94,7 +94,8 @@ struct ProjectionCrashTests {
         try await engine.createTopic(Self.topic, partitions: 3, configuration: settings)
         let producer = try engine.producer()
         for number in 0..<60_000 {
-            let key = Array("GOT-\(number % 3):SKU-\(Int.random(in: 0..<200, using: &generator))".utf8)
+            let key = Array(
+                "GOT-\(number % 3):SKU-\(Int.random(in: 0..<200, using: &generator))".utf8)
             let value = Array(event(number, &generator).utf8)
             if producer.isFull { await producer.waitForRoom() }
             try producer.enqueue(topic: Self.topic, key: key.span.bytes, value: value.span.bytes)

@@ -69,8 +69,10 @@ struct Workload {
 
     private static func copy(_ span: RawSpan) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: span.byteCount) { buffer, count in
-            span.withUnsafeBytes { buffer.baseAddress!.initialize(
-                from: $0.bindMemory(to: UInt8.self).baseAddress!, count: span.byteCount) }
+            span.withUnsafeBytes {
+                buffer.baseAddress!.initialize(
+                    from: $0.bindMemory(to: UInt8.self).baseAddress!, count: span.byteCount)
+            }
             count = span.byteCount
         }
     }

@@ -138,9 +138,10 @@ struct ImportJob: Sendable {
     /// History is older than what most topics keep.
     private func warnAboutRetention(_ retention: Int64?, first: Int64) {
         guard let retention, first < Timestamp.now.rawValue - retention else { return }
+        let begin = OutputTime.text(Timestamp(milliseconds: first))
         Console.note(
             """
-            Warning: these events begin at \(OutputTime.text(Timestamp(milliseconds: first))), but topic \(topic) keeps records \
+            Warning: these events begin at \(begin), but topic \(topic) keeps records \
             for \(Format.fixed(Double(retention) / 86_400_000, 1)) days \
             (retention.ms=\(retention)): retention will delete them. For history, create the topic \
             with --config retention.ms=-1.
@@ -155,7 +156,8 @@ enum ImportError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .badRow(let file, let error, let imported):
-            let state = imported == 0
+            let state =
+                imported == 0
                 ? "Nothing was imported."
                 : "The \(imported.grouped) rows before it are in the topic."
             return "\(file), \(error). \(state) Mend the row, or use --on-error skip."

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Dispatch
 import Foundation
 
 /// Runs work that Ctrl-C (SIGINT) or SIGTERM cancels instead of ending the process, so that what

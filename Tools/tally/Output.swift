@@ -41,9 +41,9 @@ package final class Output {
         var written = 0
         defer { buffer.removeAll(keepingCapacity: true) }
         while written < buffer.count {
-            let count = buffer.withUnsafeBytes { bytes in
-                Foundation.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
-            }
+            // Nearly always everything at once: the copy is for what a pipe did not take.
+            let rest = written == 0 ? buffer : Array(buffer[written...])
+            let count = Foundation.write(descriptor, rest, rest.count)
             if count >= 0 {
                 written += count
             } else if errno == EPIPE {
