@@ -32,7 +32,8 @@ extension InventoryProjection {
                 try connection.execute(
                     sql: """
                         UPDATE projection SET generation = nextGeneration, revision = 0,
-                            deduplicationWindow = nextDeduplicationWindow, generationCreatedAt = ?
+                            deduplicationWindow = nextDeduplicationWindow, generationCreatedAt = ?,
+                            topicId = nextTopicId
                         WHERE id = ?
                         """,
                     arguments: [time.rawValue, identity.id])
@@ -82,7 +83,7 @@ enum RebuildSweep {
         try database.execute(
             sql: """
                 UPDATE projection SET nextGeneration = NULL, nextRevision = NULL,
-                    nextDeduplicationWindow = NULL, nextStartedAt = NULL
+                    nextDeduplicationWindow = NULL, nextStartedAt = NULL, nextTopicId = NULL
                 WHERE id = ?
                 """,
             arguments: [projection])

@@ -64,6 +64,7 @@ public struct InventoryProjector: Sendable {
             let projection = try InventoryProjection(
                 database: database, topic: topic, generation: generation, options: options)
             let consumer = try engine.consumer(of: topic)
+            try projection.bind(to: "\(engine.describeTopic(topic).id)")
             try resume(projection, consumer)
             var progress = Progress()
             while let records = try consumer.poll() {

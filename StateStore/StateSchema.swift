@@ -40,6 +40,8 @@ enum StateSchema {
             nextRevision INTEGER,
             nextDeduplicationWindow INTEGER,
             nextStartedAt INTEGER,
+            topicId TEXT,
+            nextTopicId TEXT,
             UNIQUE (name, topic)
         ) STRICT;
         """

@@ -36,6 +36,9 @@ public enum StateStoreError: Error, Hashable, Sendable {
     /// tail, and its offsets may name other records by now. The projection must be rebuilt.
     case positionNotInLog(
         topic: String, partition: Int32, position: Offset, leaderEpoch: LeaderEpoch)
+    /// The projection is of another topic that had this name: that one was deleted, and its
+    /// offsets say nothing of the one there is now. The projection must be rebuilt.
+    case topicReplaced(topic: String, projected: String, found: String)
     /// A rebuild was asked to finish, or to be abandoned, by a projection that is not one.
     case notARebuild(topic: String)
 }
@@ -65,7 +68,8 @@ extension StateStoreError: CustomStringConvertible {
             "\(path) is open for reading only"
         case .database(let path, let code, let message):
             "\(path): SQLite error \(code): \(message)"
-        case .anotherWriter, .notARebuild, .baselineMissing, .behindLogStart, .positionNotInLog:
+        case .anotherWriter, .notARebuild, .baselineMissing, .behindLogStart, .positionNotInLog,
+            .topicReplaced:
             projectionDescription
         }
     }
@@ -84,6 +88,9 @@ extension StateStoreError: CustomStringConvertible {
         case .positionNotInLog(let topic, let partition, let position, let epoch):
             "\(topic)-\(partition) does not reach offset \(position) in leader epoch \(epoch): "
                 + "the log lost its tail; rebuild the projection"
+        case .topicReplaced(let topic, let projected, let found):
+            "topic \(topic) was deleted and created again (its id was \(projected) and is now "
+                + "\(found)): the projection is of the old one; rebuild the projection"
         case .notARebuild(let topic):
             "the projection of \(topic) was opened as the live one, not as a rebuild"
         default:
