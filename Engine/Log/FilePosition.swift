@@ -5,8 +5,10 @@
 public struct FilePosition: RawRepresentable, Hashable, Comparable, Sendable,
     CustomStringConvertible
 {
+    /// The number of bytes before it; 0 or more in a file.
     public var rawValue: Int
 
+    /// The same as a plain number.
     @inlinable
     public init(rawValue: Int) { self.rawValue = rawValue }
 
@@ -22,10 +24,12 @@ public struct FilePosition: RawRepresentable, Hashable, Comparable, Sendable,
     @inlinable
     public func advanced(by byteCount: Int) -> FilePosition { FilePosition(rawValue + byteCount) }
 
+    /// The order of the numbers.
     @inlinable
     public static func < (left: FilePosition, right: FilePosition) -> Bool {
         left.rawValue < right.rawValue
     }
 
+    /// The number in decimal.
     public var description: String { String(rawValue) }
 }

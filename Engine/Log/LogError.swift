@@ -43,6 +43,7 @@ public struct Corruption: Error, Hashable, Sendable {
 }
 
 extension LogError: CustomStringConvertible {
+    /// What happened, where, and what to do about it.
     public var description: String {
         switch self {
         case .offsetOutOfRange(let range): range.description
@@ -66,6 +67,7 @@ extension LogError: CustomStringConvertible {
 }
 
 extension OffsetOutOfRange: CustomStringConvertible {
+    /// What happened, where, and what to do about it.
     public var description: String {
         """
         \(partition) holds offsets \(logStart) to \(logEnd) (exclusive); \(requested) is \
@@ -75,6 +77,7 @@ extension OffsetOutOfRange: CustomStringConvertible {
 }
 
 extension Corruption: CustomStringConvertible {
+    /// What happened, where, and what to do about it.
     public var description: String {
         """
         \(file) is damaged at byte \(position): \(reason). Nothing was changed. Restore the \

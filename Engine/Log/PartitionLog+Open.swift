@@ -95,7 +95,8 @@ struct LogOpening {
     private func firstSegment() throws(LogError) -> Segment {
         guard checkpoint.recoveryPoint <= checkpoint.logStart else {
             throw missing(
-                directory, 0, "there is no segment, but offsets up to "
+                directory, 0,
+                "there is no segment, but offsets up to "
                     + "\(checkpoint.recoveryPoint) were on stable storage")
         }
         return try Segment.create(

@@ -61,7 +61,9 @@ struct AppendTests {
             bytes[position] ^= UInt8.random(in: 1...255, using: &generator)
             hostile.append(bytes)
         }
-        for _ in 0..<300 { hostile.append(generator.bytes(Int.random(in: 0..<200, using: &generator))) }
+        for _ in 0..<300 {
+            hostile.append(generator.bytes(Int.random(in: 0..<200, using: &generator)))
+        }
         for bytes in hostile {
             #expect(throws: LogError.self) { _ = try append(bytes, to: log) }
         }
@@ -116,7 +118,9 @@ struct AppendTests {
         var (_, byTime) = harness()
         byTime.configuration.segmentMillisecondsMax = 100
         let timed = try byTime.open()
-        for time in [50, 150, 151, 60, 252, 300] { try timed.append(values: [[1]], timestamp: Int64(time)) }
+        for time in [50, 150, 151, 60, 252, 300] {
+            try timed.append(values: [[1]], timestamp: Int64(time))
+        }
         #expect(timed.segments.map(\.baseOffset.rawValue) == [0, 2, 4])
 
         var (_, byIndex) = harness()
@@ -192,7 +196,9 @@ struct AppendTests {
     func reservations() throws {
         let (files, harness) = harness()
         let log = try harness.open()
-        for number in 0..<12 { try log.append(values: [Array(repeating: UInt8(number), count: 300)]) }
+        for number in 0..<12 {
+            try log.append(values: [Array(repeating: UInt8(number), count: 300)])
+        }
         #expect(files.usedBytes > log.byteCount)
         _ = try log.close()
         let sizes = try contents(of: harness.directory, on: files).values.map(\.count)

@@ -49,7 +49,9 @@ struct ConcurrencyTests {
             + (0..<3).map { number in
                 {
                     while !isDone.load(ordering: .relaxed) {
-                        try read(log, number, readCount) { text in failures.withLock { $0.append(text) } }
+                        try read(log, number, readCount) { text in
+                            failures.withLock { $0.append(text) }
+                        }
                     }
                 }
             }
@@ -164,7 +166,9 @@ struct ConcurrencyTests {
             heard.add(1, ordering: .relaxed)
         }
         used.withLock { $0 = log }
-        for number in 0..<20 { try log.append(values: [Array(repeating: UInt8(number), count: 300)]) }
+        for number in 0..<20 {
+            try log.append(values: [Array(repeating: UInt8(number), count: 300)])
+        }
         #expect(heard.load(ordering: .relaxed) > 2)
         files.failNext(.sync, code: 5)
         #expect(throws: LogError.self) { try log.flush() }

@@ -42,7 +42,9 @@ struct FuzzTests {
             guard !changed.isEmpty else { return }
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
                 let position = Int.random(in: 0..<changed.count, using: &generator)
-                let edge: [UInt8] = [0, 1, 0x7F, 0x80, 0xFF, .random(in: 0 ... .max, using: &generator)]
+                let edge: [UInt8] = [
+                    0, 1, 0x7F, 0x80, 0xFF, .random(in: 0 ... .max, using: &generator),
+                ]
                 changed[position] = edge.randomElement(using: &generator) ?? 0
             }
             bytes = changed

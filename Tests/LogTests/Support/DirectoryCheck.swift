@@ -145,7 +145,8 @@ struct DirectoryCheck {
             return widths.map { width in
                 defer { at += width }
                 let number = bytes[at..<at + width].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-                return width == 4 ? Int64(Int32(truncatingIfNeeded: number)) : Int64(bitPattern: number)
+                return width == 4
+                    ? Int64(Int32(truncatingIfNeeded: number)) : Int64(bitPattern: number)
             }
         }
     }
