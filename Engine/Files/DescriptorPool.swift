@@ -37,8 +37,12 @@ package final class DescriptorPool: Sendable {
     ///     unsynced.
     ///   - mode: How it is opened first. It is created by the first opening only: a file that has
     ///     vanished since is an error.
-    package func file(_ path: String, _ mode: OpenMode) -> PooledFile {
-        PooledFile(path, mode, pool: self)
+    ///   - isExpendable: What a power loss takes of it can be made again, so that the pool closes
+    ///     it without a sync.
+    package func file(
+        _ path: String, _ mode: OpenMode, isExpendable: Bool = false
+    ) -> PooledFile {
+        PooledFile(path, mode, isExpendable: isExpendable, pool: self)
     }
 
     /// Opens a file for `owner`, closing others where needed. The caller holds the owner's lock.

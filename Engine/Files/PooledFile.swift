@@ -18,9 +18,12 @@ package final class PooledFile: Sendable {
     /// before another may take the silence for success.
     private let syncing = Mutex(())
     let usage = UsageMark()
+    /// Closed without a sync where the pool needs room.
+    private let isExpendable: Bool
 
-    init(_ path: String, _ mode: OpenMode, pool: DescriptorPool) {
+    init(_ path: String, _ mode: OpenMode, isExpendable: Bool, pool: DescriptorPool) {
         self.pool = pool
+        self.isExpendable = isExpendable
         state = Mutex(State(path: path, mode: mode))
     }
 
@@ -226,7 +229,7 @@ extension PooledFile {
     func closeIfIdle() -> Bool {
         let closed = state.withLockIfAvailable { state -> Bool in
             guard state.open != nil, state.userCount == 0 else { return false }
-            if state.isDirty && state.syncFailure == nil {
+            if state.isDirty && state.syncFailure == nil && !isExpendable {
                 do throws(FileError) {
                     try state.open?.file.sync()
                     state.syncedGeneration = state.writeGeneration

@@ -5,10 +5,10 @@
 public struct FilePosition: RawRepresentable, Hashable, Comparable, Sendable,
     CustomStringConvertible
 {
-    /// Bytes from the start of the file.
+    /// The number of bytes before it; 0 or more in a file.
     public var rawValue: Int
 
-    /// A position from a plain number of bytes.
+    /// The same as a plain number.
     @inlinable
     public init(rawValue: Int) { self.rawValue = rawValue }
 
@@ -24,12 +24,12 @@ public struct FilePosition: RawRepresentable, Hashable, Comparable, Sendable,
     @inlinable
     public func advanced(by byteCount: Int) -> FilePosition { FilePosition(rawValue + byteCount) }
 
-    /// Whether one position lies before another.
+    /// The order of the numbers.
     @inlinable
     public static func < (left: FilePosition, right: FilePosition) -> Bool {
         left.rawValue < right.rawValue
     }
 
-    /// The number of bytes.
+    /// The number in decimal.
     public var description: String { String(rawValue) }
 }

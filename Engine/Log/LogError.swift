@@ -40,17 +40,10 @@ public struct Corruption: Error, Hashable, Sendable {
     public var position: FilePosition
     /// What is wrong there.
     public var reason: String
-
-    /// Damage at a place in a file.
-    package init(file: String, position: FilePosition, reason: String) {
-        self.file = file
-        self.position = position
-        self.reason = reason
-    }
 }
 
 extension LogError: CustomStringConvertible {
-    /// What is wrong, where, and what to do about it.
+    /// What happened, where, and what to do about it.
     public var description: String {
         switch self {
         case .offsetOutOfRange(let range): range.description
@@ -74,7 +67,7 @@ extension LogError: CustomStringConvertible {
 }
 
 extension OffsetOutOfRange: CustomStringConvertible {
-    /// What is wrong, where, and what to do about it.
+    /// What happened, where, and what to do about it.
     public var description: String {
         """
         \(partition) holds offsets \(logStart) to \(logEnd) (exclusive); \(requested) is \
@@ -84,7 +77,7 @@ extension OffsetOutOfRange: CustomStringConvertible {
 }
 
 extension Corruption: CustomStringConvertible {
-    /// What is wrong, where, and what to do about it.
+    /// What happened, where, and what to do about it.
     public var description: String {
         """
         \(file) is damaged at byte \(position): \(reason). Nothing was changed. Restore the \

@@ -135,6 +135,7 @@ extension PartitionLog {
             }
         }
         assignOffsets(&batches, survey, writer.epoch, stamp: stamp)
+        writer.wasAppendedTo = true
         try write(batches.bytes, &writer)
         try noteWritten(batches.bytes, survey, &writer)
         writer.nextOffset = result.nextOffset

@@ -145,27 +145,19 @@ extension PartitionLog {
     /// nothing was appended: a clean opening would not begin another.
     private func sealActive() throws(LogError) {
         do {
-            let active = try writer.withLock { writer throws(LogError) -> Segment? in
+            let work = try writer.withLock { writer throws(LogError) -> (Segment, Bool)? in
                 guard !writer.isSealed else { return nil }
                 try noteEpoch(&writer)
-                return writer.active
+                return (writer.active, writer.wasAppendedTo)
             }
-            guard let active else { return }
-            try active.sealLog()
-            _ = try active.sealIndexes()
-            try syncDirectory()
+            guard let (active, wasAppendedTo) = work else { return }
+            // Thousands of partitions that nobody wrote to are closed without a sync.
+            if wasAppendedTo { try active.sealLog() }
+            _ = try active.sealIndexes(syncing: false)
         } catch {
             writer.withLock { stop(&$0, because: "\(error)") }
             throw error
         }
         writer.withLock { $0.isSealed = true }
-    }
-
-    private func syncDirectory() throws(LogError) {
-        do {
-            try environment.fileSystem.syncDirectory(directory)
-        } catch {
-            throw .file(error)
-        }
     }
 }

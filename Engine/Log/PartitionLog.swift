@@ -37,6 +37,8 @@ package final class PartitionLog: Sendable {
         var reservation = SpaceReservation()
         /// The first timestamp in the active segment: `segment.ms` counts from it.
         var firstTimestamp: Timestamp?
+        /// Something was written since the log was opened.
+        var wasAppendedTo = false
         /// Rolled segments that are not sealed yet.
         var unsealed: [Segment] = []
         /// A file was created since the directory was last synced.

@@ -45,7 +45,7 @@ final class ResumedSegment {
     private func batch(for entry: OffsetIndexEntry) throws(LogError) -> RecordBatchHeader? {
         let position = FilePosition(Int(entry.position))
         let end = FilePosition(segment.byteCount)
-        guard case .batch(let header) = try segment.landing(at: position, before: end),
+        guard case .batch(let header, _) = try segment.landing(at: position, before: end),
             header.baseOffset >= segment.baseOffset,
             header.lastOffset.rawValue - segment.baseOffset.rawValue
                 == Int64(entry.relativeOffset)

@@ -128,7 +128,7 @@ extension Segment {
             start = FilePosition(Int(entry.position))
             switch try landing(at: start, before: end) {
             case .misled(let reason): return reason
-            case .batch(let header):
+            case .batch(let header, _):
                 guard stands(entry, for: header) else {
                     return "the entry for byte \(start) names an offset that is not there"
                 }
@@ -171,7 +171,7 @@ extension Segment {
             }
             if let entry {
                 start = FilePosition(Int(entry.position))
-                guard case .batch(let header) = try landing(at: start, before: end),
+                guard case .batch(let header, _) = try landing(at: start, before: end),
                     header.baseOffset <= named
                 else { return "an entry leads behind the offset it stands for" }
             }

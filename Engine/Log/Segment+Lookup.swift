@@ -8,7 +8,9 @@ extension Segment {
         reaching offset: Offset, end: FilePosition
     ) throws(LogError) -> FoundBatch? {
         let start = try start(forWalkTo: offset, end: end)
-        return try firstBatch(from: start, to: end) { (header, _) in header.lastOffset >= offset }
+        return try firstBatch(from: start.position, to: end, loaded: start.loaded) { (header, _) in
+            header.lastOffset >= offset
+        }
     }
 
     /// The first batch that has a timestamp of `timestamp` or later and reaches `offset`, before
@@ -19,7 +21,7 @@ extension Segment {
         let entry = try timeEntry(before: timestamp, end: end)
         let named = baseOffset.advanced(by: Int64(entry?.relativeOffset ?? 0))
         let start = try start(forWalkTo: max(named, offset), end: end)
-        return try firstBatch(from: start, to: end) { (header, _) in
+        return try firstBatch(from: start.position, to: end, loaded: start.loaded) { (header, _) in
             header.maxTimestamp >= timestamp && header.lastOffset >= offset
         }
     }
@@ -37,17 +39,19 @@ extension Segment {
     /// lie behind what is looked for; otherwise the indexes are built again.
     private func start(
         forWalkTo offset: Offset, end: FilePosition
-    ) throws(LogError) -> FilePosition {
+    ) throws(LogError) -> (position: FilePosition, loaded: SegmentBytes?) {
         let hint = try hint(for: offset)
-        if hint == .start { return hint }
+        if hint == .start { return (hint, nil) }
         var reason = "an entry leads behind the offset it stands for"
         switch try landing(at: hint, before: end) {
         case .misled(let found): reason = found
-        case .batch(let header):
-            if header.baseOffset <= offset, header.baseOffset >= baseOffset { return hint }
+        case .batch(let header, let loaded):
+            if header.baseOffset <= offset, header.baseOffset >= baseOffset {
+                return (hint, loaded)
+            }
         }
         try rebuildIndexes(because: reason)
-        return environment.isReadOnly ? .start : try self.hint(for: offset)
+        return (environment.isReadOnly ? .start : try self.hint(for: offset), nil)
     }
 
     /// The position in the offset index that is nearest before an offset.

@@ -9,30 +9,31 @@ struct FoundBatch {
 
 /// What is at the place that an index entry leads to.
 enum Landing {
-    /// A whole batch with a right checksum.
-    case batch(RecordBatchHeader)
+    /// A whole batch with a right checksum, and the bytes from there on that were looked at.
+    case batch(RecordBatchHeader, SegmentBytes)
     /// Something else; says what.
     case misled(String)
 }
 
 extension Segment {
     /// Bytes loaded to walk from an index entry to the batch that is looked for.
-    private var stepByteCount: Int { 64 << 10 }
+    private var stepByteCount: Int { 32 << 10 }
 
     /// Walks from batch to batch, looking at headers only, until a condition holds.
     ///
     /// - Parameters:
     ///   - start: where a batch begins.
     ///   - end: where a batch ends; the walk ends there.
+    ///   - loaded: bytes from `start` on that are at hand already.
     /// Throws ``LogError/corruption(_:)`` where something is no header, or offsets do not rise.
     func firstBatch(
-        from start: FilePosition, to end: FilePosition,
+        from start: FilePosition, to end: FilePosition, loaded: SegmentBytes? = nil,
         where isWanted: (RecordBatchHeader, FilePosition) -> Bool
     ) throws(LogError) -> FoundBatch? {
         var position = start.rawValue
         var leastOffset = baseOffset
         while position < end.rawValue {
-            let window = try load(position..<min(position + stepByteCount, end.rawValue))
+            let window = try window(at: position, end, loaded)
             let bytes = window.all
             var at = 0
             while at + RecordBatchHeader.byteCount <= bytes.byteCount {
@@ -62,6 +63,13 @@ extension Segment {
         return nil
     }
 
+    private func window(
+        at position: Int, _ end: FilePosition, _ loaded: SegmentBytes? = nil
+    ) throws(LogError) -> SegmentBytes {
+        if let loaded, loaded.range.lowerBound == position { return loaded }
+        return try load(position..<min(position + stepByteCount, end.rawValue))
+    }
+
     private func header(
         in bytes: RawSpan, at: Int, position: Int
     ) throws(LogError) -> RecordBatchHeader {
@@ -79,7 +87,7 @@ extension Segment {
     ) throws(LogError) -> Landing {
         let start = position.rawValue
         guard start < end.rawValue else { return .misled("an entry leads behind the log's end") }
-        let window = try load(start..<min(start + stepByteCount, end.rawValue))
+        let window = try window(at: start, end)
         do {
             let header = try RecordBatchHeader(decoding: window.all)
             guard header.sizeInBytes <= end.rawValue - start else {
@@ -91,7 +99,7 @@ extension Segment {
                 let whole = try load(start..<start + header.sizeInBytes)
                 try RecordBatch(whole.all).verifyChecksum()
             }
-            return .batch(header)
+            return .batch(header, window)
         } catch let error as LogError {
             throw error
         } catch {

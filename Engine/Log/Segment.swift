@@ -55,8 +55,10 @@ package final class Segment: Sendable {
         let indexMode: OpenMode = environment.isReadOnly ? .read : .create
         let pool = environment.descriptors
         logFile = pool.file(Self.path(directory, baseOffset, .log), mode)
-        offsetIndexFile = pool.file(Self.path(directory, baseOffset, .offsetIndex), indexMode)
-        timeIndexFile = pool.file(Self.path(directory, baseOffset, .timeIndex), indexMode)
+        offsetIndexFile = pool.file(
+            Self.path(directory, baseOffset, .offsetIndex), indexMode, isExpendable: true)
+        timeIndexFile = pool.file(
+            Self.path(directory, baseOffset, .timeIndex), indexMode, isExpendable: true)
         self.indexes = Mutex(indexes)
         publishedByteCount = Atomic(byteCount)
         self.indexIntervalBytes = indexIntervalBytes
@@ -155,10 +157,15 @@ package final class Segment: Sendable {
             if let old, old.byteCount >= byteCount { return old }
             if isCopied { return try file.copy(0..<byteCount) }
             // Room for what is still to come, so that a growing index is not mapped anew each time.
-            return try file.map(byteCount: max(2 * byteCount, 64 << 10))
+            let map = try file.map(byteCount: max(2 * byteCount, 64 << 10))
+            try map.populate(0..<byteCount)
+            return map
+        }
+        if !isCopied {
+            // What shows through a map must be there still.
+            guard try file.byteCount() >= byteCount else { throw .shortened(file.path) }
         }
         guard map.byteCount >= byteCount else { throw .shortened(file.path) }
-        try map.populate(0..<byteCount)
         return map
     }
 

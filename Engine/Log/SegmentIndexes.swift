@@ -94,21 +94,23 @@ extension Segment {
         }
     }
 
-    /// Writes the last time entry and all of the indexes, cuts the files to their entries and
-    /// syncs them; creates those that are empty, since Kafka has both for every segment.
+    /// Writes the last time entry and all of the indexes, and cuts the files to their entries;
+    /// creates those that are empty, since Kafka has both for every segment.
     ///
-    /// Returns false where that has to wait: the indexes are complete in memory then.
-    func sealIndexes() throws(LogError) -> Bool {
+    /// - Parameter isSynced: whether the files are synced. Where they are not, a power loss may
+    ///   cost the next opening a walk over the segment.
+    /// Returns false where writing has to wait: the indexes are complete in memory then.
+    func sealIndexes(syncing isSynced: Bool = true) throws(LogError) -> Bool {
         try indexes.withLock { indexes throws(LogError) in
             indexes.finish()
             guard try write(&indexes) else { return false }
             do throws(FileError) {
                 let offsetBytes = indexes.offsets.count * OffsetIndexEntry.byteCount
                 try offsetIndexFile.truncate(to: Int64(offsetBytes))
-                try offsetIndexFile.sync()
+                if isSynced { try offsetIndexFile.sync() }
                 let timeBytes = indexes.times.count * TimeIndexEntry.byteCount
                 try timeIndexFile.truncate(to: Int64(timeBytes))
-                try timeIndexFile.sync()
+                if isSynced { try timeIndexFile.sync() }
                 indexes.rule = nil
                 return true
             } catch {

@@ -90,8 +90,8 @@ package enum OffsetCheckpoint {
                 throw .corruption(
                     Corruption(
                         file: path, position: .start,
-                        reason:
-                            "\"\(fields.joined(separator: " "))\" is no topic, partition, offset"
+                        reason: "\"\(fields.joined(separator: " "))\" is no topic, partition "
+                            + "and offset"
                     ))
             }
             offsets["\(fields[0])-\(partition)"] = Offset(offset)

@@ -30,7 +30,7 @@ public struct TopicID: Hashable, Sendable, CustomStringConvertible {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    /// The text form: 22 characters.
+    /// The 22 characters.
     public var description: String {
         // 128 bits and 4 zero bits make 22 characters of 6 bits.
         var text: [UInt8] = []

@@ -210,9 +210,8 @@ struct FaultLoopTests {
             let never = try log.offset(forTimestamp: Timestamp(milliseconds: .max))
             #expect(never == nil)
             _ = try log.close()
-            var check = DirectoryCheck(
-                files, life.harness.directory,
-                indexIntervalBytes: life.harness.configuration.indexIntervalBytes)
+            // Entries may be fewer, since indexes are not always synced, but each is true.
+            var check = DirectoryCheck(files, life.harness.directory)
             let problems = try check.run()
             #expect(problems.isEmpty, "\(problems) \(story())")
         } catch let error as LogError {
