@@ -7,7 +7,7 @@ public import TallyRecords
 /// Partitions take turns; within one, records come in order. Reading happens on the engine's own
 /// threads. Thread rule: any task may seek and ask for positions; one task at a time iterates.
 public final class Consumer: AsyncSequence, Sendable {
-    /// What one step of the sequence gives.
+    /// One fetch from one partition.
     public typealias Element = ConsumedRecords
 
     /// The topic.
@@ -28,13 +28,15 @@ public final class Consumer: AsyncSequence, Sendable {
         assigned = partitions.map { Assigned(partition: $0, log: $1) }
     }
 
+    deinit {
+        for assigned in assigned { assigned.partition.arrivals.remove(arrival) }
+    }
+
     /// A partition that is read, and where.
     private final class Assigned: Sendable {
         let partition: Partition
         let log: PartitionLog
         let position = Mutex<Position>(Position())
-        /// Whether the log will tell us of the next record.
-        let isWatching = Atomic<Bool>(false)
 
         init(partition: Partition, log: PartitionLog) {
             self.partition = partition
@@ -152,7 +154,7 @@ public final class Consumer: AsyncSequence, Sendable {
 
     /// Records of the next partition that has some. Blocks; on a worker.
     func fetchAny() throws -> Fetched {
-        _ = try engine.partitions(of: topic)
+        try checkTopic()
         var hasEnded = true
         for _ in assigned.indices {
             let index = turn.wrappingAdd(1, ordering: .relaxed).oldValue
@@ -164,6 +166,17 @@ public final class Consumer: AsyncSequence, Sendable {
             }
         }
         return hasEnded ? .ended : .nothing
+    }
+
+    /// Throws where the topic is not the one that this consumer was made for: its files are gone,
+    /// and the positions mean nothing in a topic that was created anew.
+    private func checkTopic() throws(EngineError) {
+        let current = try engine.partitions(of: topic)
+        guard let first = assigned.first else { return }
+        let index = Int(first.partition.index)
+        guard index < current.count, current[index] === first.partition else {
+            throw .topicReplaced(name: topic)
+        }
     }
 
     private func fetch(_ assigned: Assigned) throws -> Fetched {
@@ -221,20 +234,12 @@ public final class Consumer: AsyncSequence, Sendable {
         return epoch
     }
 
-    /// Has every log tell of its next record, unless it will already.
+    /// Has every partition tell of its next record.
     private func watch() {
         for assigned in assigned {
-            guard !assigned.isWatching.exchange(true, ordering: .acquiringAndReleasing) else {
-                continue
-            }
-            let next = assigned.log.highWatermark.advanced(by: 1)
-            // The position may lie before what arrived since it was read: then this is at once.
-            let wanted = Swift.min(
-                next, (assigned.position.withLock { $0.offset } ?? next).advanced(by: 1))
-            assigned.log.highWatermarkWatermark.whenReached(wanted) { [arrival] _ in
-                assigned.isWatching.store(false, ordering: .releasing)
-                arrival.signal()
-            }
+            let mark = assigned.log.highWatermarkWatermark
+            let position = assigned.position.withLock { $0.offset } ?? mark.offset
+            assigned.partition.arrivals.wake(arrival, behind: position, of: mark)
         }
     }
 }

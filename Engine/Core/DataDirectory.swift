@@ -113,6 +113,48 @@ struct DataDirectory: Sendable {
         try write(.logStart, \.logStart)
     }
 
+    // MARK: Partition directories
+
+    private static let graveEnding = ".deleted"
+
+    /// Renames the directory of a partition that is being deleted: from then on it is nobody's,
+    /// and the next opening removes it if we do not come to it. Named by the topic's identity,
+    /// since the longest topic names leave no room for an ending. Returns the new
+    /// path; nil where somebody removed the directory before us.
+    func bury(_ topic: String, _ partition: Int32, of id: TopicID) throws -> String? {
+        let directory = partitionPath(topic, partition)
+        guard try fileSystem.information(directory) != nil else { return nil }
+        let grave = joinPath(path, "\(id)-\(partition)\(Self.graveEnding)")
+        try fileSystem.rename(directory, to: grave)
+        return grave
+    }
+
+    /// Removes a partition's directory and its files.
+    func removePartition(_ path: String) throws {
+        for file in try fileSystem.list(path) { try fileSystem.remove(joinPath(path, file)) }
+        try fileSystem.removeDirectory(path)
+    }
+
+    /// Ends deletions that were interrupted. Returns partition directories that `isKnown` does
+    /// not know; they are not touched.
+    func sweep(isKnown: (_ topic: String, _ partition: Int32) -> Bool) throws -> [String] {
+        var strangers: [String] = []
+        for name in try fileSystem.list(path) {
+            let isGrave = name.hasSuffix(Self.graveEnding)
+            let partitionName = isGrave ? String(name.dropLast(Self.graveEnding.count)) : name
+            let directory = joinPath(path, name)
+            guard let found = TopicName.split(partitionName),
+                try fileSystem.information(directory)?.isDirectory == true
+            else { continue }
+            if isGrave {
+                try removePartition(directory)
+            } else if !isKnown(found.topic, found.partition) {
+                strangers.append(name)
+            }
+        }
+        return strangers.sorted()
+    }
+
     /// The directory of a partition.
     func partitionPath(_ topic: String, _ partition: Int32) -> String {
         joinPath(path, "\(topic)-\(partition)")

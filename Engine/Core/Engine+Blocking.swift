@@ -1,9 +1,11 @@
 import Synchronization
+import TallyFiles
 import TallyLog
 public import TallyRecords
 
 extension Engine {
-    /// Runs work that blocks (SQLite, cold reads) on one of the engine's threads.
+    /// Runs work that blocks (SQLite, cold reads) on one of the engine's threads for long work,
+    /// where it keeps nobody's appends waiting.
     ///
     /// The work gets a flag that is set when the calling task is cancelled; it ends at the next
     /// good moment by throwing `CancellationError`.
@@ -12,7 +14,7 @@ extension Engine {
     ) async throws -> Success {
         let flag = CancellationFlag()
         return try await withTaskCancellationHandler {
-            try await workers.run { try work(flag) }
+            try await longWorkers.run { try work(flag) }
         } onCancel: {
             flag.set()
         }
@@ -50,5 +52,15 @@ extension Consumer {
     package func poll() throws -> ConsumedRecords? {
         guard case .records(let records) = try fetchAny() else { return nil }
         return records
+    }
+}
+
+/// Runs file work of the data directory; what the file system refuses comes as ``LogError``, as
+/// from the logs.
+func withLogErrors<Success>(_ body: () throws -> Success) throws -> Success {
+    do {
+        return try body()
+    } catch let error as FileError {
+        throw LogError.file(error)
     }
 }

@@ -54,7 +54,7 @@ extension Engine {
             throw EngineError.invalidPartitionCount(count)
         }
         return try await workers.run { [self] in
-            try create(name, partitions: count, configuration)
+            try withLogErrors { try create(name, partitions: count, configuration) }
             return try describeTopic(name)
         }
     }
@@ -77,29 +77,35 @@ extension Engine {
     private func create(
         _ name: String, partitions count: Int, _ configuration: TopicConfiguration
     ) throws {
-        try state.withLock { state in
-            if state.isClosed { throw EngineError.closed }
-            guard state.catalog.topics[name] == nil else {
-                throw EngineError.topicExists(name: name)
-            }
+        try changing.withLock { _ in
+            var catalog = try openCatalog()
+            guard catalog.topics[name] == nil else { throw EngineError.topicExists(name: name) }
             let topic = TopicCatalog.Topic(
                 name: name, id: .random(), partitionCount: count, configuration: configuration)
             try refuseLeftOvers(of: name)
             // The directories come first: a topic that is listed is there. Without the list, a
             // crash leaves empty directories, which the next creation takes over.
-            var opened: [Partition] = []
-            for index in 0..<Int32(count) {
+            let checkpoint = PartitionCheckpoint(isClean: true, recoveryPoint: .zero)
+            let opened = try (0..<Int32(count)).map { index in
                 let log = try EngineOpening.openLog(
                     of: topic, index, data: data, environment: environment,
-                    configuration: self.configuration,
-                    checkpoint: PartitionCheckpoint(isClean: true, recoveryPoint: .zero))
-                opened.append(Partition(topic: name, index: index, log: log))
+                    configuration: self.configuration, checkpoint: checkpoint)
+                return Partition(topic: name, index: index, log: log, checkpoint: checkpoint)
             }
-            var catalog = state.catalog
             catalog.topics[name] = topic
             try catalog.write(to: directory, on: data.fileSystem)
-            state.catalog = catalog
-            state.partitions[name] = opened
+            state.withLock { state in
+                state.catalog = catalog
+                state.partitions[name] = opened
+            }
+        }
+    }
+
+    /// The topics there are. Throws ``EngineError/closed``.
+    private func openCatalog() throws(EngineError) -> TopicCatalog {
+        try state.withLock { state throws(EngineError) in
+            if state.isClosed { throw .closed }
+            return state.catalog
         }
     }
 
@@ -113,51 +119,41 @@ extension Engine {
                 let filePath = joinPath(path, file)
                 let isLog = file.hasSuffix(SegmentName.Ending.log.rawValue)
                 if isLog, try data.fileSystem.information(filePath)?.byteCount ?? 0 > 0 {
-                    throw EngineError.unreadableFile(
-                        path: path,
-                        reason: "it holds records, but \(TopicCatalog.fileName) does not know the "
-                            + "topic; move it away, or remove \(TopicCatalog.fileName) so that "
-                            + "topics are found by their directories")
+                    throw EngineError.recordsWithoutTopic(directory: path)
                 }
             }
-            try removeDirectory(path)
+            try data.removePartition(path)
         }
     }
 
-    private func removeDirectory(_ path: String) throws {
-        for file in try data.fileSystem.list(path) {
-            try data.fileSystem.remove(joinPath(path, file))
-        }
-        try data.fileSystem.removeDirectory(path)
-    }
-
-    /// Deletes a topic and its records. Readers that hold slices keep valid memory.
+    /// Deletes a topic and its records. Readers that hold slices keep valid memory; consumers
+    /// that wait end with an error.
     ///
     /// Throws ``EngineError/unknownTopic(name:known:)``.
     public func deleteTopic(_ name: String) async throws {
-        try await workers.run { [self] in try delete(name) }
+        try await workers.run { [self] in try withLogErrors { try delete(name) } }
     }
 
     private func delete(_ name: String) throws {
-        try state.withLock { state in
-            if state.isClosed { throw EngineError.closed }
-            guard let partitions = state.partitions[name] else {
-                throw EngineError.unknownTopic(name: name, known: state.partitions.keys.sorted())
+        try changing.withLock { _ in
+            var catalog = try openCatalog()
+            guard let topic = catalog.topics.removeValue(forKey: name) else {
+                throw EngineError.unknownTopic(name: name, known: catalog.topics.keys.sorted())
             }
             // The list comes first: after a crash the directories are left-overs without a topic.
-            var catalog = state.catalog
-            catalog.topics[name] = nil
             try catalog.write(to: directory, on: data.fileSystem)
-            state.catalog = catalog
-            state.partitions[name] = nil
-            for partition in partitions {
-                _ = try? partition.onlineLog?.close()
-                let path = data.partitionPath(name, partition.index)
-                let grave = path + ".deleted"
-                try data.fileSystem.rename(path, to: grave)
-                try data.fileSystem.syncDirectory(directory)
-                try removeDirectory(grave)
+            let partitions = state.withLock { state in
+                state.catalog = catalog
+                return state.partitions.removeValue(forKey: name) ?? []
             }
+            for partition in partitions { try? partition.close() }
+            // Or a new topic of the name, after a crash, would seem to have lost its records.
+            try writeCheckpoints()
+            let graves = try partitions.compactMap { partition in
+                try data.bury(name, partition.index, of: topic.id)
+            }
+            try data.fileSystem.syncDirectory(directory)
+            for grave in graves { try data.removePartition(grave) }
             try data.fileSystem.syncDirectory(directory)
         }
     }

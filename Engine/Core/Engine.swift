@@ -18,8 +18,15 @@ public final class Engine: Service {
     let data: DataDirectory
     let environment: LogEnvironment
     let workers: WorkerPool
+    /// For work that takes minutes (a projection): it must not keep threads from appends.
+    let longWorkers: WorkerPool
+    /// Looked at by every send: held for moments only, never while a file is touched.
     let state: Mutex<State>
-    private let housekeeper: Housekeeper
+    /// Held while topics are created or deleted, and while logs are closed. Taken before `state`.
+    let changing = Mutex<Void>(())
+    /// Held while the checkpoint files are written; true once they were for the last time.
+    private let checkpointing = Mutex(false)
+    private let housekeeper = Housekeeper()
 
     struct State: ~Copyable {
         var catalog: TopicCatalog
@@ -27,6 +34,8 @@ public final class Engine: Service {
         var partitions: [String: [Partition]]
         var lock: (any FileLock)?
         var isClosed = false
+        /// The closing that was begun, for everybody who closes.
+        var closing: Task<Void, any Error>?
     }
 
     init(
@@ -39,8 +48,17 @@ public final class Engine: Service {
         self.environment = environment
         self.workers = workers
         self.state = Mutex(state)
-        housekeeper = Housekeeper()
+        longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
         housekeeper.start(for: self)
+    }
+
+    /// An engine that is dropped without ``close()`` ends its threads and gives the directory
+    /// back; the next opening is as after a crash of the process. Producers, consumers and
+    /// batches on their way keep it alive.
+    deinit {
+        housekeeper.stop()
+        workers.close()
+        longWorkers.close()
     }
 
     // MARK: Life
@@ -71,57 +89,62 @@ public final class Engine: Service {
     /// Serves until the surrounding service group shuts down or the task is cancelled, then
     /// closes the engine. Housekeeping does not depend on it.
     public func run() async throws {
-        try await gracefulShutdown()
+        // Cancelled: there is nothing to serve any more, but the files are closed in order.
+        try? await gracefulShutdown()
         try await close()
     }
 
     /// Syncs everything, writes the checkpoints and the mark of a clean stop, and gives the
     /// directory back. Appends and reads that come later throw ``EngineError/closed``. Closing
-    /// twice is closing once.
+    /// twice is closing once: every caller returns when it is done, with the same outcome.
     ///
     /// Throws the first error of a partition that could not be synced; the directory is given
     /// back all the same, and the next opening recovers.
     public func close() async throws {
-        let wasClosed = state.withLock { state in
-            defer { state.isClosed = true }
-            return state.isClosed
+        let closing = state.withLock { state in
+            state.isClosed = true
+            if let closing = state.closing { return closing }
+            // Not the caller's task: cancelling that must not leave the closing half done.
+            let closing = Task { try await closeOnce() }
+            state.closing = closing
+            return closing
         }
-        guard !wasClosed else { return }
+        try await closing.value
+    }
+
+    private func closeOnce() async throws {
         housekeeper.stop()
-        defer { workers.close() }
-        try await workers.run { [self] in try closeLogs() }
+        defer {
+            workers.close()
+            longWorkers.close()
+        }
+        try await workers.run { [self] in try withLogErrors { try closeLogs() } }
     }
 
     private func closeLogs() throws {
-        defer { state.withLock { $0.lock.take() }?.release() }
-        var firstError: (any Error)?
-        for partition in partitions {
-            do {
-                guard let log = partition.onlineLog else { continue }
-                _ = try log.close()
-            } catch {
-                firstError = firstError ?? error
+        // A creation or deletion under way ends first; later ones find the engine closed.
+        try changing.withLock { _ in
+            defer { state.withLock { $0.lock.take() }?.release() }
+            var firstError: (any Error)?
+            let partitions = partitions
+            for partition in partitions {
+                do { try partition.close() } catch { firstError = firstError ?? error }
             }
+            try writeCheckpoints(isLast: true)
+            if let firstError { throw firstError }
+            if partitions.allSatisfy({ $0.failure == nil }) { try data.markClosed() }
         }
-        try writeCheckpoints()
-        if let firstError { throw firstError }
-        if offlinePartitions.isEmpty { try data.markClosed() }
     }
 
-    /// Writes recovery points, high watermarks and log starts of all partitions.
-    func writeCheckpoints() throws {
-        let kept = state.withLock { _ in try? data.checkpoints() }
-        try data.write(
-            partitions.map { partition in
-                let log = partition.onlineLog
-                let name = "\(partition.topic)-\(partition.index)"
-                return DataDirectory.CheckpointLine(
-                    topic: partition.topic, partition: partition.index,
-                    // An offline partition keeps what was known of it.
-                    recoveryPoint: log?.recoveryPoint ?? kept?.recoveryPoints[name] ?? .zero,
-                    highWatermark: log?.highWatermark ?? kept?.recoveryPoints[name] ?? .zero,
-                    logStart: log?.logStart ?? kept?.logStarts[name] ?? .zero)
-            })
+    /// Writes recovery points, high watermarks and log starts of all partitions. After the last
+    /// time nothing is written: the directory may be another engine's by then.
+    func writeCheckpoints(isLast: Bool = false) throws {
+        try checkpointing.withLock { wasLast in
+            guard !wasLast else { return }
+            wasLast = isLast
+            // Offsets are read under the lock, so that later files never say less than earlier.
+            try data.write(partitions.map(\.checkpointLine))
+        }
     }
 
     // MARK: Partitions
@@ -137,10 +160,20 @@ public final class Engine: Service {
         var found: [String: LogError] = [:]
         for partition in partitions {
             if let failure = partition.failure {
-                found["\(partition.topic)-\(partition.index)"] = failure
+                found[partition.name] = failure
             }
         }
         return found
+    }
+
+    /// What was set for a topic.
+    func configuration(of topic: String) throws(EngineError) -> TopicConfiguration {
+        try state.withLock { state throws(EngineError) in
+            guard let found = state.catalog.topics[topic] else {
+                throw .unknownTopic(name: topic, known: state.catalog.topics.keys.sorted())
+            }
+            return found.configuration
+        }
     }
 
     /// The partitions of a topic.

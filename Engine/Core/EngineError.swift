@@ -8,6 +8,10 @@ public enum EngineError: Error, Hashable, Sendable {
     case unknownTopic(name: String, known: [String])
     /// The topic has no such partition.
     case unknownPartition(topic: String, partition: Int32, count: Int)
+    /// The topic was deleted and created again since a consumer of it was made.
+    case topicReplaced(name: String)
+    /// A partition directory of the name holds records of a topic that the engine does not know.
+    case recordsWithoutTopic(directory: String)
     /// A topic of this name exists already.
     case topicExists(name: String)
     /// The name cannot be a topic's.
@@ -31,7 +35,7 @@ public enum EngineError: Error, Hashable, Sendable {
 }
 
 extension EngineError: CustomStringConvertible {
-    /// What was refused, why, and what to do.
+    /// What is wrong and what to do about it, in words for a person.
     public var description: String {
         switch self {
         case .directoryInUse(let directory, let holder):
@@ -45,6 +49,17 @@ extension EngineError: CustomStringConvertible {
                 : "There is no topic \"\(name)\". Topics are: \(known.joined(separator: ", "))."
         case .unknownPartition(let topic, let partition, let count):
             "Topic \"\(topic)\" has partitions 0 to \(count - 1); there is no \(partition)."
+        case .topicReplaced(let name):
+            """
+            Topic "\(name)" was deleted and created again: positions in the old one mean nothing \
+            in the new one. Make a new consumer.
+            """
+        case .recordsWithoutTopic(let directory):
+            """
+            \(directory) holds records of a topic that \(TopicCatalog.fileName) does not know, \
+            perhaps from a deletion that was interrupted. Move it away or remove it, then create \
+            the topic.
+            """
         case .topicExists(let name):
             "Topic \"\(name)\" exists already. Delete it first, or choose another name."
         case .invalidTopicName(let name, let reason):

@@ -11,9 +11,10 @@ struct EngineOpening: Sendable {
     let workers: WorkerPool
 
     func open() async throws -> Engine {
-        let prepared = try await workers.run { try prepare() }
+        let prepared = try await workers.run { try withLogErrors { try prepare() } }
         do {
             let partitions = try await openPartitions(prepared)
+            try await workers.run { try forgetOldCheckpoints(prepared, partitions) }
             return Engine(
                 data: data, configuration: configuration, environment: prepared.environment,
                 workers: workers,
@@ -39,6 +40,7 @@ struct EngineOpening: Sendable {
         do {
             try data.identify()
             let catalog = try readCatalog()
+            try sweep(catalog)
             let isClean = try data.wasClosedCleanly()
             let checkpoints = try data.checkpoints()
             // Before anything is appended: a crash from here on must not pass for a clean stop.
@@ -84,6 +86,30 @@ struct EngineOpening: Sendable {
         return catalog
     }
 
+    /// Ends deletions that were interrupted, and says what lies here that no topic knows.
+    private func sweep(_ catalog: TopicCatalog) throws {
+        let strangers = try data.sweep { topic, partition in
+            Int(partition) < catalog.topics[topic]?.partitionCount ?? 0
+        }
+        guard !strangers.isEmpty else { return }
+        configuration.logger.warning(
+            """
+            No topic knows these partition directories, which are left alone: \
+            \(strangers.joined(separator: ", ")).
+            """)
+    }
+
+    /// A line that outlived its topic would make a new topic of the name seem to have lost its
+    /// records, if that crashed before the next checkpoint.
+    private func forgetOldCheckpoints(
+        _ prepared: Prepared, _ partitions: [String: [Partition]]
+    ) throws {
+        let all = partitions.values.flatMap { $0 }
+        let known = Set(all.map(\.name))
+        guard !known.isSuperset(of: prepared.recoveryPoints.keys) else { return }
+        try data.write(all.map(\.checkpointLine))
+    }
+
     // MARK: Partitions
 
     private func openPartitions(_ prepared: Prepared) async throws -> [String: [Partition]] {
@@ -126,13 +152,15 @@ struct EngineOpening: Sendable {
             let log = try Self.openLog(
                 of: topic, index, data: data, environment: prepared.environment,
                 configuration: configuration, checkpoint: checkpoint)
-            return Partition(topic: topic.name, index: index, log: log)
+            return Partition(
+                topic: topic.name, index: index, log: log, checkpoint: checkpoint)
         } catch {
             // Damage stops this partition; anything else (no descriptors, no memory, a disk that
             // cannot be read) would stop the others too.
             guard case .corruption = error else { throw error }
             configuration.logger.error("\(name) stays offline: \(error)")
-            return Partition(topic: topic.name, index: index, failure: error)
+            return Partition(
+                topic: topic.name, index: index, failure: error, checkpoint: checkpoint)
         }
     }
 
@@ -143,21 +171,45 @@ struct EngineOpening: Sendable {
         checkpoint: PartitionCheckpoint
     ) throws(LogError) -> PartitionLog {
         let path = data.partitionPath(topic.name, index)
-        do {
-            if try data.fileSystem.information(path) == nil {
-                // The topic's creation was interrupted, or somebody removed the directory: in the
-                // second case the log's opening sees that offsets are missing.
-                try data.fileSystem.createDirectory(path)
-            }
-        } catch {
-            throw .file(error)
-        }
-        if try PartitionMetadata.read(from: path, on: data.fileSystem) == nil {
-            try PartitionMetadata.write(topic.id, to: path, on: data.fileSystem)
-        }
+        try createDirectory(path, checkpoint, on: data.fileSystem)
+        try checkIdentity(of: topic, in: path, on: data.fileSystem)
         return try PartitionLog.open(
             path, environment: environment,
             configuration: topic.configuration.logConfiguration(configuration),
             checkpoint: checkpoint)
+    }
+
+    /// Creates a partition's directory where it is missing, unless it was not always.
+    private static func createDirectory(
+        _ path: String, _ checkpoint: PartitionCheckpoint, on fileSystem: any FileSystem
+    ) throws(LogError) {
+        func exists() throws(LogError) -> Bool {
+            do { return try fileSystem.information(path) != nil } catch { throw .file(error) }
+        }
+        guard try !exists() else { return }
+        guard checkpoint.recoveryPoint <= checkpoint.logStart else {
+            throw .corruption(
+                Corruption(
+                    file: path, position: .start,
+                    reason: "the directory is missing, but offsets up to "
+                        + "\(checkpoint.recoveryPoint) were on stable storage"))
+        }
+        do { try fileSystem.createDirectory(path) } catch { throw .file(error) }
+    }
+
+    /// Marks a new directory as the topic's; refuses one that is another topic's.
+    private static func checkIdentity(
+        of topic: TopicCatalog.Topic, in path: String, on fileSystem: any FileSystem
+    ) throws(LogError) {
+        guard let id = try PartitionMetadata.read(from: path, on: fileSystem) else {
+            return try PartitionMetadata.write(topic.id, to: path, on: fileSystem)
+        }
+        guard id == topic.id else {
+            throw .corruption(
+                Corruption(
+                    file: joinPath(path, PartitionMetadata.fileName), position: .start,
+                    reason: "the directory belongs to a topic with id \(id), and "
+                        + "\(TopicCatalog.fileName) has \(topic.name) with id \(topic.id)"))
+        }
     }
 }

@@ -11,12 +11,15 @@ import TallyRecords
 final class Housekeeper: Sendable {
     private let condition = NSCondition()
     private let isStopped = Atomic<Bool>(false)
+    /// Logs whose flush is under way: a slow disk must not gather jobs, each of which takes a
+    /// thread.
+    private let flushing = Mutex<Set<ObjectIdentifier>>([])
 
     /// Begins. The engine is not kept alive by it.
     func start(for engine: Engine) {
         let thread = Thread { [self, weak engine] in
             var rounds = Rounds()
-            while !isStopped.load(ordering: .acquiring), let pause = rounds.next(engine) {
+            while !isStopped.load(ordering: .acquiring), let pause = rounds.next(engine, flush) {
                 condition.lock()
                 if !isStopped.load(ordering: .acquiring) {
                     _ = condition.wait(until: Date(timeIntervalSinceNow: pause))
@@ -27,6 +30,19 @@ final class Housekeeper: Sendable {
         thread.name = "tally-clock"
         thread.stackSize = 256 << 10
         thread.start()
+    }
+
+    /// Syncs on a worker, unless that is being done. An error has stopped the partition and
+    /// reaches whoever appends next.
+    private func flush(_ log: PartitionLog, _ engine: Engine) {
+        let id = ObjectIdentifier(log)
+        guard flushing.withLock({ $0.insert(id).inserted }) else { return }
+        // The engine is held until it is done: so is the directory's lock.
+        engine.workers.submit { [self, engine] in
+            try? log.flush()
+            flushing.withLock { _ = $0.remove(id) }
+            withExtendedLifetime(engine) {}
+        }
     }
 
     /// Ends it soon.
@@ -47,10 +63,14 @@ private struct Rounds {
     private var checkpointed: [Offset] = []
 
     /// One round. Returns how long to sleep; nil when the engine is gone.
-    mutating func next(_ engine: Engine?) -> TimeInterval? {
+    mutating func next(
+        _ engine: Engine?, _ flush: (PartitionLog, Engine) -> Void
+    ) -> TimeInterval? {
         guard let engine else { return nil }
         let now = ContinuousClock.now
         var pause = Self.pauseMax
+        // Only logs that are still there are remembered.
+        var syncs: [ObjectIdentifier: ContinuousClock.Instant] = [:]
         for partition in engine.partitions {
             guard let log = partition.onlineLog else { continue }
             if log.hasSegmentToSeal { flush(log, engine) }
@@ -59,18 +79,15 @@ private struct Rounds {
             let half = Duration.milliseconds(max(milliseconds / 2, 1))
             pause = min(pause, TimeInterval(max(milliseconds / 2, 1)) / 1000)
             let id = ObjectIdentifier(log)
+            syncs[id] = lastSync[id]
             if now - (lastSync[id] ?? now - half) >= half, log.hasUnsyncedAppends {
-                lastSync[id] = now
+                syncs[id] = now
                 flush(log, engine)
             }
         }
+        lastSync = syncs
         checkpointIfDue(engine, now)
         return pause
-    }
-
-    /// Syncs on a worker. An error has stopped the partition and reaches whoever appends next.
-    private func flush(_ log: PartitionLog, _ engine: Engine) {
-        engine.workers.submit { try? log.flush() }
     }
 
     private mutating func checkpointIfDue(_ engine: Engine, _ now: ContinuousClock.Instant) {

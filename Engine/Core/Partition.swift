@@ -9,33 +9,55 @@ final class Partition: Sendable {
     let topic: String
     let index: Int32
     /// The log; nil where the partition is offline.
-    private let opened: PartitionLog?
+    let onlineLog: PartitionLog?
     /// Why the partition is offline.
     let failure: LogError?
+    /// What the checkpoint files said when the partition was opened.
+    private let checkpoint: PartitionCheckpoint
+    /// Whom to wake when something arrives.
+    let arrivals = Arrivals()
 
-    init(topic: String, index: Int32, log: PartitionLog) {
+    init(topic: String, index: Int32, log: PartitionLog, checkpoint: PartitionCheckpoint) {
         self.topic = topic
         self.index = index
-        opened = log
+        self.checkpoint = checkpoint
+        onlineLog = log
         failure = nil
     }
 
-    init(topic: String, index: Int32, failure: LogError) {
+    init(topic: String, index: Int32, failure: LogError, checkpoint: PartitionCheckpoint) {
         self.topic = topic
         self.index = index
-        opened = nil
+        self.checkpoint = checkpoint
+        onlineLog = nil
         self.failure = failure
     }
+
+    /// Topic and number, as the directory is named.
+    var name: String { "\(topic)-\(index)" }
 
     /// The log. Throws ``EngineError/partitionOffline(partition:reason:)``.
     var log: PartitionLog {
         get throws(EngineError) {
-            if let opened { return opened }
-            throw .partitionOffline(
-                partition: "\(topic)-\(index)", reason: failure?.description ?? "unknown")
+            if let onlineLog { return onlineLog }
+            throw .partitionOffline(partition: name, reason: failure?.description ?? "unknown")
         }
     }
 
-    /// The log, or nil where the partition is offline.
-    var onlineLog: PartitionLog? { opened }
+    /// What the checkpoint files should say now. A partition that is offline keeps what was known
+    /// of it: with less, its next opening would cut off what is damaged instead of refusing it.
+    /// Waits for a sync under way.
+    var checkpointLine: DataDirectory.CheckpointLine {
+        DataDirectory.CheckpointLine(
+            topic: topic, partition: index,
+            recoveryPoint: onlineLog?.recoveryPoint ?? checkpoint.recoveryPoint,
+            highWatermark: onlineLog?.highWatermark ?? checkpoint.recoveryPoint,
+            logStart: onlineLog?.logStart ?? checkpoint.logStart)
+    }
+
+    /// Closes the log and lets go of whoever waits for it.
+    func close() throws {
+        defer { arrivals.end() }
+        _ = try onlineLog?.close()
+    }
 }

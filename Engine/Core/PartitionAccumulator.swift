@@ -17,7 +17,8 @@ final class PartitionAccumulator: Sendable {
     private let isSynced: Bool
     /// Without a linger, a batch waits only for the delivery before it.
     private let isEager: Bool
-    private let workers: WorkerPool
+    /// Held, so that the directory's lock is, for as long as something may still be written.
+    private let engine: Engine
     private let account: ProducerAccount
     private let state = Mutex(State())
 
@@ -30,8 +31,7 @@ final class PartitionAccumulator: Sendable {
 
     init(
         _ partition: Partition, log: PartitionLog, codec: Codec,
-        configuration: ProducerConfiguration,
-        workers: WorkerPool, account: ProducerAccount
+        configuration: ProducerConfiguration, engine: Engine, account: ProducerAccount
     ) {
         self.partition = partition
         self.codec = codec
@@ -39,7 +39,7 @@ final class PartitionAccumulator: Sendable {
         byteCountMax = log.batchBytesMax
         isSynced = log.durability == .synced
         isEager = configuration.lingerMilliseconds == 0
-        self.workers = workers
+        self.engine = engine
         self.account = account
     }
 
@@ -58,8 +58,12 @@ final class PartitionAccumulator: Sendable {
         key: RawSpan?, value: RawSpan?, timestamp: Timestamp, headers: [RecordHeader],
         tell: (@Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void)?
     ) throws -> Added {
-        let added = try state.withLock { state -> Added in
-            let estimate = (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
+        // Also where the record is refused: the batch it found full is ready.
+        defer { deliverReady() }
+        return try state.withLock { state -> Added in
+            let estimate =
+                (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
+                + headers.reduce(0) { $0 + $1.name.utf8.count + ($1.value?.count ?? 0) }
             if state.open != nil, state.openByteCount + estimate > batchBytes {
                 Self.seal(&state)
             }
@@ -83,8 +87,6 @@ final class PartitionAccumulator: Sendable {
             state.open = batch
             return .opened(batch)
         }
-        deliverReady()
-        return added
     }
 
     private func add(
@@ -130,7 +132,7 @@ final class PartitionAccumulator: Sendable {
             state.isDelivering = true
             return true
         }
-        if start { workers.submit { [self] in deliverAll() } }
+        if start { engine.workers.submit { [self] in deliverAll() } }
     }
 
     /// Writes what is ready until nothing is; one sync covers all batches of a round. Blocks.
@@ -145,6 +147,10 @@ final class PartitionAccumulator: Sendable {
             }
             if batches.isEmpty { return }
             deliver(batches)
+            // Under steady load there is always more: partitions that wait get the thread first.
+            if engine.workers.isBusy {
+                return engine.workers.submit { [self] in deliverAll() }
+            }
         }
     }
 

@@ -125,19 +125,26 @@ public final class Producer: Sendable {
     }
 
     private func accumulators(of topic: String) throws -> TopicAccumulators {
-        let partitions = try engine.partitions(of: topic)
+        let partitions: [Partition]
+        do {
+            partitions = try engine.partitions(of: topic)
+        } catch {
+            // A topic that is gone need not be remembered.
+            state.withLock { _ = $0.topics.removeValue(forKey: topic) }
+            throw error
+        }
         return try state.withLock { state in
             // A topic that was deleted and created again has other partitions.
             if let known = state.topics[topic], known.partitions.first === partitions.first {
                 return known
             }
             let codec =
-                try engine.describeTopic(topic).configuration.compression
+                try engine.configuration(of: topic).compression
                 ?? configuration.compression
             let accumulators = try partitions.map { partition in
                 PartitionAccumulator(
                     partition, log: try partition.log, codec: codec, configuration: configuration,
-                    workers: engine.workers, account: account)
+                    engine: engine, account: account)
             }
             let made = TopicAccumulators(
                 partitions, accumulators, batchBytes: configuration.batchBytes)

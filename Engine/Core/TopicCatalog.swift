@@ -58,14 +58,21 @@ struct TopicCatalog: Sendable {
         }
         var catalog = TopicCatalog()
         for topic in stored.topics {
-            try TopicName.check(topic.name)
+            let problem = "the entry of topic \"\(topic.name)\" makes no sense"
+            let settings: TopicConfiguration
+            do {
+                try TopicName.check(topic.name)
+                settings = try TopicConfiguration(topic.config)
+            } catch {
+                throw refuse("\(problem): \(error)")
+            }
             guard let id = TopicID(topic.id),
                 (1...TopicLimits.partitionsMax).contains(
                     topic.partitions), catalog.topics[topic.name] == nil
-            else { throw refuse("the entry of topic \"\(topic.name)\" makes no sense") }
+            else { throw refuse(problem) }
             catalog.topics[topic.name] = Topic(
                 name: topic.name, id: id, partitionCount: topic.partitions,
-                configuration: try TopicConfiguration(topic.config),
+                configuration: settings,
                 isDiscovered: topic.discovered ?? false)
         }
         return catalog
@@ -100,7 +107,8 @@ struct TopicCatalog: Sendable {
                 try fileSystem.information(joinPath(directory, name))?.isDirectory == true
             else { continue }
             let path = joinPath(directory, name)
-            let id = try PartitionMetadata.read(from: path, on: fileSystem)
+            // A damaged one stops its partition later, and not the search.
+            let id = try? PartitionMetadata.read(from: path, on: fileSystem)
             var found =
                 catalog.topics[topic]
                 ?? Topic(

@@ -45,6 +45,12 @@ final class WorkerPool: Sendable {
         condition.unlock()
     }
 
+    /// Whether jobs wait for a thread: who works for long should let them have a turn.
+    var isBusy: Bool { state.withLock { !$0.jobs.isEmpty } }
+
+    /// Threads that have not ended; for tests.
+    var threadCount: Int { state.withLock { $0.threadCount } }
+
     /// Runs work on one of the threads and returns its outcome.
     func run<Success: Sendable>(
         _ work: @escaping @Sendable () throws -> Success

@@ -40,6 +40,13 @@ public struct Corruption: Error, Hashable, Sendable {
     public var position: FilePosition
     /// What is wrong there.
     public var reason: String
+
+    /// Damage at a place in a file.
+    package init(file: String, position: FilePosition, reason: String) {
+        self.file = file
+        self.position = position
+        self.reason = reason
+    }
 }
 
 extension LogError: CustomStringConvertible {
