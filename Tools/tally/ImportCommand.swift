@@ -92,12 +92,14 @@ func project(_ topic: String, _ engine: Engine, _ database: StateDatabase) async
     let bar = ProgressBar("projecting")
     defer { bar.finish() }
     try database.remember(topic: topic)
-    try await InventoryProjector(engine: engine, database: database).catchUp(topic: topic) { state in
+    try await InventoryProjector(engine: engine, database: database).catchUp(topic: topic) {
+        state in
         bar.update(state.records, of: state.records + state.lag, unit: "events")
     }
 }
 
 extension Codec: ExpressibleByArgument {
+    /// Reads `lz4` or `none`.
     public init?(argument: String) {
         switch argument {
         case "lz4": self = .lz4
@@ -106,9 +108,11 @@ extension Codec: ExpressibleByArgument {
         }
     }
 
+    /// The codecs that can be written.
     public static var allValueStrings: [String] { ["lz4", "none"] }
 }
 
 extension Durability: ExpressibleByArgument {
+    /// Reads what `tally.durability` takes.
     public init?(argument: String) { self.init(text: argument) }
 }

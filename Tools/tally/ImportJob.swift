@@ -155,7 +155,8 @@ enum ImportError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .badRow(let file, let error, let imported):
-            let state = imported == 0
+            let state =
+                imported == 0
                 ? "Nothing was imported."
                 : "The \(imported.grouped) rows before it are in the topic."
             return "\(file), \(error). \(state) Mend the row, or use --on-error skip."

@@ -23,7 +23,8 @@ final class ProgressBar: Sendable {
         let share = total > 0 ? min(Double(done) / Double(total), 1) : 0
         let width = 30
         let filled = Int(share * Double(width))
-        let bar = String(repeating: "#", count: filled)
+        let bar =
+            String(repeating: "#", count: filled)
             + String(repeating: ".", count: width - filled)
         let percent = Format.fixed(share * 100, 0)
         write("\r\u{1B}[K\(title) [\(bar)] \(percent) %  \(done.grouped) \(unit)")
