@@ -130,9 +130,13 @@ public final class Producer: Sendable {
             partitions = try engine.partitions(of: topic)
         } catch {
             // A topic that is gone need not be remembered.
-            state.withLock { _ = $0.topics.removeValue(forKey: topic) }
+            let gone = state.withLock { $0.topics.removeValue(forKey: topic) }
+            // What waits for company fails now, and not when its linger ends.
+            gone?.deliver()
             throw error
         }
+        var replaced: TopicAccumulators?
+        defer { replaced?.deliver() }
         return try state.withLock { state in
             // A topic that was deleted and created again has other partitions.
             if let known = state.topics[topic], known.partitions.first === partitions.first {
@@ -148,7 +152,7 @@ public final class Producer: Sendable {
             }
             let made = TopicAccumulators(
                 partitions, accumulators, batchBytes: configuration.batchBytes)
-            state.topics[topic] = made
+            replaced = state.topics.updateValue(made, forKey: topic)
             return made
         }
     }

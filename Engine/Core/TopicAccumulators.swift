@@ -15,6 +15,11 @@ final class TopicAccumulators: Sendable {
         sticky = StickyPartition(count: Int32(accumulators.count), batchBytes: batchBytes)
     }
 
+    /// Sends everything on its way.
+    func deliver() {
+        for accumulator in accumulators { accumulator.deliver() }
+    }
+
     /// The partition a record goes to: the one that is asked for, else the key's as every Kafka
     /// client chooses it, else one that key-less records stick to until a batch is full.
     ///

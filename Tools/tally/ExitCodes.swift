@@ -1,3 +1,8 @@
+import Glibc
+import Tally
+import TallyImport
+import TallyStateStore
+
 /// The exit codes of `tally`, the same for every command.
 package enum ExitCodes {
     /// All went well.
@@ -10,6 +15,20 @@ package enum ExitCodes {
     package static let noInput: Int32 = 66
     /// The records are compressed with a codec that this build cannot read (EX_UNAVAILABLE).
     package static let unsupportedCodec: Int32 = 69
+
+    /// The code of an error that ends a command.
+    static func code(for error: any Error) -> Int32 {
+        switch error {
+        case let failure as CommandFailure: failure.exitCode
+        case EngineError.unknownTopic, EngineError.unknownPartition: noInput
+        case LogError.file(let cause) where cause.isAbsent: noInput
+        case StateStoreError.noProjectionYet: noInput
+        case ByteInputError.cannotOpen(_, ENOENT): noInput
+        case let error as RecordError:
+            if case .codecNotSupported = error.kind { unsupportedCodec } else { failure }
+        default: failure
+        }
+    }
 
     /// For the help texts.
     static let discussion = """

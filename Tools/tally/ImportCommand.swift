@@ -99,7 +99,7 @@ func project(_ topic: String, _ engine: Engine, _ database: StateDatabase) async
 }
 
 extension Codec: ExpressibleByArgument {
-    /// Reads an argument; nil for a codec that cannot be written.
+    /// Reads `lz4` or `none`.
     public init?(argument: String) {
         switch argument {
         case "lz4": self = .lz4
@@ -108,11 +108,11 @@ extension Codec: ExpressibleByArgument {
         }
     }
 
-    /// What may be given.
+    /// The codecs that can be written.
     public static var allValueStrings: [String] { ["lz4", "none"] }
 }
 
 extension Durability: ExpressibleByArgument {
-    /// Reads an argument; nil where it is no durability.
+    /// Reads what `tally.durability` takes.
     public init?(argument: String) { self.init(text: argument) }
 }

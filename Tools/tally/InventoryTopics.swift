@@ -10,7 +10,15 @@ enum InventoryTopics {
         let existing = Set(try engine.topics().map(\.name))
         let known = remembered.filter { existing.contains($0) }
         if !known.isEmpty { return known }
-        return try existing.sorted().filter { try carriesEvents($0, engine) }
+        return existing.sorted().filter { topic in
+            do {
+                return try carriesEvents(topic, engine)
+            } catch {
+                // One topic that cannot be read must not hide the others.
+                Console.note("Topic \(topic) was not looked at: \(error)")
+                return false
+            }
+        }
     }
 
     /// Looks at the first records of a topic.

@@ -90,7 +90,7 @@ package struct CommandStreams {
         } catch {
             try? output.flush()
             try? note("error: \(error)")
-            return (error as? CommandFailure)?.exitCode ?? ExitCodes.failure
+            return ExitCodes.code(for: error)
         }
     }
 }

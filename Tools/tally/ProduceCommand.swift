@@ -40,15 +40,17 @@ struct ProduceCommand: AsyncParsableCommand {
                 let producer = try engine.producer(configuration)
                 var count = 0
                 do {
-                    while let line = readLine(strippingNewline: true) {
-                        try Task.checkCancellation()
-                        let record = try parser.parse(line, number: count + 1)
-                        try await producer.send(buffering: record)
-                        count += 1
+                    let input = LineReader(descriptor: STDIN_FILENO)
+                    while let lines = try await input.next() {
+                        for line in lines {
+                            let record = try parser.parse(line, number: count + 1)
+                            try await producer.send(buffering: record)
+                            count += 1
+                        }
                     }
                 } catch {
                     try await producer.flush()
-                    Console.note("The \(count.grouped) records before it are in the topic.")
+                    Console.note("\(count.grouped) records before that are in the topic.")
                     throw error
                 }
                 try await producer.flush()

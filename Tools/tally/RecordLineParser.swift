@@ -37,8 +37,13 @@ struct RecordLineParser: Sendable {
     }
 
     /// The record of a line.
-    func parse(_ line: String, number: Int) throws -> ProducerRecord {
-        isJSON ? try parseObject(line, number) : try parseText(line, number)
+    func parse(_ bytes: [UInt8], number: Int) throws -> ProducerRecord {
+        guard let line = String(validating: bytes, as: UTF8.self) else {
+            throw LineError(
+                number: number,
+                reason: "it is not UTF-8; bytes that are no text need --encoding base64")
+        }
+        return isJSON ? try parseObject(line, number) : try parseText(line, number)
     }
 
     private func parseText(_ line: String, _ number: Int) throws -> ProducerRecord {
