@@ -33,7 +33,8 @@ struct ImportCommand: AsyncParsableCommand {
     @Option(help: "The record key.")
     var key: String
 
-    @Option(help: "The quantity: '{Column}' or '-{Column}'.")
+    // Unconditional, since it may begin with a dash.
+    @Option(parsing: .unconditional, help: "The quantity: '{Column}' or '-{Column}'.")
     var delta: String
 
     @Option(help: "When it happened; also the record's timestamp.")

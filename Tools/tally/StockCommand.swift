@@ -16,7 +16,7 @@ struct StockCommand: AsyncParsableCommand {
     @Option(help: "Only this item.")
     var item: String?
 
-    @Option(help: "Only where less than this is available.")
+    @Option(parsing: .unconditional, help: "Only where less than this is available.")
     var below: Int64?
 
     @Option(help: "Order by name, available, onHand, reserved, events or updated.")

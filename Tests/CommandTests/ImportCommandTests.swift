@@ -1,0 +1,100 @@
+import Foundation
+import TallyCommand
+import TallyTestSupport
+import Testing
+
+@Suite struct ImportCommandTests {
+    private let place: CommandWorkplace
+    private static let table = """
+        Where,Item,Count,When
+        north,apple,5,2026-01-01 10:00
+        north,pear,-2,2026-01-01 11:00
+        south,apple,7,2026-01-02 10:00
+
+        """
+
+    init() throws { place = try CommandWorkplace() }
+
+    private func run(
+        _ table: String, _ more: String..., key: String = "{Where}:{Item}"
+    ) throws -> CommandRun {
+        let file = place.directory.path("table.csv")
+        try table.write(toFile: file, atomically: true, encoding: .utf8)
+        return try place.run(
+            [
+                "import", file, "--topic", "events", "--key", key, "--delta", "-{Count}",
+                "--time", "{When}",
+            ] + more, input: [])
+    }
+
+    private func stock() throws -> [String: Int] {
+        let rows = try place.objects(try place.run("stock", "--json"))
+        return Dictionary(
+            uniqueKeysWithValues: try rows.map { row in
+                let warehouse = try #require(row["warehouse"] as? String)
+                let item = try #require(row["item"] as? String)
+                return ("\(warehouse):\(item)", try #require(row["onHand"] as? Int))
+            })
+    }
+
+    @Test("a table becomes events and stock")
+    func good() throws {
+        let run = try run(
+            Self.table, "--partitions", "3", "--config", "retention.ms=-1")
+        #expect(run.exitCode == 0 && run.output.contains("Imported 3 rows"))
+        #expect(!run.errors.contains("Warning"))
+        #expect(try stock() == ["north:apple": -5, "north:pear": 2, "south:apple": -7])
+        let topic = try place.objects(try place.run("topics", "list", "--json"))
+        #expect(topic[0]["partitions"] as? Int == 3 && topic[0]["records"] as? Int == 3)
+    }
+
+    @Test("a bad row stops the import before anything is written")
+    func stop() throws {
+        let run = try run(Self.table + "south,pear,many,2026-01-02 10:00\n")
+        #expect(run.exitCode == 1)
+        #expect(run.errors.contains("line 5") && run.errors.contains("Nothing was imported"))
+        #expect(!FileManager.default.fileExists(atPath: place.data))
+    }
+
+    @Test("bad rows are skipped where that is asked for, and counted")
+    func skip() throws {
+        let bad = "south,pear,many,2026-01-02 10:00\n"
+        let run = try run(Self.table + bad + bad, "--on-error", "skip")
+        #expect(run.exitCode == 0)
+        #expect(run.output.contains("Imported 3 rows") && run.output.contains("Skipped 2 bad"))
+        #expect(run.errors.contains("line 5") && run.errors.contains("line 6"))
+        #expect(try stock().count == 3)
+    }
+
+    @Test("history that the retention would delete is warned of")
+    func retention() throws {
+        let old = Self.table.replacingOccurrences(of: "2026-", with: "2010-")
+        let run = try run(old)
+        #expect(run.exitCode == 0 && run.errors.contains("retention.ms=604800000"))
+        #expect(run.errors.contains("--config retention.ms=-1"))
+    }
+
+    @Test("a topic keeps its number of partitions, and that is said")
+    func partitions() throws {
+        _ = try place.run("topics", "create", "events", "--partitions", "2")
+        let run = try run(Self.table, "--partitions", "5")
+        #expect(run.exitCode == 0 && run.errors.contains("exists with 2 partitions"))
+    }
+
+    @Test("a column that is not there is refused with those that are")
+    func column() throws {
+        let run = try run(Self.table, key: "{Warehouse}:{Item}")
+        #expect(run.exitCode == 1)
+        for name in ["\"Warehouse\"", "\"Where\"", "\"Item\"", "\"Count\"", "\"When\""] {
+            #expect(run.errors.contains(name))
+        }
+    }
+
+    @Test("a file that is not there is refused")
+    func file() throws {
+        let run = try place.run(
+            "import", "/nowhere.csv", "--topic", "a", "--key", "{a}", "--delta", "{b}", "--time",
+            "{c}")
+        #expect(run.exitCode == ExitCodes.noInput && run.errors.contains("/nowhere.csv"))
+    }
+}
