@@ -77,6 +77,11 @@ package final class PartitionLog: Sendable {
         logStartValue = Atomic(logStart.rawValue)
     }
 
+    deinit {
+        // A log that was not closed in order holds no place in the cache of maps.
+        environment.maps.remove(segments)
+    }
+
     // MARK: Published numbers
 
     /// The first offset that can be read.

@@ -152,6 +152,10 @@ struct AppendTests {
                 failures += 1
             }
             #expect(log.stopReason == nil)
+            // What was written of it is cut off again, and its space given back.
+            let active = try #require(log.segments.last)
+            let length = try files.information(active.path)?.byteCount
+            #expect(length == Int64(active.byteCount))
             if step % 3 == 0 {
                 files.capacityBytes = nil
                 try log.append(records: 1, to: &model, using: &generator)

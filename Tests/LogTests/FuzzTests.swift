@@ -116,6 +116,13 @@ struct FuzzTests {
         #expect(offsets["topic.4-x-4"] == Offset(4 << 40))
         #expect(offsets.count == 5)
         #expect(try OffsetCheckpoint.read(.cleaner, in: "/data", from: files).isEmpty)
+        for line in ["t 0 -1", "t -1 0", "t 0", "t 0 0 0", "t x 0", "t 0 9223372036854775808"] {
+            try files.replace(path, with: Array("0\n1\n\(line)\n".utf8))
+            let corruption = corruption {
+                _ = try OffsetCheckpoint.read(.recoveryPoint, in: "/data", from: files)
+            }
+            #expect(corruption?.file == path, "\(line)")
+        }
         var refused = 0
         for _ in 0..<500 {
             var bytes: [UInt8]? = sound

@@ -9,13 +9,14 @@ struct IndexDamageTests {
     enum Damage: CaseIterable, Sendable {
         case missing, empty, lastEntryGone, half, torn, zeroFilled, zeroTail, garbage, fullOfOnes
         case anotherSegments, intoBatches, offsetsTooHigh, offsetsTooLow, timesTooHigh, timesTooLow
+        case middleOffsetTooLow, middleTimeTooHigh
 
         /// Whether the file must be as it was once every lookup was made: not where entries are
         /// only fewer, or name later offsets, as Kafka's cleaner leaves them.
         func mustBeMended(_ ending: SegmentName.Ending) -> Bool {
             switch self {
             case .empty, .lastEntryGone, .half, .offsetsTooHigh: ending == .timeIndex
-            case .timesTooHigh, .timesTooLow: ending == .timeIndex
+            case .timesTooHigh, .timesTooLow, .middleTimeTooHigh: ending == .timeIndex
             default: true
             }
         }
@@ -53,6 +54,12 @@ struct IndexDamageTests {
             case .timesTooHigh where ending == .timeIndex: eachEntry { bytes[$0 + 7] ^= 0x01 }
             case .timesTooLow where ending == .timeIndex: eachEntry { bytes[$0 + 6] = 0 }
             case .timesTooHigh, .timesTooLow: break
+            // Both ends of the file are sound: only the lookup that uses the entry can tell.
+            case .middleOffsetTooLow where bytes.count >= 3 * width:
+                bytes[width + (ending == .offsetIndex ? 3 : 11)] &-= 3
+            case .middleTimeTooHigh where ending == .timeIndex && bytes.count >= 3 * width:
+                bytes[width + 7] &+= 1
+            case .middleOffsetTooLow, .middleTimeTooHigh: break
             }
             log[base, ending] = bytes
         }
