@@ -63,11 +63,17 @@ struct ConcurrencyTests {
                 group.leave()
             }
         }
-        Thread.sleep(forTimeInterval: 0.6)
+        // As long as it takes on a machine that is busy with other things.
+        let start = ContinuousClock.now
+        while start.duration(to: .now) < .milliseconds(500)
+            || readCount.load(ordering: .relaxed) <= 200 && start.duration(to: .now) < .seconds(30)
+        {
+            Thread.sleep(forTimeInterval: 0.01)
+        }
         isDone.store(true, ordering: .relaxed)
         group.wait()
         #expect(failures.withLock { Array($0.prefix(5)) } == [])
-        #expect(readCount.load(ordering: .relaxed) > 100)
+        #expect(readCount.load(ordering: .relaxed) > 200)
         _ = try log.close()
         var check = DirectoryCheck(
             files, harness.directory,
