@@ -123,7 +123,7 @@ let package = Package(
             ],
             path: "Tests/CrashTests", swiftSettings: plainSettings),
         .testTarget(
-            name: "CoreTests", dependencies: ["Tally", "TallyTestSupport"],
+            name: "CoreTests", dependencies: ["TallyFiles", "Tally", "TallyTestSupport"],
             path: "Tests/CoreTests", swiftSettings: plainSettings),
         .testTarget(
             name: "StateStoreTests",
