@@ -79,7 +79,6 @@ public struct TopicConfiguration: Hashable, Sendable {
         log.timestampType =
             value(of: .timestampType) == "LogAppendTime" ? .logAppendTime : .createTime
         log.durability = durability ?? engine.durability
-        log.readMode = engine.readMode
         return log
     }
 }

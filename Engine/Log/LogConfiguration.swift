@@ -38,8 +38,6 @@ package struct LogConfiguration: Hashable, Sendable {
     package var timestampType = TimestampType.createTime
     /// `tally.durability`.
     package var durability = Durability.synced
-    /// Mapped or copied reads; a setting of the engine.
-    package var readMode = ReadMode.mapped
 
     /// Kafka's defaults.
     package init() {}
