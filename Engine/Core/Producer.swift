@@ -28,8 +28,8 @@ public final class Producer: Sendable {
     /// Sends a record and returns where it went, once its topic's durability is reached.
     ///
     /// Throws ``EngineError`` where the record cannot go (unknown topic or partition, too large),
-    /// and ``LogError`` where it was not stored. Then it is not in the log, except after a failed
-    /// sync or write, where the partition stops and reopening decides.
+    /// and ``LogError`` where it was not stored or could not be synced. After an error of a sync or
+    /// a write the record may still be in the log: sending it again may store it twice.
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
         if account.isFull { await account.waitForRoom() }
         return try await withCheckedThrowingContinuation { continuation in
