@@ -83,10 +83,21 @@ extension File {
     /// Reads up to `byteCount` bytes into an array, which is shorter only where the file ends.
     package func read(byteCount: Int, at position: Int64) throws(FileError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: byteCount)
-        var span = bytes.mutableSpan
-        var buffer = unsafe span.mutableBytes
-        let count = try read(exactly: &buffer, at: position)
+        let count = try read(byteCount: byteCount, into: &bytes, at: position)
         bytes.removeLast(byteCount - count)
         return bytes
+    }
+
+    /// Reads up to `byteCount` bytes over the first ones of an array that holds as many.
+    ///
+    /// - Returns: The number of bytes read, less than `byteCount` only where the file ends.
+    package func read(
+        byteCount: Int, into bytes: inout [UInt8], at position: Int64
+    ) throws(FileError) -> Int {
+        invariant(byteCount <= bytes.count, "\(byteCount) bytes do not fit \(bytes.count)")
+        var span = bytes.mutableSpan
+        var whole = unsafe span.mutableBytes
+        var buffer = whole._mutatingExtracting(first: byteCount)
+        return try read(exactly: &buffer, at: position)
     }
 }

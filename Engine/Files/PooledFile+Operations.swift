@@ -64,6 +64,15 @@ extension PooledFile {
         }
     }
 
+    /// Reads over the first bytes of an array; see `File.read(byteCount:into:at:)`.
+    package func read(
+        byteCount: Int, into bytes: inout [UInt8], at position: Int64
+    ) throws(FileError) -> Int {
+        try use(writing: false) { (file) throws(FileError) in
+            try file.read(byteCount: byteCount, into: &bytes, at: position)
+        }
+    }
+
     /// Maps the file; the mapping does not need the descriptor. See `File.map`.
     package func map(byteCount: Int) throws(FileError) -> FileMapping {
         try use(writing: false) { (file) throws(FileError) in try file.map(byteCount: byteCount) }

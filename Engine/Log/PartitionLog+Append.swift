@@ -199,7 +199,8 @@ extension PartitionLog {
         }
     }
 
-    /// Writes behind the published end. What a failed write left there is cut off again.
+    /// Writes behind the published end. What a failed write left there is cut off again, on stable
+    /// storage before the error is told: a power loss must not bring back what was refused.
     private func write(_ bytes: RawSpan, _ writer: inout Writer) throws(LogError) {
         let file = writer.active.logFile
         do {
@@ -212,8 +213,11 @@ extension PartitionLog {
                 stop(&writer, because: "\(error)")
                 throw .file(error)
             }
+            // Without a descriptor nothing was written.
+            if error.isTooManyOpenFiles { throw .file(error) }
             do {
                 try file.truncate(to: Int64(writer.position))
+                try file.sync()
                 writer.reservation.reset()
             } catch {
                 stop(&writer, because: "\(error)")

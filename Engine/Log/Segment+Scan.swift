@@ -15,12 +15,6 @@ package struct ScanEnd: Sendable {
 }
 
 extension Segment {
-    /// Bytes loaded at a time: large enough to hide the system call, small enough that copied
-    /// bytes stay in the processor's cache.
-    private var windowByteCount: Int {
-        environment.readMode == .mapped ? 4 << 20 : 256 << 10
-    }
-
     /// Walks over the batches from `start` to `end`, checking each whole batch, until the end or
     /// the first damage.
     ///
@@ -35,15 +29,16 @@ extension Segment {
         visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
     ) throws(LogError) -> ScanEnd {
         var state = ScanEnd(position: start, nextOffset: nextOffset)
-        var wanted = windowByteCount
+        var window = ScanWindow()
+        var wanted = ScanWindow.byteCount
         while state.position < end {
             let from = state.position.rawValue
-            let window = try load(from..<min(from + wanted, end.rawValue))
+            try window.load(from..<min(from + wanted, end.rawValue), of: self)
             let missing = try scan(
                 window, end: end, checkingSums: isCheckingSums, &state, visit)
             if state.damage != nil { break }
             // A batch larger than the window: load all of it next time.
-            wanted = max(windowByteCount, missing)
+            wanted = max(ScanWindow.byteCount, missing)
         }
         return state
     }
@@ -51,11 +46,11 @@ extension Segment {
     /// Walks over the batches that lie wholly in the window. Returns the size of the batch that
     /// does not, or 0.
     private func scan(
-        _ window: SegmentBytes, end: FilePosition, checkingSums isCheckingSums: Bool,
+        _ window: borrowing ScanWindow, end: FilePosition, checkingSums isCheckingSums: Bool,
         _ state: inout ScanEnd,
         _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
     ) throws(LogError) -> Int {
-        let bytes = window.all
+        let bytes = window.bytes
         let start = window.range.lowerBound
         while state.position.rawValue < window.range.upperBound {
             let at = state.position.rawValue - start

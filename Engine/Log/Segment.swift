@@ -133,9 +133,7 @@ package final class Segment: Sendable {
         } catch let error as FileError {
             throw .file(error)
         } catch let shortened as Shortened {
-            throw corruption(
-                at: Int(shortened.byteCount),
-                "the file ends here, but \(range.upperBound) bytes of it were written")
+            throw self.shortened(to: Int(shortened.byteCount), range)
         } catch {
             invariantFailure("an error of an unknown kind: \(error)")
         }
@@ -211,6 +209,12 @@ package final class Segment: Sendable {
     }
 
     // MARK: Errors
+
+    /// The log file ends before a range of it that was written.
+    func shortened(to byteCount: Int, _ range: Range<Int>) -> LogError {
+        corruption(
+            at: byteCount, "the file ends here, but \(range.upperBound) bytes of it were written")
+    }
 
     /// A corruption of this segment's log file.
     func corruption(at position: Int, _ reason: String) -> LogError {

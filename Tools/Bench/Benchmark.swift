@@ -12,11 +12,20 @@ package struct Benchmark: Sendable {
     package var byteCount = 200 << 20
     /// Durable appends per run.
     package var durableCount = 200
+    /// The names of the figures that are measured; nil for all.
+    package var names: Set<String>?
+
+    /// The figures there are.
+    package static let allNames = [
+        "produce", "append", "scan", "lookup", "recovery", "durable", "sqlite", "projection",
+    ]
 
     package init(directory: String, file: String?) {
         self.directory = directory
         self.file = file
     }
+
+    private func isWanted(_ name: String) -> Bool { names?.contains(name) ?? true }
 
     /// Measures one after the other and hands each line out as it is ready.
     package func run(_ report: (BenchmarkLine) throws -> Void) async throws {
@@ -25,15 +34,19 @@ package struct Benchmark: Sendable {
             for valueBytes in [100, 1024] {
                 let workload = try Workload(
                     valueBytes: valueBytes, codec: codec, byteCount: byteCount)
-                for line in try logs.measure(workload) { try report(line) }
-                if codec == .none {
+                for line in try logs.measure(workload, where: isWanted) { try report(line) }
+                if codec == .none, isWanted("durable") {
                     try report(logs.durableAppends(workload, count: durableCount))
                 }
             }
         }
-        let plain = try Workload(valueBytes: 100, codec: .none, byteCount: byteCount / 4)
-        for line in try SQLiteBenchmark(directory: directory).measure(plain) { try report(line) }
-        if let file {
+        if isWanted("sqlite") {
+            let plain = try Workload(valueBytes: 100, codec: .none, byteCount: byteCount / 4)
+            for line in try SQLiteBenchmark(directory: directory).measure(plain) {
+                try report(line)
+            }
+        }
+        if let file, isWanted("projection") {
             try report(
                 await ProjectionBenchmark(directory: directory, file: file, runs: runs)
                     .measure())

@@ -51,6 +51,70 @@ struct Limits {
         return Double(byteCount) / time
     }
 
+    /// Bytes a second of reading a file's pages from the cache, 256 KiB at a time, and summing each
+    /// chunk in them: what any recovery has to do.
+    func readAndChecksum(_ chunks: [[UInt8]]) throws -> Double {
+        try withFile(of: chunks) { file, byteCount in
+            var window = [UInt8](repeating: 0, count: 256 << 10)
+            var sum: UInt32 = 0
+            var position = 0
+            let time = try seconds {
+                while position < byteCount {
+                    let count = try file.read(
+                        byteCount: window.count, into: &window, at: Int64(position))
+                    var at = 0
+                    while at < count {
+                        let part = window.rawSpan.extracting(at..<min(at + 16 << 10, count))
+                        sum ^= Checksum.crc32c(part)
+                        at += part.byteCount
+                    }
+                    position += count
+                }
+            }
+            keep(sum)
+            return Double(byteCount) / time
+        }
+    }
+
+    /// Batches a second that are read at random places, known beforehand, and summed.
+    func randomReads(_ chunks: [[UInt8]], count: Int) throws -> Double {
+        var starts: [Int] = []
+        var end = 0
+        for chunk in chunks {
+            starts.append(end)
+            end += chunk.count
+        }
+        return try withFile(of: chunks) { file, _ in
+            var memory = [UInt8](repeating: 0, count: chunks.map(\.count).max() ?? 1)
+            var random = SplitMix(state: 7)
+            var sum: UInt32 = 0
+            let time = try seconds {
+                for _ in 0..<count {
+                    let chosen = Int(random.next() % UInt64(chunks.count))
+                    let size = try file.read(
+                        byteCount: chunks[chosen].count, into: &memory, at: Int64(starts[chosen]))
+                    sum ^= Checksum.crc32c(memory.rawSpan.extracting(first: size))
+                }
+            }
+            keep(sum)
+            return Double(count) / time
+        }
+    }
+
+    private func withFile<Value>(
+        of chunks: [[UInt8]], _ body: (any File, Int) throws -> Value
+    ) throws -> Value {
+        let path = directory + "/limit.bin"
+        let file = try files.open(path, .create)
+        defer { try? files.remove(path) }
+        var position = 0
+        for chunk in chunks {
+            try file.write(all: chunk, at: Int64(position))
+            position += chunk.count
+        }
+        return try body(file, position)
+    }
+
     /// Bytes a second that are copied from memory to memory.
     func copy(_ chunks: [[UInt8]]) -> Double {
         var target = [UInt8](repeating: 0, count: chunks.map(\.count).max() ?? 1)
@@ -91,7 +155,8 @@ struct Limits {
         var preferences = LZ4F_preferences_t()
         preferences.frameInfo.blockSizeID = LZ4F_max64KB
         preferences.frameInfo.blockMode = LZ4F_blockIndependent
-        let sizeMax = plain.map(\.count).max() ?? 1
+        // With less room than a block liblz4 unpacks into memory of its own and copies.
+        let sizeMax = max(plain.map(\.count).max() ?? 1, 64 << 10)
         let frames = plain.map { chunk in
             var frame = [UInt8](repeating: 0, count: LZ4F_compressFrameBound(sizeMax, &preferences))
             let size = LZ4F_compressFrame(&frame, frame.count, chunk, chunk.count, &preferences)

@@ -15,12 +15,15 @@ struct LogBenchmarks {
         limits = Limits(directory: directory)
     }
 
-    /// All of them for one size of values and one codec.
-    func measure(_ workload: Workload) throws -> [BenchmarkLine] {
-        [
-            try produce(workload), try append(workload), try scan(workload),
-            try lookup(workload), try recovery(workload),
+    /// All that are wanted for one size of values and one codec.
+    func measure(
+        _ workload: Workload, where isWanted: (String) -> Bool
+    ) throws -> [BenchmarkLine] {
+        let figures: [(name: String, measure: (Workload) throws -> BenchmarkLine)] = [
+            ("produce", produce), ("append", append), ("scan", scan), ("lookup", lookup),
+            ("recovery", recovery), ("recovery", readAndChecksum),
         ]
+        return try figures.filter { isWanted($0.name) }.map { try $0.measure(workload) }
     }
 
     private func line(
@@ -159,24 +162,30 @@ struct LogBenchmarks {
 
     /// Reading one batch at a random offset.
     private func lookup(_ workload: Workload) throws -> BenchmarkLine {
-        let count = 100_000
-        let time = try withLog { log -> Double in
+        let count = 50_000
+        let pair = try withLog { log -> (figure: Double, limit: Double) in
             var batches = workload.batches
             try appendAll(&batches, to: log)
-            var random = SplitMix(state: 7)
             let end = UInt64(log.logEnd.rawValue)
-            return try seconds {
-                for _ in 0..<count {
-                    let offset = Offset(Int64(random.next() % end))
-                    guard try log.read(from: offset, bytesMax: 1) != nil else {
-                        throw BenchmarkError(description: "offset \(offset) was not found")
+            return try paired(runs: runs) {
+                var random = SplitMix(state: 7)
+                let time = try seconds {
+                    for _ in 0..<count {
+                        let offset = Offset(Int64(random.next() % end))
+                        guard try log.read(from: offset, bytesMax: 1) != nil else {
+                            throw BenchmarkError(description: "offset \(offset) was not found")
+                        }
                     }
                 }
+                return Double(count) / time
+            } limit: {
+                try limits.randomReads(workload.batches, count: count)
             }
         }.value
         return BenchmarkLine(
             name: "lookup", valueBytes: workload.valueBytes, codec: "\(workload.codec)",
-            perSecond: Double(count) / time, unit: "lookups")
+            perSecond: pair.figure, unit: "lookups", limitName: "pread + CRC-32C",
+            limitPerSecond: pair.limit)
     }
 
     // MARK: Recovery
@@ -203,6 +212,18 @@ struct LogBenchmarks {
             "recovery", workload, pair, "CRC-32C",
             bytesPerRecord: Double(workload.byteCount) / Double(workload.recordCount),
             target: "0.5 of CRC-32C")
+    }
+
+    /// No figure of the log, but the part of a recovery that nobody can leave out.
+    private func readAndChecksum(_ workload: Workload) throws -> BenchmarkLine {
+        let pair = try paired(runs: runs) {
+            try limits.readAndChecksum(workload.batches)
+        } limit: {
+            limits.checksum(workload.batches)
+        }
+        return line(
+            "(pread + CRC-32C)", workload, pair, "CRC-32C",
+            bytesPerRecord: Double(workload.byteCount) / Double(workload.recordCount))
     }
 
     /// Appends that wait for stable storage, one by one.

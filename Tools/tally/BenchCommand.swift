@@ -25,9 +25,21 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "Megabytes of values per workload.")
     var megabytes = 200
 
+    @Option(
+        help: ArgumentHelp(
+            "Measure this figure only; may be repeated: "
+                + "\(Benchmark.allNames.joined(separator: ", ")).",
+            valueName: "figure"))
+    var only: [String] = []
+
     @OptionGroup var rows: RowOptions
 
     func validate() throws {
+        if let unknown = only.first(where: { !Benchmark.allNames.contains($0) }) {
+            throw ValidationError(
+                "There is no figure '\(unknown)'; there are "
+                    + "\(Benchmark.allNames.joined(separator: ", ")).")
+        }
         if runs < 1 { throw ValidationError("--runs must be 1 or more.") }
         if megabytes < 1 { throw ValidationError("--megabytes must be 1 or more.") }
     }
@@ -45,6 +57,7 @@ struct BenchCommand: AsyncParsableCommand {
         var benchmark = Benchmark(directory: place.path, file: hasFile ? file : nil)
         benchmark.runs = runs
         benchmark.byteCount = megabytes << 20
+        benchmark.names = only.isEmpty ? nil : Set(only)
         try await printingRows { streams in
             if !rows.json { try streams.output.write(line: BenchmarkLine.title) }
             try await benchmark.run { line in
