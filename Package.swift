@@ -101,7 +101,7 @@ let package = Package(
 
         // MARK: Tests
         .target(
-            name: "TallyTestSupport", dependencies: ["TallyFiles", "TallyRecords"],
+            name: "TallyTestSupport", dependencies: ["TallyFiles", "TallyRecords", "TallyLog"],
             path: "Tests/Support", swiftSettings: plainSettings),
         .testTarget(
             name: "FilesTests", dependencies: ["TallyFiles", "TallyTestSupport"],

@@ -61,7 +61,7 @@ import Testing
 
     @Test("a problem is printed with file, position and reason, and the exit code is 1")
     func damage() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try TemporaryDirectory(holdsDamage: true)
         let path = try Golden.copy("golden-lz4", to: directory)
         let file = path + "/00000000000000000000.log"
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: file)))

@@ -9,7 +9,7 @@ import Testing
     private let directory: TemporaryDirectory
     private var path: String { directory.path }
 
-    init() throws { directory = try TemporaryDirectory() }
+    init() throws { directory = try TemporaryDirectory(holdsDamage: true) }
 
     /// A directory with a topic "a" of two partitions, ten records in each, closed.
     private func prepare() async throws {

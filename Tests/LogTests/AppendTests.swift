@@ -5,7 +5,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Appending")
+@Suite("Appending", .verifiesLogs)
 struct AppendTests {
     private func harness() -> (SimulatedFileSystem, LogHarness) {
         let files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
@@ -82,6 +82,7 @@ struct AppendTests {
 
     @Test("batches that claim more offsets than an index can name, or than there are, are refused")
     func tooManyOffsets() throws {
+        OpenedLogs.holdDamage()
         let (_, harness) = harness()
         var bytes = try batch([[1]])
         // 2^31 records in one batch, of which one is there: header and checksum are sound.
@@ -170,6 +171,27 @@ struct AppendTests {
         _ = try log.close()
         var check = DirectoryCheck(files, harness.directory, indexIntervalBytes: 200)
         #expect(try check.run().isEmpty)
+    }
+
+    @Test("a batch refused for want of space does not come back after a power loss")
+    func refusedStaysAway() throws {
+        var generator = SeededGenerator.fromEnvironment()
+        var files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
+        let harness = LogHarness(files: files)
+        let log = try harness.open()
+        try log.append(values: [[1]])
+        try log.flush()
+        // All of the batch is written before the error comes.
+        files.plan(
+            Fault(.partial(byteCount: 1000, code: ENOSPC), on: .write, pathSuffix: ".log"))
+        #expect(throws: LogError.self) { try log.append(values: [[2]]) }
+        #expect(files.faultsHit == 1)
+        let left = (0..<20).map { _ in files.crash(choose: &generator) }
+        for crashed in left {
+            files = crashed
+            let reopened = try LogHarness(files: files).open()
+            #expect(try reopened.values() == [[1]])
+        }
     }
 
     @Test("a segment that could not be begun is begun by the next append, or found empty later")

@@ -6,7 +6,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Many threads")
+@Suite("Many threads", .verifiesLogs)
 struct ConcurrencyTests {
     @Test(
         "readers see whole batches in order, none above the high watermark, while others write",

@@ -5,7 +5,7 @@ import TallyTestSupport
 import Testing
 
 /// The examples of FORMAT.md are the bytes of the fixture that it names.
-@Suite("FORMAT.md")
+@Suite("FORMAT.md", .verifiesLogs)
 struct FormatTests {
     private static func page() throws -> String {
         let url = Fixtures.repositoryURL.appendingPathComponent("Engine/Log/FORMAT.md")

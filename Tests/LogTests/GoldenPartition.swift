@@ -17,7 +17,7 @@ final class GoldenPartition {
     ]
 
     init(_ name: String) throws {
-        root = try TemporaryDirectory()
+        root = try TemporaryDirectory(holdsDamage: true)
         directory = root.path(name)
         try FileManager.default.copyItem(
             atPath: Fixtures.path("kafka-golden/partitions/\(name)"), toPath: directory)

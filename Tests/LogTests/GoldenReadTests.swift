@@ -4,7 +4,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Reading what Kafka wrote")
+@Suite("Reading what Kafka wrote", .verifiesLogs)
 struct GoldenReadTests {
     struct Opened {
         var log: PartitionLog

@@ -4,7 +4,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Written as Kafka writes")
+@Suite("Written as Kafka writes", .verifiesLogs)
 struct GoldenWriteTests {
     @Test(
         "the same batches give the same files, byte for byte, in the same segments",

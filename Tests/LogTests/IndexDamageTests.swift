@@ -4,7 +4,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Damaged indexes")
+@Suite("Damaged indexes", .verifiesLogs)
 struct IndexDamageTests {
     enum Damage: CaseIterable, Sendable {
         case missing, empty, lastEntryGone, half, torn, zeroFilled, zeroTail, garbage, fullOfOnes

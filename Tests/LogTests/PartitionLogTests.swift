@@ -4,7 +4,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite struct PartitionLogTests {
+@Suite(.verifiesLogs) struct PartitionLogTests {
     @Test("what was appended is read back, across segments and reopening")
     func roundTrip() throws {
         let files = SimulatedFileSystem()

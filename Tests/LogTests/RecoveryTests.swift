@@ -4,7 +4,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Recovery")
+@Suite("Recovery", .verifiesLogs)
 struct RecoveryTests {
     /// What a crash may do to the batch at some place and to what follows it.
     enum Damage: CaseIterable, Sendable {
@@ -91,6 +91,7 @@ struct RecoveryTests {
         "below the recovery point damage is an error with file and position; nothing is touched",
         arguments: Damage.allCases, [true, false])
     func damageBelowRecoveryPoint(damage: Damage, hasIndex: Bool) throws {
+        OpenedLogs.holdDamage()
         var generator = SeededGenerator.fromEnvironment()
         let template = try DamagedLog(using: &generator)
         for batch in template.batches {

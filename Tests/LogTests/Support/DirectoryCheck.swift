@@ -1,9 +1,10 @@
 import TallyFiles
 import TallyLog
 import TallyRecords
+import TallyTestSupport
 
 /// Checks the files of a partition directory against each other, with a decoder and index rules of
-/// its own: every batch whole and in place, every index entry true.
+/// its own: every batch whole and in place, every index entry true. Then asks `LogVerifier` too.
 struct DirectoryCheck {
     var files: any FileSystem
     var directory: String
@@ -37,7 +38,7 @@ struct DirectoryCheck {
             checkTimes(try bytes(base, .timeIndex), batches, base)
         }
         try checkEpochs()
-        return problems
+        return problems + LogVerification.damage(in: directory, on: files)
     }
 
     private func bytes(_ base: Offset, _ ending: SegmentName.Ending) throws -> [UInt8]? {

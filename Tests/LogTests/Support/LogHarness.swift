@@ -1,6 +1,7 @@
 import TallyFiles
 import TallyLog
 import TallyRecords
+import TallyTestSupport
 
 /// What went into a log, as a test remembers it: the value of the record at each offset.
 struct LogModel: Sendable {
@@ -43,7 +44,8 @@ struct LogHarness {
         readMode: ReadMode = .mapped,
         report: @escaping @Sendable (LogEvent) -> Void = { _ in }
     ) throws(LogError) -> PartitionLog {
-        try PartitionLog.open(
+        OpenedLogs.current?.note(directory, on: files)
+        return try PartitionLog.open(
             directory, environment: environment(readMode: readMode, report: report),
             configuration: configuration,
             checkpoint: PartitionCheckpoint(
