@@ -36,6 +36,8 @@ package struct LogConfiguration: Hashable, Sendable {
     package var batchBytesMax = 1_048_588
     /// `message.timestamp.type`.
     package var timestampType = TimestampType.createTime
+    /// `producer.id.expiration.ms`: a producer that was silent for so long is forgotten.
+    package var producerExpirationMilliseconds: Int64 = 86_400_000
     /// `tally.durability`.
     package var durability = Durability.synced
 

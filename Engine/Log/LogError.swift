@@ -12,6 +12,9 @@ public enum LogError: Error, Sendable {
     case invalidBatch(RecordError)
     /// A batch is larger than `max.message.bytes` or `segment.bytes`; nothing was written.
     case batchTooLarge(byteCount: Int, limit: Int, setting: String)
+    /// A batch of an idempotent or transactional producer may not be appended; nothing was
+    /// written.
+    case producer(ProducerRefusal)
     /// A system call failed. Where it is "no space", that append alone failed.
     case file(FileError)
     /// The partition takes no appends after an I/O error until it is reopened and rescanned.
@@ -62,6 +65,7 @@ extension LogError: CustomStringConvertible {
             A batch of \(byteCount) bytes exceeds \(setting) = \(limit); nothing was written. \
             Send smaller batches or raise \(setting).
             """
+        case .producer(let refusal): refusal.description
         case .file(let error): error.description
         case .stopped(let partition, let reason):
             """

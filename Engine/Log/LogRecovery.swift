@@ -114,15 +114,18 @@ struct LogRecovery {
     private mutating func walk(_ resumed: ResumedSegment) throws(LogError) -> Finding {
         var epochs = end.epochs
         var hasGaps = false
+        var hasTransactions = end.hasTransactions
         var nextOffset: Offset?
         let fileEnd = FilePosition(resumed.segment.byteCount)
         let scan = try resumed.scan(to: fileEnd) { header in
             epochs.assign(header.partitionLeaderEpoch, startingAt: header.baseOffset)
+            if header.attributes.isTransactional { hasTransactions = true }
             let isFull = Int64(header.recordCount) == Int64(header.lastOffsetDelta) + 1
             if !isFull || (nextOffset ?? header.baseOffset) != header.baseOffset { hasGaps = true }
             nextOffset = header.nextOffset
         }
         end.epochs = epochs
+        end.hasTransactions = hasTransactions
         newestEpoch = max(newestEpoch, epochs.latest ?? .none)
         self.hasGaps = hasGaps
         return Finding(resumed: resumed, scan: scan)

@@ -1,29 +1,5 @@
 import TallyRecords
 
-/// An entry of a `.txnindex` file: an aborted transaction, 34 bytes, big-endian.
-///
-/// ```
-/// version int16 | producer id int64 | first offset int64 | last offset int64 |
-/// last stable offset int64
-/// ```
-struct TransactionIndexEntry: Hashable {
-    static let byteCount = 34
-    static let currentVersion: Int16 = 0
-
-    var version: Int16
-    var transaction: AbortedTransaction
-
-    /// Reads the entry that starts at `position`; the caller has checked that it is whole.
-    init(decoding bytes: RawSpan, at position: Int) {
-        version = bytes.bigEndian(at: position, as: Int16.self)
-        transaction = AbortedTransaction(
-            producerID: bytes.bigEndian(at: position + 2, as: Int64.self),
-            firstOffset: Offset(bytes.bigEndian(at: position + 10, as: Int64.self)),
-            lastOffset: Offset(bytes.bigEndian(at: position + 18, as: Int64.self)),
-            lastStableOffset: Offset(bytes.bigEndian(at: position + 26, as: Int64.self)))
-    }
-}
-
 extension LogVerifier {
     /// Holds a segment's transaction index against the abort markers in the segment.
     ///

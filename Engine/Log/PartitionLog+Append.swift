@@ -12,6 +12,8 @@ package struct AppendResult: Hashable, Sendable {
     package var leaderEpoch: LeaderEpoch
     /// The time that was set on all records; nil where producers set the timestamps.
     package var logAppendTime: Timestamp?
+    /// The producer had sent the batch before: it is in the log once, at these offsets.
+    package var isDuplicate = false
 }
 
 /// Who made the batches that are appended.
@@ -29,6 +31,8 @@ private struct BatchSurvey {
     var maxTimestamp = Timestamp.none
     /// The first batch, which mostly is the only one: decoded once.
     var first: RecordBatchHeader
+    /// What the batch says where it is a marker.
+    var control: ControlRecord?
 }
 
 extension PartitionLog {
@@ -48,7 +52,23 @@ extension PartitionLog {
     package func append(
         _ batches: inout MutableRawSpan, from origin: BatchOrigin, now: Timestamp
     ) throws(LogError) -> AppendResult {
-        let survey = try survey(batches.bytes, origin)
+        try append(&batches, surveyed: try survey(batches.bytes, origin), now: now)
+    }
+
+    /// Appends one control batch that was just encoded.
+    func append(
+        _ marker: inout [UInt8], control: ControlRecord, now: Timestamp
+    ) throws(LogError) -> AppendResult {
+        var survey = try survey(marker.rawSpan, .ownEncoder)
+        survey.control = control
+        return try marker.withMutableRawSpan { (bytes) throws(LogError) in
+            try append(&bytes, surveyed: survey, now: now)
+        }
+    }
+
+    private func append(
+        _ batches: inout MutableRawSpan, surveyed survey: BatchSurvey, now: Timestamp
+    ) throws(LogError) -> AppendResult {
         var rolledAt: Offset?
         let result: AppendResult
         do {
@@ -81,6 +101,9 @@ extension PartitionLog {
                 if origin == .outside { try batch.validate(bytesMax: limit) }
                 survey = (survey ?? BatchSurvey(first: header)).adding(header)
                 at += header.sizeInBytes
+                // As in Kafka: sequences are looked at batch by batch.
+                guard header.producerID < 0 || at == bytes.byteCount && survey?.first == header
+                else { throw RecordError(.trailingBytes(bytes.byteCount - at), position: at) }
                 // Index entries hold offsets relative to the segment's first in 32 bits.
                 guard let survey, survey.offsetCount <= Int64(Int32.max) else {
                     throw RecordError(.badCount(Int(header.recordCount)), position: at)
@@ -114,6 +137,15 @@ extension PartitionLog {
         _ writer: inout Writer, _ rolledAt: inout Offset?
     ) throws(LogError) -> AppendResult {
         try checkOpen(writer)
+        if let control = survey.control {
+            try checkMarker(control, of: survey.first, &writer)
+        } else if let known = try checkProducer(of: survey.first, &writer) {
+            return AppendResult(
+                baseOffset: known.firstOffset, nextOffset: known.lastOffset.advanced(by: 1),
+                leaderEpoch: writer.epoch,
+                logAppendTime: configuration.timestampType == .logAppendTime
+                    ? known.timestamp : nil, isDuplicate: true)
+        }
         let baseOffset = writer.nextOffset
         guard baseOffset.rawValue <= Int64.max - survey.offsetCount else {
             throw .invalidBatch(RecordError(.badOffset(baseOffset.rawValue), position: 0))
@@ -236,6 +268,7 @@ extension PartitionLog {
             let header = at == 0 ? survey.first : checkedHeader(in: bytes, at: at)
             do {
                 try writer.active.noteAppended(header, at: FilePosition(writer.position))
+                try noteProducer(of: header, control: survey.control, &writer)
             } catch {
                 // The batches are in the file already; only a rescan can tell what counts.
                 stop(&writer, because: "\(error)")
@@ -278,6 +311,7 @@ extension PartitionLog {
             at: writer.nextOffset, in: directory, environment: environment,
             configuration: configuration)
         writer.isRolling = false
+        takeSnapshot(&writer)
         writer.unsealed.append(writer.active)
         writer.active = segment
         writer.position = 0

@@ -68,10 +68,51 @@ struct LogOpening {
         }
         if end == nil {
             end = try recover(&segments, epochs, isInDoubt: isInDoubt)
+            try mendTransactionState(segments, end, names)
         }
         guard let end else { invariantFailure("a log that was recovered has an end") }
         try sweepLeftOvers(names)
+        try sweepSnapshots(names, segments)
         return try log(of: segments, end)
+    }
+
+    /// After a crash: what the log does not reach any more is forgotten, and transaction indexes
+    /// say what the log says.
+    private func mendTransactionState(
+        _ segments: [Segment], _ end: LogEnd?, _ names: [String]
+    ) throws(LogError) {
+        guard let end else { return }
+        try removeSnapshots(ProducerSnapshot.offsets(among: names).filter { $0 > end.nextOffset })
+        let hasIndexes = names.contains { SegmentName.baseOffset(of: $0, .transactionIndex) != nil }
+        guard end.hasTransactions || hasIndexes else { return }
+        let found = try ProducerStateLoader(
+            directory: directory, environment: environment, segments: segments,
+            limit: checkpoint.recoveryPoint
+        ).load()
+        for (index, segment) in segments.enumerated() {
+            let nextBase =
+                index + 1 < segments.count ? segments[index + 1].baseOffset : Offset(.max)
+            guard nextBase > found.snapshotOffset else { continue }
+            try segment.setTransactionIndex(found.aborted(in: segment, upTo: nextBase))
+        }
+    }
+
+    /// Keeps the snapshots at which segments begin, and the newest.
+    private func sweepSnapshots(
+        _ names: [String], _ segments: [Segment]
+    ) throws(LogError) {
+        let bases = Set(segments.map(\.baseOffset))
+        let offsets = ProducerSnapshot.offsets(among: names)
+        try removeSnapshots(offsets.dropLast().filter { !bases.contains($0) })
+    }
+
+    private func removeSnapshots(_ offsets: [Offset]) throws(LogError) {
+        try withFiles { () throws(FileError) in
+            for offset in offsets {
+                let path = ProducerSnapshot.path(directory, offset)
+                if try fileSystem.information(path) != nil { try fileSystem.remove(path) }
+            }
+        }
     }
 
     /// What is known of syncs that failed.
@@ -109,6 +150,7 @@ struct LogOpening {
     ) throws(LogError) -> LogEnd {
         // Index files that outlived their log would seem to belong to what is written now.
         try ResumedSegment(segment, below: .zero).apply()
+        try segment.setTransactionIndex([])
         var end = LogEnd(
             nextOffset: segment.baseOffset, position: .start, epochs: epochs,
             epoch: (epochs.latest ?? .none).next)
@@ -224,5 +266,7 @@ struct LogEnd {
     var isDirectoryDirty = false
     /// Segments whose index files could not be written yet.
     var unsealed: [Segment] = []
+    /// Batches of transactions were met.
+    var hasTransactions = false
     var report = RecoveryReport()
 }

@@ -47,6 +47,7 @@ extension PartitionLog {
         var active: Segment
         var unsealed: [Segment]
         var isDirectoryDirty: Bool
+        var snapshots: [PendingSnapshot]
     }
 
     /// Syncs up to the log end and returns it. Called with the sync lock held.
@@ -54,20 +55,24 @@ extension PartitionLog {
         let work = writer.withLock { writer in
             Work(
                 end: writer.nextOffset, active: writer.active, unsealed: writer.unsealed,
-                isDirectoryDirty: writer.isDirectoryDirty)
+                isDirectoryDirty: writer.isDirectoryDirty, snapshots: writer.snapshots)
         }
         do {
             // Segments whose indexes have to wait for space are tried again with the next sync.
             var unsealed: [Segment] = []
             for segment in work.unsealed {
                 try segment.sealLog()
+                try segment.writeTransactionIndex()
                 if try !segment.sealIndexes() { unsealed.append(segment) }
             }
             try syncFiles(of: work)
+            // After the transaction indexes, which an opening takes for complete up to here.
+            for snapshot in work.snapshots { write(snapshot) }
             return try writer.withLock { writer throws(LogError) in
                 // Stopped meanwhile: no acknowledgement any more.
                 try checkNotStopped(writer)
                 writer.unsealed.replaceSubrange(..<work.unsealed.count, with: unsealed)
+                writer.snapshots.removeFirst(work.snapshots.count)
                 if writer.active === work.active { writer.isDirectoryDirty = false }
                 return work.end
             }
@@ -89,6 +94,7 @@ extension PartitionLog {
         } catch {
             throw .file(error)
         }
+        try work.active.writeTransactionIndex()
     }
 
     // MARK: Stopping
@@ -152,12 +158,24 @@ extension PartitionLog {
             }
             guard let (active, wasAppendedTo) = work else { return }
             // Thousands of partitions that nobody wrote to are closed without a sync.
-            if wasAppendedTo { try active.sealLog() }
+            if wasAppendedTo {
+                try active.sealLog()
+                writeLastSnapshot()
+            }
             _ = try active.sealIndexes(syncing: false)
         } catch {
             writer.withLock { stop(&$0, because: "\(error)") }
             throw error
         }
         writer.withLock { $0.isSealed = true }
+    }
+
+    /// The next opening finds the producers without reading the log.
+    private func writeLastSnapshot() {
+        let snapshots = writer.withLock { writer in
+            takeSnapshot(&writer)
+            return writer.snapshots
+        }
+        for snapshot in snapshots { write(snapshot) }
     }
 }

@@ -45,6 +45,10 @@ package final class PartitionLog: Sendable {
         var isDirectoryDirty: Bool
         /// A new segment was begun at the next offset but could not be put to use.
         var isRolling = false
+        /// What is known of producers; nil until somebody needs it.
+        var producers: ProducerStates?
+        /// Snapshots of it that the next sync writes.
+        var snapshots: [PendingSnapshot] = []
         var stopReason: String?
         /// Whether those who wait were told that the log has stopped.
         var isStopTold = false
@@ -124,11 +128,18 @@ package final class PartitionLog: Sendable {
     package enum ReadBound: Hashable, Sendable {
         case highWatermark
         case logEnd
+        /// For readers of committed transactions; see ``PartitionLog/lastStableOffset()``.
+        case lastStableOffset
     }
 
-    private func view(_ bound: ReadBound) -> LogView {
+    private func view(_ bound: ReadBound) throws(LogError) -> LogView {
         // The end is loaded before the segments: what lies before it is in them.
-        let end = bound == .highWatermark ? highWatermark : logEnd
+        let end =
+            switch bound {
+            case .highWatermark: highWatermark
+            case .logEnd: logEnd
+            case .lastStableOffset: try lastStableOffset()
+            }
         return LogView(partition: name, segments: segments, logStart: logStart, end: end)
     }
 

@@ -15,6 +15,8 @@ package final class Segment: Sendable {
     let timeIndexFile: PooledFile
     /// Index entries and what is known of the index files.
     let indexes: Mutex<SegmentIndexes>
+    /// Aborted transactions whose markers lie here.
+    let transactions: Mutex<TransactionIndex>
     private let publishedByteCount: Atomic<Int>
     private let wasUsed = Atomic<Bool>(false)
     private let maps = Mutex<Maps>(Maps())
@@ -60,6 +62,7 @@ package final class Segment: Sendable {
         timeIndexFile = pool.file(
             Self.path(directory, baseOffset, .timeIndex), indexMode, isExpendable: true)
         self.indexes = Mutex(indexes)
+        transactions = Mutex(isNew ? .empty : TransactionIndex())
         publishedByteCount = Atomic(byteCount)
         self.indexIntervalBytes = indexIntervalBytes
         mapByteCount = max(byteCount, byteCountMax, 1)

@@ -46,6 +46,22 @@ extension RawSpan {
 }
 
 extension Array where Element == UInt8 {
+    /// Calls `body` with the bytes as a raw span that can be written to.
+    package mutating func withMutableRawSpan<Result, Failure: Error>(
+        _ body: (inout MutableRawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        var span = mutableSpan
+        var bytes = unsafe span.mutableBytes
+        return try body(&bytes)
+    }
+
+    /// Appends an integer in big-endian order.
+    package mutating func append(bigEndian value: some FixedWidthInteger) {
+        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
+            append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+
     /// The bytes as a raw span, for decoders.
     @inlinable
     package var rawSpan: RawSpan {

@@ -1,0 +1,193 @@
+import Synchronization
+import TallyFiles
+package import TallyRecords
+
+extension PartitionLog {
+    // MARK: Before and after an append
+
+    /// What the log knows of its producers, loaded when it is first needed. With the writer lock
+    /// held.
+    func loadProducers(_ writer: inout Writer) throws(LogError) {
+        guard writer.producers == nil else { return }
+        let loader = ProducerStateLoader(
+            directory: directory, environment: environment, segments: segments,
+            limit: writer.nextOffset)
+        writer.producers = try loader.load().states
+    }
+
+    /// Whether a producer may append this batch; the batch in the log where it is there already.
+    func checkProducer(
+        of header: RecordBatchHeader, _ writer: inout Writer
+    ) throws(LogError) -> ProducerBatchRange? {
+        guard header.producerID >= 0 else { return nil }
+        try loadProducers(&writer)
+        switch writer.producers?.verdict(on: header) {
+        case .append, nil: return nil
+        case .duplicate(let batch): return batch
+        case .refuse(let reason):
+            throw .producer(
+                ProducerRefusal(
+                    partition: name, producerID: header.producerID,
+                    producerEpoch: header.producerEpoch, sequence: header.baseSequence,
+                    reason: reason))
+        }
+    }
+
+    /// Notes a batch that was just written.
+    func noteProducer(
+        of header: RecordBatchHeader, control: ControlRecord?, _ writer: inout Writer
+    ) throws(LogError) {
+        guard writer.producers != nil else { return }
+        let completed = writer.producers?.note(header, control: control)
+        guard let completed else { return }
+        writer.producers?.settle(below: highWatermark)
+        guard !completed.didCommit, let aborted = writer.producers?.aborted(completed) else {
+            return
+        }
+        try writer.active.noteAborted(aborted)
+    }
+
+    // MARK: Markers
+
+    /// Ends a producer's transaction in this partition: appends a commit or abort marker.
+    ///
+    /// - Parameters:
+    ///   - coordinatorEpoch: the term of the coordinator that decided; an older one is refused.
+    ///   - now: the marker's timestamp.
+    /// Throws as ``append(_:from:now:)``, and ``LogError/producer(_:)``.
+    package func appendMarker(
+        didCommit: Bool, producerID: Int64, producerEpoch: Int16, coordinatorEpoch: Int32,
+        now: Timestamp
+    ) throws(LogError) -> AppendResult {
+        let control = ControlRecord(
+            didCommit ? .commit : .abort, coordinatorEpoch: coordinatorEpoch)
+        var bytes: [UInt8]
+        do {
+            bytes = try ControlRecord.encodeBatch(
+                didCommit: didCommit, coordinatorEpoch: coordinatorEpoch, producerID: producerID,
+                producerEpoch: producerEpoch, timestamp: now)
+        } catch {
+            throw .invalidBatch(error)
+        }
+        return try append(&bytes, control: control, now: now)
+    }
+
+    /// Throws unless a coordinator may write this marker now.
+    func checkMarker(
+        _ control: ControlRecord, of header: RecordBatchHeader, _ writer: inout Writer
+    ) throws(LogError) {
+        try loadProducers(&writer)
+        // What the marker's entry will be written behind: an error must come before the marker.
+        if control.kind == .abort { _ = try abortedTransactions(of: writer.active) }
+        let reason = writer.producers?.refusal(
+            ofMarkerFor: header.producerID, epoch: header.producerEpoch,
+            coordinatorEpoch: control.coordinatorEpoch)
+        guard let reason else { return }
+        throw .producer(
+            ProducerRefusal(
+                partition: name, producerID: header.producerID,
+                producerEpoch: header.producerEpoch, sequence: -1, reason: reason))
+    }
+
+    // MARK: Reading what is committed
+
+    /// Where `read_committed` ends: the high watermark, or the first offset of the earliest
+    /// transaction that is open or whose marker is not below it.
+    ///
+    /// Throws ``LogError/corruption(_:)`` and ``LogError/file(_:)`` where the state of the
+    /// producers has to be read first and cannot be.
+    package func lastStableOffset() throws(LogError) -> Offset {
+        // Loaded before the lock is taken: a marker above it is not below it.
+        let highWatermark = highWatermark
+        return try writer.withLock { writer throws(LogError) in
+            try loadProducers(&writer)
+            return writer.producers?.lastStableOffset(highWatermark: highWatermark)
+                ?? highWatermark
+        }
+    }
+
+    /// The aborted transactions that have records in a range of offsets, in the order of their
+    /// markers.
+    ///
+    /// - Parameter range: below the last stable offset.
+    package func abortedTransactions(
+        in range: Range<Offset>
+    ) throws(LogError) -> [AbortedTransaction] {
+        var aborted: [AbortedTransaction] = []
+        let segments = segments
+        let first = segments.lastIndex { $0.baseOffset <= range.lowerBound } ?? 0
+        for segment in segments[first...] {
+            for transaction in try abortedTransactions(of: segment) {
+                // Whatever was open when this marker came begins behind the range.
+                if transaction.firstOffset < range.upperBound,
+                    transaction.lastOffset >= range.lowerBound
+                {
+                    aborted.append(transaction)
+                }
+                if transaction.lastStableOffset >= range.upperBound { return aborted }
+            }
+        }
+        return aborted
+    }
+
+    /// The entries of a segment's transaction index; built again from the log where the file is
+    /// not sound.
+    func abortedTransactions(of segment: Segment) throws(LogError) -> [AbortedTransaction] {
+        let reason: String
+        do {
+            return try segment.abortedTransactions()
+        } catch {
+            guard case .corruption(let corruption) = error else { throw error }
+            reason = corruption.reason
+        }
+        let loader = ProducerStateLoader(
+            directory: directory, environment: environment,
+            segments: segments.filter { $0.baseOffset <= segment.baseOffset },
+            limit: segment.baseOffset)
+        let aborted = try loader.load().aborted.filter { $0.lastOffset >= segment.baseOffset }
+        try segment.setTransactionIndex(aborted)
+        environment.report(
+            .rebuiltIndexes(partition: name, file: segment.path, reason: reason))
+        return aborted
+    }
+
+    /// What the partition knows of its producers, by producer id.
+    package func producerStates() throws(LogError) -> [ProducerState] {
+        try writer.withLock { writer throws(LogError) in
+            try loadProducers(&writer)
+            let producers = writer.producers?.producers.values ?? [:].values
+            return producers.sorted { $0.producerID < $1.producerID }
+        }
+    }
+
+    /// Forgets producers that were silent for `producer.id.expiration.ms`.
+    package func expireProducers(now: Timestamp) {
+        let limit = now.rawValue - configuration.producerExpirationMilliseconds
+        writer.withLock { $0.producers?.expire(silentSince: Timestamp(milliseconds: limit)) }
+    }
+
+    // MARK: Snapshots
+
+    /// Keeps what is known of the producers at the log end, to be written by the next sync. A
+    /// snapshot only shortens the way: where it cannot be had, the next one will do.
+    func takeSnapshot(_ writer: inout Writer) {
+        try? loadProducers(&writer)
+        guard let producers = writer.producers else { return }
+        writer.snapshots.append(
+            PendingSnapshot(
+                offset: writer.nextOffset,
+                bytes: ProducerSnapshot.encode(producers.producers.values)))
+    }
+
+    /// Writes a snapshot, if that is possible now.
+    func write(_ snapshot: PendingSnapshot) {
+        try? environment.fileSystem.replace(
+            ProducerSnapshot.path(directory, snapshot.offset), with: snapshot.bytes)
+    }
+}
+
+/// A snapshot of the producers that is not in its file yet.
+struct PendingSnapshot: Sendable {
+    var offset: Offset
+    var bytes: [UInt8]
+}

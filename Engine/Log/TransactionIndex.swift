@@ -1,0 +1,127 @@
+import Synchronization
+import TallyFiles
+import TallyRecords
+
+/// The aborted transactions whose markers lie in one segment: its `.txnindex` file, and what is
+/// not in the file yet. Guarded by the segment.
+struct TransactionIndex: Sendable {
+    /// Rising by marker; nil until the file was looked at.
+    var entries: [AbortedTransaction]?
+    /// How many of them are in the file, on stable storage.
+    var writtenCount = 0
+
+    /// That of a new segment.
+    static let empty = TransactionIndex(entries: [])
+}
+
+extension Segment {
+    /// The aborted transactions whose markers lie in this segment, rising.
+    ///
+    /// Throws ``LogError/corruption(_:)`` where the file is not sound.
+    func abortedTransactions() throws(LogError) -> [AbortedTransaction] {
+        try transactions.withLock { index throws(LogError) in
+            if let entries = index.entries { return entries }
+            let entries = try readTransactionIndex()
+            index.entries = entries
+            index.writtenCount = entries.count
+            return entries
+        }
+    }
+
+    /// Adds the transaction that a marker just ended.
+    func noteAborted(_ transaction: AbortedTransaction) throws(LogError) {
+        _ = try abortedTransactions()
+        transactions.withLock { $0.entries?.append(transaction) }
+    }
+
+    /// Puts entries that are not in the file there, on stable storage. Called by one thread at a
+    /// time.
+    func writeTransactionIndex() throws(LogError) {
+        let pending = transactions.withLock { index in
+            (written: index.writtenCount, entries: index.entries ?? [])
+        }
+        guard pending.written < pending.entries.count else { return }
+        do {
+            if pending.written == 0 {
+                try replaceTransactionIndex(with: pending.entries)
+            } else {
+                let file = try environment.fileSystem.open(transactionIndexPath, .write)
+                try file.write(
+                    all: TransactionIndexEntry.encode(pending.entries[pending.written...]),
+                    at: Int64(pending.written * TransactionIndexEntry.byteCount))
+                try file.sync()
+            }
+        } catch {
+            throw .file(error)
+        }
+        transactions.withLock { $0.writtenCount = pending.entries.count }
+    }
+
+    /// Makes these the segment's entries, in memory and in the file, where they are not yet.
+    func setTransactionIndex(_ entries: [AbortedTransaction]) throws(LogError) {
+        let found = try? readTransactionIndex()
+        do {
+            if found != entries { try replaceTransactionIndex(with: entries) }
+        } catch {
+            throw .file(error)
+        }
+        transactions.withLock {
+            $0 = TransactionIndex(entries: entries, writtenCount: entries.count)
+        }
+    }
+
+    private var transactionIndexPath: String {
+        joinPath(directory, SegmentName.file(baseOffset, .transactionIndex))
+    }
+
+    /// Kafka has the file only where something was aborted.
+    private func replaceTransactionIndex(
+        with entries: [AbortedTransaction]
+    ) throws(FileError) {
+        let files = environment.fileSystem
+        if entries.isEmpty {
+            if try files.information(transactionIndexPath) != nil {
+                try files.remove(transactionIndexPath)
+            }
+        } else {
+            try files.replace(
+                transactionIndexPath, with: TransactionIndexEntry.encode(entries[...]))
+        }
+    }
+
+    /// The entries in the file; none where there is no file.
+    private func readTransactionIndex() throws(LogError) -> [AbortedTransaction] {
+        let bytes: [UInt8]?
+        do {
+            bytes = try environment.fileSystem.readWhole(
+                transactionIndexPath, byteCountMax: TransactionIndexEntry.fileByteCountMax)
+        } catch {
+            throw .file(error)
+        }
+        guard let bytes else { return [] }
+        var entries: [AbortedTransaction] = []
+        var position = 0
+        while position + TransactionIndexEntry.byteCount <= bytes.count {
+            let entry = TransactionIndexEntry(decoding: bytes.rawSpan, at: position)
+            let said = entry.transaction
+            guard entry.version == TransactionIndexEntry.currentVersion,
+                .zero <= said.firstOffset, said.firstOffset < said.lastOffset,
+                baseOffset <= said.lastOffset,
+                said.lastOffset > entries.last?.lastOffset ?? Offset(-1)
+            else { throw malformed(at: position, "the entry is no aborted transaction") }
+            entries.append(said)
+            position += TransactionIndexEntry.byteCount
+        }
+        guard position == bytes.count else {
+            throw malformed(
+                at: position, "the last \(bytes.count - position) bytes are no whole entry")
+        }
+        return entries
+    }
+
+    private func malformed(at position: Int, _ reason: String) -> LogError {
+        .corruption(
+            Corruption(
+                file: transactionIndexPath, position: FilePosition(position), reason: reason))
+    }
+}
