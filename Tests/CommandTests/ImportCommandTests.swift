@@ -66,6 +66,13 @@ import Testing
         #expect(try stock().count == 3)
     }
 
+    @Test("the help names the default of an option as it is written")
+    func defaults() throws {
+        let imports = try CommandRun.program("import", "--help").output
+        let produce = try CommandRun.program("produce", "--help").output
+        #expect(imports.contains("default: lz4") && produce.contains("default: none"))
+    }
+
     @Test("history that the retention would delete is warned of")
     func retention() throws {
         let old = Self.table.replacingOccurrences(of: "2026-", with: "2010-")

@@ -24,12 +24,12 @@ struct ProduceCommand: AsyncParsableCommand {
     var encoding = TextEncoding.utf8
 
     @Option(help: "lz4 or none.")
-    var compression = Codec.none
+    var compression = CompressionOption.none
 
     @OptionGroup var data: DataOptions
 
     func run() async throws {
-        let (topic, compression, data) = (topic, compression, data.data)
+        let (topic, compression, data) = (topic, compression.codec, data.data)
         let parser = RecordLineParser(topic: topic, isJSON: json, encoding: encoding)
         try await interruptible {
             try await withEngine(at: data) { engine in
