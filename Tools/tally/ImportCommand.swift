@@ -77,13 +77,13 @@ struct ImportCommand: AsyncParsableCommand {
         let (directory, durability) = (data.data, durability)
         try await interruptible {
             let checked = try job.check()
-            let report = try await withEngine(at: directory, durability: durability) { engine in
+            try await withEngine(at: directory, durability: durability) { engine in
                 let report = try await job.run(on: engine, expectedRows: checked)
+                // At once: the rows are in the log whatever becomes of the projection.
+                report.print(topic: job.topic)
                 let database = try StateDatabase(directory: directory)
                 try await project(job.topic, engine, database)
-                return report
             }
-            report.print(topic: job.topic)
         }
     }
 }
