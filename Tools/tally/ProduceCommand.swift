@@ -10,8 +10,9 @@ struct ProduceCommand: AsyncParsableCommand {
         abstract: "Append records from standard input, one a line.",
         discussion: """
             A line is key<TAB>value; without a tab it is a value without a key. With --json a \
-            line is an object: "key" and "value" (string or null), and optionally "headers" as \
-            [["name", "value"], ...], "partition", and "timestamp" in milliseconds.
+            line is an object: "value" (string or null), and optionally "key" (string or null), \
+            "headers" as [["name", "value"], ...], "partition", and "timestamp" in milliseconds. \
+            What consume --json prints can be read back.
             """)
 
     @Argument(help: "The topic.")
@@ -44,7 +45,7 @@ struct ProduceCommand: AsyncParsableCommand {
                     while let lines = try await input.next() {
                         for line in lines {
                             let record = try parser.parse(line, number: count + 1)
-                            try await producer.send(buffering: record)
+                            try await producer.send(buffering: record, line: count + 1)
                             count += 1
                         }
                     }
@@ -72,10 +73,16 @@ struct ProduceCommand: AsyncParsableCommand {
 
 extension Producer {
     /// Takes a record, waiting for room where there is none.
-    fileprivate func send(buffering record: ProducerRecord) async throws {
+    fileprivate func send(buffering record: ProducerRecord, line: Int) async throws {
         if isFull { await waitForRoom() }
-        try enqueue(
-            topic: record.topic, partition: record.partition, key: record.key?.span.bytes,
-            value: record.value?.span.bytes, timestamp: record.timestamp, headers: record.headers)
+        do {
+            try enqueue(
+                topic: record.topic, partition: record.partition, key: record.key?.span.bytes,
+                value: record.value?.span.bytes, timestamp: record.timestamp,
+                headers: record.headers)
+        } catch let error as EngineError {
+            throw CommandFailure(
+                "Line \(line): \(error)", exitCode: ExitCodes.code(for: error))
+        }
     }
 }
