@@ -30,6 +30,7 @@ struct ProduceCommand: AsyncParsableCommand {
     @OptionGroup var data: DataOptions
 
     func run() async throws {
+        try data.requireDirectory()
         let (topic, compression, data) = (topic, compression.codec, data.data)
         let parser = RecordLineParser(topic: topic, isJSON: json, encoding: encoding)
         try await interruptible {
