@@ -66,6 +66,42 @@ import Testing
         #expect(try stock().count == 3)
     }
 
+    @Test("an import that fails midway says how many rows are in the topic")
+    func failure() throws {
+        _ = try place.run(
+            "topics", "create", "events", "--partitions", "1", "--config", "max.message.bytes=300")
+        let long = String(repeating: "x", count: 500)
+        let run = try run(Self.table + "\(long),pear,1,2026-01-02 10:00\n")
+        #expect(run.exitCode == 1 && run.errors.contains("error: A record of"))
+        #expect(run.errors.contains("3 rows of \(place.directory.path("table.csv")) are in topic"))
+        let topics = try place.objects(try place.run("topics", "list", "--json"))
+        #expect(topics[0]["records"] as? Int == 3)
+    }
+
+    @Test("rows stay imported, and that is said, where the projection cannot be written")
+    func projectionFails() throws {
+        _ = try place.run("topics", "create", "events", "--partitions", "1")
+        try FileManager.default.createDirectory(
+            atPath: place.data + "/state.db", withIntermediateDirectories: false)
+        let run = try run(Self.table)
+        #expect(run.exitCode == 1 && run.output.contains("Imported 3 rows"))
+    }
+
+    @Test("standard input is named as such")
+    func standardInput() throws {
+        let run = try place.run(
+            "import", "-", "--topic", "events", "--key", "{Where}:{Item}", "--delta", "{Count}",
+            "--time", "{When}", input: Self.table + "south,pear,many,2026-01-02 10:00\n")
+        #expect(run.exitCode == 1 && run.errors.contains("error: standard input, line 5"))
+    }
+
+    @Test("the help names the default of an option as it is written")
+    func defaults() throws {
+        let imports = try CommandRun.program("import", "--help").output
+        let produce = try CommandRun.program("produce", "--help").output
+        #expect(imports.contains("default: lz4") && produce.contains("default: none"))
+    }
+
     @Test("history that the retention would delete is warned of")
     func retention() throws {
         let old = Self.table.replacingOccurrences(of: "2026-", with: "2010-")

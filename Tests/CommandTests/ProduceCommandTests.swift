@@ -47,10 +47,16 @@ import Testing
     @Test(
         "a bad line is named by its number, and what came before it is in the topic",
         arguments: [
-            ("{\"value\": 1}", "Line 3: it is no JSON object"), ("nonsense", "Line 3"),
+            ("{\"value\": 1}", "Line 3: \"value\" is not a string or null"),
+            ("nonsense", "Line 3: it is no JSON object"), ("[1]", "Line 3: it is no JSON object"),
+            ("{\"value\": \"x\", \"partition\": \"0\"}", "\"partition\" is not a whole number"),
+            ("{\"value\": \"x\", \"partition\": 1.5}", "\"partition\" is not a whole number"),
+            ("{\"value\": \"x\", \"headers\": {}}", "\"headers\" is not a list"),
+            ("{\"key\": \"k\", \"val\": \"x\"}", "Line 3: there is no field \"val\""),
+            ("{\"key\": \"k\"}", "Line 3: it has no \"value\""), ("{}", "it has no \"value\""),
             ("{\"value\": \"x\", \"timestamp\": -1}", "Line 3: a timestamp"),
             ("{\"headers\": [[\"x\"]]}", "Line 3: a header"),
-            ("{\"value\": \"x\", \"partition\": 5}", "partitions 0 to 0"),
+            ("{\"value\": \"x\", \"partition\": 5}", "Line 3: Topic \"a\" has partitions 0 to 0"),
         ])
     func badLine(_ line: String, _ expected: String) throws {
         let good = "{\"value\": \"x\"}\n"
@@ -58,6 +64,15 @@ import Testing
         #expect(run.exitCode != 0)
         #expect(run.errors.contains(expected) && run.errors.contains("2 records before that"))
         #expect(try consume().count == 2)
+    }
+
+    @Test("what consume prints as JSON can be produced again")
+    func roundTrip() throws {
+        _ = try place.run("produce", "a", input: "k\tv\n")
+        let printed = try place.run("consume", "a", "--json").output
+        #expect(try place.run("produce", "a", "--json", input: printed).exitCode == 0)
+        let records = try consume()
+        #expect(records.count == 2 && records.allSatisfy { $0["value"] as? String == "v" })
     }
 
     @Test("bytes go through base64 unchanged, and are refused as text")

@@ -47,6 +47,10 @@ import Testing
         #expect(rows[0]["deadLetters"] as? Int == 1)
         #expect(try place.run("stock", "--json").output.contains("\"onHand\": 6"))
         #expect(try place.run("projection", "status").output.contains("events"))
+        _ = try place.run("topics", "create", "more", "--partitions", "1")
+        _ = try place.run("projection", "rebuild", "--topic", "more")
+        let table = try place.run("projection", "status").lines
+        #expect(table.count == 3 && table.filter { $0.hasPrefix("topic ") }.count == 1)
         let unknown = try place.run("projection", "rebuild", "--topic", "nope")
         #expect(unknown.exitCode == ExitCodes.noInput)
     }

@@ -29,9 +29,10 @@ import Testing
         #expect(rows.count == 2)
         #expect(
             Set(rows[0].keys) == [
-                "warehouse", "item", "onHand", "reserved", "available", "updatedAt", "partition",
-                "offset", "events",
+                "topic", "warehouse", "item", "onHand", "reserved", "available", "updatedAt",
+                "partition", "offset", "events",
             ])
+        #expect(rows[0]["topic"] as? String == "events")
         #expect(rows[0]["onHand"] as? Int == 11 && rows[0]["events"] as? Int == 2)
         #expect(rows[0]["reserved"] as? Int == 0 && rows[0]["available"] as? Int == 11)
         #expect((rows[0]["updatedAt"] as? String)?.hasPrefix("2026-01-01T10:30:00") == true)
@@ -55,6 +56,19 @@ import Testing
         #expect(try place.run("stock", "--limit", "-1").exitCode == ExitCodes.usage)
         let table = try place.run("stock", "--limit", "1")
         #expect(table.output.contains("north") && table.errors.contains("--limit 0"))
+    }
+
+    @Test("the same item of two topics is told apart")
+    func twoTopics() throws {
+        let place = try place()
+        #expect(!(try place.run("stock").output.contains("topic")))
+        let run = try place.run(
+            "import", place.directory.path("table.csv"), "--topic", "more", "--key",
+            "{Where}:{Item}", "--delta", "{Count}", "--time", "{When}")
+        #expect(run.exitCode == 0)
+        let lines = try place.run("stock", "--item", "pear").lines
+        #expect(lines.count == 3 && lines[0].hasPrefix("  topic"))
+        #expect(lines[1].hasPrefix("  events") && lines[2].hasPrefix("  more"))
     }
 
     @Test("without a projection there is no input")

@@ -91,6 +91,25 @@ struct CommandWorkplace {
         #expect(try place.run("topics", "create", "c").errors.hasPrefix("error: "))
     }
 
+    @Test(
+        "a data directory that is not there is refused and not created",
+        arguments: [
+            ["topics", "list"], ["topics", "describe", "a"], ["topics", "delete", "a"],
+            ["produce", "a"], ["consume", "a"], ["projection", "rebuild"],
+        ])
+    func noDirectory(_ arguments: [String]) throws {
+        let place = try CommandWorkplace()
+        let run = try place.run(arguments, input: [])
+        #expect(run.exitCode == ExitCodes.noInput && run.output.isEmpty)
+        #expect(
+            run.errors == "error: there is no data directory \(place.data); "
+                + "name it with --data DIR\n")
+        #expect(!FileManager.default.fileExists(atPath: place.data))
+        try Data().write(to: URL(fileURLWithPath: place.data))
+        let file = try place.run(arguments, input: [])
+        #expect(file.exitCode == ExitCodes.noInput && file.errors.contains("no directory"))
+    }
+
     @Test("a directory in use names the holder; commands that only read work")
     func inUse() throws {
         let place = try CommandWorkplace()

@@ -92,11 +92,7 @@ package struct ConsumeCommand: AsyncParsableCommand {
 
     private func openReaders() throws -> [ConsumeReader] {
         let fileSystem = PosixFileSystem()
-        guard try fileSystem.information(data)?.isDirectory == true else {
-            throw CommandFailure(
-                "there is no data directory \(data); name it with --data DIR",
-                exitCode: ExitCodes.noInput)
-        }
+        try DataOptions.requireDirectory(data)
         let all = try PartitionDirectory.all(in: data, on: fileSystem)
         let ofTopic = all.filter { $0.topic == topic }
         guard !ofTopic.isEmpty else {

@@ -1,9 +1,25 @@
 import ArgumentParser
+import TallyFiles
 
 /// What every command that opens a data directory takes.
 struct DataOptions: ParsableArguments {
     @Option(name: .long, help: "The data directory.")
     var data = "./tally-data"
+
+    /// Refuses a directory that is not there. For commands that need what is in it: opening an
+    /// engine would create it, and leave an empty one behind where its name was mistyped.
+    func requireDirectory() throws { try Self.requireDirectory(data) }
+
+    /// The same for any path.
+    static func requireDirectory(_ path: String) throws {
+        let found = try PosixFileSystem().information(path)
+        guard found?.isDirectory == true else {
+            let reason = found == nil ? "there is no" : "a file, and no directory, is the"
+            throw CommandFailure(
+                "\(reason) data directory \(path); name it with --data DIR",
+                exitCode: ExitCodes.noInput)
+        }
+    }
 }
 
 /// What every command that prints rows takes.

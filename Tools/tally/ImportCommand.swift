@@ -50,7 +50,7 @@ struct ImportCommand: AsyncParsableCommand {
     var eventId: String?
 
     @Option(help: "lz4 or none.")
-    var compression = Codec.lz4
+    var compression = CompressionOption.lz4
 
     @Option(help: "synced, buffered, or interval:MILLISECONDS.")
     var durability: Durability?
@@ -73,17 +73,17 @@ struct ImportCommand: AsyncParsableCommand {
             options: ImportOptions(
                 key: key, delta: delta, time: time, timeFormat: timeFormat, eventType: eventType,
                 eventID: eventId),
-            compression: compression, isSkipping: onError == .skip)
+            compression: compression.codec, isSkipping: onError == .skip)
         let (directory, durability) = (data.data, durability)
         try await interruptible {
             let checked = try job.check()
-            let report = try await withEngine(at: directory, durability: durability) { engine in
+            try await withEngine(at: directory, durability: durability) { engine in
                 let report = try await job.run(on: engine, expectedRows: checked)
+                // At once: the rows are in the log whatever becomes of the projection.
+                report.print(topic: job.topic)
                 let database = try StateDatabase(directory: directory)
                 try await project(job.topic, engine, database)
-                return report
             }
-            report.print(topic: job.topic)
         }
     }
 }
@@ -99,18 +99,17 @@ func project(_ topic: String, _ engine: Engine, _ database: StateDatabase) async
     }
 }
 
-extension Codec: ExpressibleByArgument {
-    /// Reads `lz4` or `none`.
-    public init?(argument: String) {
-        switch argument {
-        case "lz4": self = .lz4
-        case "none": self = .none
-        default: return nil
+/// The codecs that can be written, under their names. Codec itself would show its number, which
+/// stands in a batch, as the default.
+enum CompressionOption: String, ExpressibleByArgument, CaseIterable {
+    case lz4, none
+
+    var codec: Codec {
+        switch self {
+        case .lz4: .lz4
+        case .none: .none
         }
     }
-
-    /// The codecs that can be written.
-    public static var allValueStrings: [String] { ["lz4", "none"] }
 }
 
 extension Durability: ExpressibleByArgument {

@@ -13,6 +13,9 @@ struct ImportJob: Sendable {
     var compression: Codec
     var isSkipping: Bool
 
+    /// The input, in messages.
+    private var name: String { file == "-" ? "standard input" : file }
+
     /// What an import did.
     struct Report: Sendable {
         var rows = 0
@@ -49,7 +52,7 @@ struct ImportJob: Sendable {
                 }
             }
         } catch let error as RowError {
-            throw ImportError.badRow(file: file, error: error, imported: 0)
+            throw ImportError.badRow(file: name, error: error, imported: 0)
         }
         return rows.rowCount
     }
@@ -64,11 +67,12 @@ struct ImportJob: Sendable {
             onBadRow: isSkipping
                 ? .skip { error in
                     skipped.withLock { $0 += 1 }
-                    Console.note("Skipped \(file), \(error)")
+                    Console.note("Skipped \(name), \(error)")
                 } : .stop)
         var report = Report()
         report.createdTopic = try await createTopicIfNeeded(engine)
-        let retention = try engine.describeTopic(topic).configuration.retentionMilliseconds
+        let before = try engine.describeTopic(topic)
+        let retention = before.configuration.retentionMilliseconds
         var configuration = ProducerConfiguration()
         configuration.compression = compression
         configuration.batchBytes = 64 << 10
@@ -86,20 +90,32 @@ struct ImportJob: Sendable {
                 }
                 if producer.isFull { await producer.waitForRoom() }
             }
+            try await producer.flush()
         } catch let error as RowError {
             try await producer.flush()
-            throw ImportError.badRow(file: file, error: error, imported: rows.rowCount)
+            throw ImportError.badRow(file: name, error: error, imported: rows.rowCount)
         } catch is CancellationError {
             try await producer.flush()
             Console.note(
-                "The first \(rows.rowCount.grouped) rows of \(file) are in topic \(topic).")
+                "The first \(rows.rowCount.grouped) rows of \(name) are in topic \(topic).")
             throw CancellationError()
+        } catch {
+            try? await producer.flush()
+            bar.finish()
+            noteWhatStays(since: before, engine)
+            throw error
         }
-        try await producer.flush()
         report.rows = rows.rowCount
         report.badRows = rows.badRowCount
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report
+    }
+
+    /// Says how much of a failed import is in the topic: importing the file again repeats it.
+    private func noteWhatStays(since before: TopicDescription, _ engine: Engine) {
+        guard let after = try? engine.describeTopic(topic) else { return }
+        let added = after.recordCount - before.recordCount
+        Console.note("\(added.grouped) rows of \(name) are in topic \(topic).")
     }
 
     /// Hands some rows to the producer. Returns whether there may be more.

@@ -22,6 +22,9 @@ package struct InspectCommand: AsyncParsableCommand {
             written whole; opening the log mends it. "note": what a writer at work leaves, and \
             files that do not belong there; notes alone are no problem.
 
+            With --records --json, keys and values are base64, whatever their bytes; \
+            consume --json prints text.
+
             \(ExitCodes.discussion)
             """)
 

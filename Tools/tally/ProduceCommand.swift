@@ -10,8 +10,9 @@ struct ProduceCommand: AsyncParsableCommand {
         abstract: "Append records from standard input, one a line.",
         discussion: """
             A line is key<TAB>value; without a tab it is a value without a key. With --json a \
-            line is an object: "key" and "value" (string or null), and optionally "headers" as \
-            [["name", "value"], ...], "partition", and "timestamp" in milliseconds.
+            line is an object: "value" (string or null), and optionally "key" (string or null), \
+            "headers" as [["name", "value"], ...], "partition", and "timestamp" in milliseconds. \
+            What consume --json prints can be read back.
             """)
 
     @Argument(help: "The topic.")
@@ -24,12 +25,13 @@ struct ProduceCommand: AsyncParsableCommand {
     var encoding = TextEncoding.utf8
 
     @Option(help: "lz4 or none.")
-    var compression = Codec.none
+    var compression = CompressionOption.none
 
     @OptionGroup var data: DataOptions
 
     func run() async throws {
-        let (topic, compression, data) = (topic, compression, data.data)
+        try data.requireDirectory()
+        let (topic, compression, data) = (topic, compression.codec, data.data)
         let parser = RecordLineParser(topic: topic, isJSON: json, encoding: encoding)
         try await interruptible {
             try await withEngine(at: data) { engine in
@@ -44,7 +46,7 @@ struct ProduceCommand: AsyncParsableCommand {
                     while let lines = try await input.next() {
                         for line in lines {
                             let record = try parser.parse(line, number: count + 1)
-                            try await producer.send(buffering: record)
+                            try await producer.send(buffering: record, line: count + 1)
                             count += 1
                         }
                     }
@@ -72,10 +74,16 @@ struct ProduceCommand: AsyncParsableCommand {
 
 extension Producer {
     /// Takes a record, waiting for room where there is none.
-    fileprivate func send(buffering record: ProducerRecord) async throws {
+    fileprivate func send(buffering record: ProducerRecord, line: Int) async throws {
         if isFull { await waitForRoom() }
-        try enqueue(
-            topic: record.topic, partition: record.partition, key: record.key?.span.bytes,
-            value: record.value?.span.bytes, timestamp: record.timestamp, headers: record.headers)
+        do {
+            try enqueue(
+                topic: record.topic, partition: record.partition, key: record.key?.span.bytes,
+                value: record.value?.span.bytes, timestamp: record.timestamp,
+                headers: record.headers)
+        } catch let error as EngineError {
+            throw CommandFailure(
+                "Line \(line): \(error)", exitCode: ExitCodes.code(for: error))
+        }
     }
 }

@@ -19,6 +19,7 @@ struct ProjectionRebuildCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (directory, topic) = (data.data, topic)
+        try data.requireDirectory()
         try await interruptible {
             try await withEngine(at: directory) { engine in
                 let database = try StateDatabase(directory: directory)

@@ -25,33 +25,39 @@ struct ProjectionStatusCommand: AsyncParsableCommand {
             let states = try queries.status(topic: topic)
             let logs = try DirectoryReader(path: data.data)
             guard !states.isEmpty else { return try streams.note("No topic is projected yet.") }
+            var table = OutputTable([
+                .text("topic"), .number("partition"), .number("position"), .number("log end"),
+                .number("behind"), .number("events"), .number("duplicates"),
+                .number("dead letters"), .number("age"),
+            ])
             for state in states {
                 let ends = (try? logs.topic(state.topic))?.partitions ?? []
-                try print(state, ends, streams)
+                try print(state, ends, &table, streams.output)
             }
+            try table.flush(to: streams.output)
+            if !rows.json { try noteRebuilds(states, streams) }
         }
     }
 
     private func print(
-        _ state: ProjectionStatus, _ ends: [PartitionDescription], _ streams: CommandStreams
+        _ state: ProjectionStatus, _ ends: [PartitionDescription], _ table: inout OutputTable,
+        _ output: Output
     ) throws {
         let known = Dictionary(
             state.partitions.map { ($0.partition, $0) }, uniquingKeysWith: { $1 })
-        var table = OutputTable([
-            .text("topic"), .number("partition"), .number("position"), .number("log end"),
-            .number("behind"), .number("events"), .number("duplicates"),
-            .number("dead letters"), .number("age"),
-        ])
         for end in ends {
             let row = Row(topic: state.topic, end: end, status: known[end.index])
             if rows.json {
-                try streams.output.write(row.fields)
+                try output.write(row.fields)
             } else {
-                try table.add(row.cells, to: streams.output)
+                try table.add(row.cells, to: output)
             }
         }
-        try table.flush(to: streams.output)
-        if !rows.json, let started = state.rebuildStartedAt {
+    }
+
+    private func noteRebuilds(_ states: [ProjectionStatus], _ streams: CommandStreams) throws {
+        for state in states {
+            guard let started = state.rebuildStartedAt else { continue }
             try streams.note("A rebuild of \(state.topic) began at \(OutputTime.text(started)).")
         }
     }

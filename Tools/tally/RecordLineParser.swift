@@ -28,12 +28,55 @@ struct RecordLineParser: Sendable {
         var description: String { "Line \(number): \(reason)." }
     }
 
+    /// What a JSON line holds. A name that nobody knows is a slip of the pen, and a record without
+    /// its value would be the result.
     private struct Object: Decodable {
         var key: String?
         var value: String?
+        var hasValue: Bool
         var headers: [[String?]]?
         var partition: Int32?
         var timestamp: Int64?
+
+        /// The names that mean something, and what belongs there.
+        static let fields = [
+            "key": "a string or null", "value": "a string or null",
+            "headers": "a list of [\"name\", \"value\" or null]",
+            "partition": "a whole number", "timestamp": "a whole number of milliseconds",
+        ]
+        /// What `tally consume --json` and `tally inspect --json` print besides.
+        static let ignoredFields: Set = ["topic", "offset", "timestampType"]
+
+        struct Name: CodingKey {
+            var stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+
+        enum FieldError: Error {
+            case unknown(String)
+            case wrongForm(String)
+        }
+
+        init(from decoder: any Decoder) throws {
+            let object = try decoder.container(keyedBy: Name.self)
+            for name in object.allKeys.map(\.stringValue).sorted()
+            where Self.fields[name] == nil && !Self.ignoredFields.contains(name) {
+                throw FieldError.unknown(name)
+            }
+            func field<Value: Decodable>(_ name: String) throws -> Value? {
+                do {
+                    return try object.decodeIfPresent(Value.self, forKey: Name(stringValue: name))
+                } catch {
+                    throw FieldError.wrongForm(name)
+                }
+            }
+            (key, value) = (try field("key"), try field("value"))
+            hasValue = object.contains(Name(stringValue: "value"))
+            headers = try field("headers")
+            (partition, timestamp) = (try field("partition"), try field("timestamp"))
+        }
     }
 
     /// The record of a line.
@@ -56,26 +99,39 @@ struct RecordLineParser: Sendable {
     }
 
     private func parseObject(_ line: String, _ number: Int) throws -> ProducerRecord {
-        let object: Object
-        do {
-            object = try JSONDecoder().decode(Object.self, from: Data(line.utf8))
-        } catch {
-            throw LineError(
-                number: number,
-                reason: """
-                    it is no JSON object with "key" and "value" as strings or null, and \
-                    optionally "headers" as [["name", "value"]], "partition", "timestamp"
-                    """)
-        }
+        let object = try decode(line, number)
         if let timestamp = object.timestamp, timestamp < 0 {
             throw LineError(number: number, reason: "a timestamp is not negative")
+        }
+        let headers = try (object.headers ?? []).map { try header($0, number) }
+        guard object.hasValue else {
+            throw LineError(
+                number: number,
+                reason: "it has no \"value\"; a record without one has \"value\": null")
         }
         return ProducerRecord(
             topic: topic, partition: object.partition,
             key: try object.key.map { try bytes($0, "key", number) },
             value: try object.value.map { try bytes($0, "value", number) },
-            timestamp: object.timestamp.map { Timestamp(milliseconds: $0) },
-            headers: try (object.headers ?? []).map { try header($0, number) })
+            timestamp: object.timestamp.map { Timestamp(milliseconds: $0) }, headers: headers)
+    }
+
+    private func decode(_ line: String, _ number: Int) throws -> Object {
+        do {
+            return try JSONDecoder().decode(Object.self, from: Data(line.utf8))
+        } catch Object.FieldError.unknown(let name) {
+            let known = Object.fields.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
+            throw LineError(
+                number: number,
+                reason: "there is no field \"\(name)\"; the fields are \(known)")
+        } catch Object.FieldError.wrongForm(let name) {
+            let form = Object.fields[name] ?? "of the right form"
+            throw LineError(number: number, reason: "\"\(name)\" is not \(form)")
+        } catch {
+            throw LineError(
+                number: number,
+                reason: "it is no JSON object such as {\"key\": \"k\", \"value\": \"v\"}")
+        }
     }
 
     private func header(_ pair: [String?], _ number: Int) throws -> RecordHeader {

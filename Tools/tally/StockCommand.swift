@@ -64,6 +64,7 @@ extension StockQuery.Order: ExpressibleByArgument {}
 extension StockLevel {
     /// The row's fields in JSON.
     fileprivate func fields(_ line: inout JSONLine) {
+        line.field("topic", topic)
         line.field("warehouse", warehouse)
         line.field("item", item)
         line.field("onHand", onHand)
@@ -77,18 +78,21 @@ extension StockLevel {
 }
 
 extension [StockLevel] {
-    /// Prints the rows for people.
+    /// Prints the rows for people. The topic is shown where it is not the same in all of them:
+    /// two topics may have the same item.
     func printTable(to output: Output) throws {
+        let isOfMany = contains { $0.topic != first?.topic }
         var table = OutputTable(
-            [
+            (isOfMany ? [.text("topic")] : []) + [
                 .text("warehouse"), .text("item"), .number("on hand"), .number("reserved"),
                 .number("available"), .number("events"), .text("updated"),
             ], indentation: "  ")
         for level in self {
-            let cells = [
-                level.warehouse, level.item, level.onHand.grouped, level.reserved.grouped,
-                level.available.grouped, level.events.grouped, OutputTime.text(level.updatedAt),
-            ]
+            let cells =
+                (isOfMany ? [level.topic] : []) + [
+                    level.warehouse, level.item, level.onHand.grouped, level.reserved.grouped,
+                    level.available.grouped, level.events.grouped, OutputTime.text(level.updatedAt),
+                ]
             try table.add(cells, to: output)
         }
         try table.flush(to: output)

@@ -13,6 +13,7 @@ struct TopicsDeleteCommand: AsyncParsableCommand {
 
     func run() async throws {
         let topic = topic
+        try data.requireDirectory()
         try await withEngine(at: data.data) { engine in try await engine.deleteTopic(topic) }
         Console.out("Deleted topic \(topic).")
     }

@@ -15,6 +15,7 @@ struct TopicsDescribeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await printingRows { streams in
+            try data.requireDirectory()
             let topic = try DirectoryReader(path: data.data).topic(topic)
             if rows.json {
                 for partition in topic.partitions {

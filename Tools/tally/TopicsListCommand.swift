@@ -11,6 +11,7 @@ struct TopicsListCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await printingRows { streams in
+            try data.requireDirectory()
             let topics = try DirectoryReader(path: data.data).topics()
             if rows.json {
                 for topic in topics { try streams.output.write(topic.fields) }
