@@ -37,6 +37,17 @@ import Testing
         return values
     }
 
+    @Test("the lag of a position before the log counts what the log has")
+    func lagBeforeLog() async throws {
+        let engine = try await engine()
+        let consumer = try engine.consumer(of: "a")
+        for (offset, lag) in [(Int64.min, Int64(10)), (-1, 10), (4, 6), (.max, 0)] {
+            try await consumer.seek(partition: 0, to: .offset(Offset(offset)))
+            #expect(consumer.lag == [0: lag])
+        }
+        try await engine.close()
+    }
+
     @Test("seeking goes to an offset in the middle of a batch, to a time, and to the ends")
     func seek() async throws {
         let engine = try await engine()
