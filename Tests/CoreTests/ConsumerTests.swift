@@ -158,6 +158,22 @@ import Testing
         }
     }
 
+    @Test("a consumer that waits behind the end keeps no other one from being woken")
+    func farWatcher() async throws {
+        let engine = try await engine()
+        let partition = engine.partitions[0]
+        let mark = try partition.log.highWatermarkWatermark
+        // Sought there while it was about to wait, so that no read has refused the offset.
+        let far = Arrival()
+        partition.arrivals.wake(far, behind: Offset(1000), of: mark)
+        let near = Arrival()
+        partition.arrivals.wake(near, behind: mark.offset, of: mark)
+        #expect(near.count == 0)
+        _ = try await engine.producer().send(key: nil, value: "new", to: "a")
+        #expect(try await eventually { near.count == 1 })
+        try await engine.close()
+    }
+
     @Test("a stopped partition does not keep its consumers busy")
     func stopped() async throws {
         let engine = try await engine()
