@@ -90,18 +90,23 @@ public final class Producer: Sendable {
     /// Whether ``enqueue(topic:partition:key:value:timestamp:headers:)`` would refuse now.
     public var isFull: Bool { account.isFull }
 
+    /// Bytes of records that are taken and not delivered; for tests.
+    var pendingByteCount: Int { account.byteCount }
+
     /// Returns once there is room for more records.
     public func waitForRoom() async { await account.waitForRoom() }
 
-    /// Delivers everything that was taken, without waiting for lingers.
+    /// Delivers everything that was taken, without waiting for lingers, nor for records that
+    /// others send meanwhile.
     ///
     /// Throws the first error since the last flush of a record whose sender was not told.
     public func flush() async throws {
+        let round = account.endRound()
         let all = state.withLock { state in
             state.topics.values.flatMap { $0.accumulators }
         }
         for accumulator in all { accumulator.deliver() }
-        await account.waitUntilIdle()
+        await account.waitUntilDone(through: round)
         if let error = account.takeError() { throw error }
     }
 

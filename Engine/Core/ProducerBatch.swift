@@ -14,6 +14,7 @@ final class ProducerBatch: Sendable {
     private struct Content: ~Copyable {
         var builder: RecordBatchBuilder
         var waiters: [Waiter] = []
+        var round = 0
     }
 
     /// Somebody who waits for one record of the batch.
@@ -34,6 +35,12 @@ final class ProducerBatch: Sendable {
 
     /// Records so far.
     var recordCount: Int { content.withLock { $0.builder.recordCount } }
+
+    /// The producer's round it was opened in; see ``ProducerAccount/open()``.
+    var round: Int {
+        get { content.withLock { $0.round } }
+        set { content.withLock { $0.round = newValue } }
+    }
 
     /// Encodes a record. Returns the bytes it took.
     func append(

@@ -183,6 +183,31 @@ import Testing
         try await engine.close()
     }
 
+    @Test("flush returns although others go on sending")
+    func flushUnderLoad() async throws {
+        let engine = try await engine()
+        let producer = try patient(engine)
+        try producer.enqueue("first", to: "a")
+        let load = Task {
+            while !Task.isCancelled {
+                try? producer.enqueue("more", to: "a")
+                await Task.yield()
+            }
+        }
+        let hasReturned = Mutex(false)
+        let flushing = Task {
+            try await producer.flush()
+            hasReturned.withLock { $0 = true }
+        }
+        #expect(try await eventually { hasReturned.withLock { $0 } })
+        load.cancel()
+        await load.value
+        try await producer.flush()
+        try await flushing.value
+        #expect(try await engine.values(of: "a")[0]?.first == "first")
+        try await engine.close()
+    }
+
     @Test("a producer forgets a topic that is gone")
     func deletedTopic() async throws {
         let engine = try await engine()
