@@ -67,7 +67,7 @@ final class ProducerAccount: Sendable {
             byteCounter.increment(by: byteCount)
         case .failure(let error):
             errorCounter.increment()
-            state.withLock { $0.firstError = $0.firstError ?? error }
+            if batch.hasUnattended { state.withLock { $0.firstError = $0.firstError ?? error } }
         }
         let left = pendingByteCount.subtract(byteCount, ordering: .sequentiallyConsistent).newValue
         let woken = state.withLock { state in

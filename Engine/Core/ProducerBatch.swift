@@ -42,6 +42,11 @@ final class ProducerBatch: Sendable {
         set { content.withLock { $0.round = newValue } }
     }
 
+    /// Whether nobody waits for some record: a failure of it is for the next flush to tell.
+    var hasUnattended: Bool {
+        content.withLock { $0.waiters.count < $0.builder.recordCount }
+    }
+
     /// Encodes a record. Returns the bytes it took.
     func append(
         key: RawSpan?, value: RawSpan?, timestamp: Timestamp, headers: [RecordHeader],

@@ -161,6 +161,17 @@ import Testing
         #expect(!producer.isFull)
     }
 
+    @Test("flush tells nothing of a record whose sender was told")
+    func flushAfterToldError() async throws {
+        let engine = try await engine()
+        let producer = try patient(engine)
+        let sending = Task { try await producer.send(key: nil, value: "told", to: "a") }
+        #expect(try await eventually { producer.pendingByteCount > 0 })
+        try await engine.close()
+        try await producer.flush()
+        #expect(await message { _ = try await sending.value }.contains("closed"))
+    }
+
     @Test("a full buffer refuses, and waiting for room ends when there is some")
     func backPressure() async throws {
         let engine = try await engine()
