@@ -123,10 +123,12 @@ public final class Producer: Sendable {
         guard case .opened(let batch) = added else { return }
         guard configuration.lingerMilliseconds > 0 else { return accumulator.deliverIfIdle() }
         let linger = Duration.milliseconds(configuration.lingerMilliseconds)
-        Task {
-            try? await Task.sleep(for: linger)
-            accumulator.deliver(batch)
-        }
+        batch.linger(
+            Task {
+                // Ended early where the batch has arrived: then there is nothing to deliver.
+                try? await Task.sleep(for: linger)
+                accumulator.deliver(batch)
+            })
     }
 
     private func accumulators(of topic: String) throws -> TopicAccumulators {

@@ -15,6 +15,9 @@ final class ProducerBatch: Sendable {
         var builder: RecordBatchBuilder
         var waiters: [Waiter] = []
         var round = 0
+        /// Waits for the end of the linger.
+        var linger: Task<Void, Never>?
+        var isComplete = false
     }
 
     /// Somebody who waits for one record of the batch.
@@ -73,12 +76,28 @@ final class ProducerBatch: Sendable {
         }
     }
 
+    /// Takes the task that waits for the end of the linger. It holds the batch and, with the
+    /// accumulator, the engine, and so is ended once the batch has arrived.
+    func linger(_ task: Task<Void, Never>) {
+        let isComplete = content.withLock { content in
+            content.linger = task
+            return content.isComplete
+        }
+        if isComplete { endLinger() }
+    }
+
+    private func endLinger() {
+        content.withLock { $0.linger.take() }?.cancel()
+    }
+
     /// Tells everybody who waits, once.
     func complete(_ outcome: Outcome) {
         let waiters = content.withLock { content in
             defer { content.waiters = [] }
+            content.isComplete = true
             return content.waiters
         }
+        endLinger()
         for waiter in waiters { waiter.tell(waiter.index, waiter.timestamp, outcome) }
     }
 }

@@ -111,6 +111,21 @@ import Testing
         try await engine.close()
     }
 
+    @Test("a batch that has arrived keeps nothing in memory until its linger would have ended")
+    func lingerOfDelivered() async throws {
+        func sendAndDrop() async throws {
+            let engine = try await self.engine()
+            let producer = try patient(engine)
+            try producer.enqueue("x", to: "a")
+            try await producer.flush()
+        }
+        try await sendAndDrop()
+        // The engine that nobody closed goes, and gives the directory back.
+        let engine = try await openWhenFree(directory.path)
+        #expect(try await engine.values(of: "a") == [0: ["x"]])
+        try await engine.close()
+    }
+
     @Test("batch.size splits batches")
     func split() async throws {
         let engine = try await engine()
