@@ -234,6 +234,24 @@ import Testing
         try await engine.close()
     }
 
+    @Test("waiting for room does not wait for lingers")
+    func roomInSpiteOfLinger() async throws {
+        let engine = try await engine()
+        let producer = try patient(engine) { $0.bufferBytesMax = 1000 }
+        while !producer.isFull {
+            try producer.enqueue(String(repeating: "x", count: 100), to: "a")
+        }
+        let hasReturned = Mutex(false)
+        let waiting = Task {
+            await producer.waitForRoom()
+            hasReturned.withLock { $0 = true }
+        }
+        #expect(try await eventually { hasReturned.withLock { $0 } })
+        try await producer.flush()
+        await waiting.value
+        try await engine.close()
+    }
+
     @Test("a producer forgets a topic that is gone")
     func deletedTopic() async throws {
         let engine = try await engine()
