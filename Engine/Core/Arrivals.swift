@@ -31,7 +31,8 @@ final class Arrivals: Sendable {
             if mark.offset > position { arrival.signal() }
             return
         }
-        mark.whenReached(position.advanced(by: 1)) { [self] failure in
+        // Never later than the next record there will be: consumers that join wait for that one.
+        mark.whenReached(min(position, mark.offset).advanced(by: 1)) { [self] failure in
             // A log that stopped says so at once, each time; its readers wait for other
             // partitions or for the engine's end, and must not spin.
             if failure == nil { tellAll() }

@@ -69,7 +69,9 @@ public final class Consumer: AsyncSequence, Sendable {
     public var lag: [Int32: Int64] {
         var lag: [Int32: Int64] = [:]
         for assigned in assigned {
-            let start = assigned.position.withLock { $0.offset } ?? assigned.log.logStart
+            // Anything may have been sought: before the log's start there are no records.
+            let logStart = assigned.log.logStart
+            let start = Swift.max(assigned.position.withLock { $0.offset } ?? logStart, logStart)
             lag[assigned.partition.index] =
                 Swift.max(assigned.log.highWatermark.rawValue - start.rawValue, 0)
         }

@@ -84,6 +84,9 @@ final class PartitionAccumulator: Sendable {
                     byteCount: estimate, limit: byteCountMax,
                     setting: TopicSetting.maxMessageBytes.rawValue)
             }
+            // Under the lock that a flush takes after it has ended its round: it finds the batch
+            // here, or the batch is of a later round.
+            batch.round = account.open()
             state.open = batch
             return .opened(batch)
         }

@@ -31,7 +31,7 @@ public final class Producer: Sendable {
     /// and ``LogError`` where it was not stored or could not be synced. After an error of a sync or
     /// a write the record may still be in the log: sending it again may store it twice.
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
-        if account.isFull { await account.waitForRoom() }
+        if account.isFull { await waitForRoom() }
         return try await withCheckedThrowingContinuation { continuation in
             do {
                 let topic = record.topic
@@ -90,18 +90,31 @@ public final class Producer: Sendable {
     /// Whether ``enqueue(topic:partition:key:value:timestamp:headers:)`` would refuse now.
     public var isFull: Bool { account.isFull }
 
-    /// Returns once there is room for more records.
-    public func waitForRoom() async { await account.waitForRoom() }
+    /// Bytes of records that are taken and not delivered; for tests.
+    var pendingByteCount: Int { account.byteCount }
 
-    /// Delivers everything that was taken, without waiting for lingers.
-    ///
-    /// Throws the first error since the last flush of a record whose sender was not told.
-    public func flush() async throws {
+    /// Returns once there is room for more records. Where there is none now, what waits for the
+    /// end of its linger goes out: lingering makes larger batches, and must not stop the sender.
+    public func waitForRoom() async {
+        if account.isFull { deliverAll() }
+        await account.waitForRoom()
+    }
+
+    private func deliverAll() {
         let all = state.withLock { state in
             state.topics.values.flatMap { $0.accumulators }
         }
         for accumulator in all { accumulator.deliver() }
-        await account.waitUntilIdle()
+    }
+
+    /// Delivers everything that was taken, without waiting for lingers, nor for records that
+    /// others send meanwhile.
+    ///
+    /// Throws the first error since the last flush of a record whose sender was not told.
+    public func flush() async throws {
+        let round = account.endRound()
+        deliverAll()
+        await account.waitUntilDone(through: round)
         if let error = account.takeError() { throw error }
     }
 
@@ -118,10 +131,12 @@ public final class Producer: Sendable {
         guard case .opened(let batch) = added else { return }
         guard configuration.lingerMilliseconds > 0 else { return accumulator.deliverIfIdle() }
         let linger = Duration.milliseconds(configuration.lingerMilliseconds)
-        Task {
-            try? await Task.sleep(for: linger)
-            accumulator.deliver(batch)
-        }
+        batch.linger(
+            Task {
+                // Ended early where the batch has arrived: then there is nothing to deliver.
+                try? await Task.sleep(for: linger)
+                accumulator.deliver(batch)
+            })
     }
 
     private func accumulators(of topic: String) throws -> TopicAccumulators {

@@ -14,6 +14,10 @@ final class ProducerBatch: Sendable {
     private struct Content: ~Copyable {
         var builder: RecordBatchBuilder
         var waiters: [Waiter] = []
+        var round = 0
+        /// Waits for the end of the linger.
+        var linger: Task<Void, Never>?
+        var isComplete = false
     }
 
     /// Somebody who waits for one record of the batch.
@@ -34,6 +38,17 @@ final class ProducerBatch: Sendable {
 
     /// Records so far.
     var recordCount: Int { content.withLock { $0.builder.recordCount } }
+
+    /// The producer's round it was opened in; see ``ProducerAccount/open()``.
+    var round: Int {
+        get { content.withLock { $0.round } }
+        set { content.withLock { $0.round = newValue } }
+    }
+
+    /// Whether nobody waits for some record: a failure of it is for the next flush to tell.
+    var hasUnattended: Bool {
+        content.withLock { $0.waiters.count < $0.builder.recordCount }
+    }
 
     /// Encodes a record. Returns the bytes it took.
     func append(
@@ -61,12 +76,28 @@ final class ProducerBatch: Sendable {
         }
     }
 
+    /// Takes the task that waits for the end of the linger. It holds the batch and, with the
+    /// accumulator, the engine, and so is ended once the batch has arrived.
+    func linger(_ task: Task<Void, Never>) {
+        let isComplete = content.withLock { content in
+            content.linger = task
+            return content.isComplete
+        }
+        if isComplete { endLinger() }
+    }
+
+    private func endLinger() {
+        content.withLock { $0.linger.take() }?.cancel()
+    }
+
     /// Tells everybody who waits, once.
     func complete(_ outcome: Outcome) {
         let waiters = content.withLock { content in
             defer { content.waiters = [] }
+            content.isComplete = true
             return content.waiters
         }
+        endLinger()
         for waiter in waiters { waiter.tell(waiter.index, waiter.timestamp, outcome) }
     }
 }

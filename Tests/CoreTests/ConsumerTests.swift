@@ -37,6 +37,17 @@ import Testing
         return values
     }
 
+    @Test("the lag of a position before the log counts what the log has")
+    func lagBeforeLog() async throws {
+        let engine = try await engine()
+        let consumer = try engine.consumer(of: "a")
+        for (offset, lag) in [(Int64.min, Int64(10)), (-1, 10), (4, 6), (.max, 0)] {
+            try await consumer.seek(partition: 0, to: .offset(Offset(offset)))
+            #expect(consumer.lag == [0: lag])
+        }
+        try await engine.close()
+    }
+
     @Test("seeking goes to an offset in the middle of a batch, to a time, and to the ends")
     func seek() async throws {
         let engine = try await engine()
@@ -145,6 +156,22 @@ import Testing
                 try await reopened.close()
             }
         }
+    }
+
+    @Test("a consumer that waits behind the end keeps no other one from being woken")
+    func farWatcher() async throws {
+        let engine = try await engine()
+        let partition = engine.partitions[0]
+        let mark = try partition.log.highWatermarkWatermark
+        // Sought there while it was about to wait, so that no read has refused the offset.
+        let far = Arrival()
+        partition.arrivals.wake(far, behind: Offset(1000), of: mark)
+        let near = Arrival()
+        partition.arrivals.wake(near, behind: mark.offset, of: mark)
+        #expect(near.count == 0)
+        _ = try await engine.producer().send(key: nil, value: "new", to: "a")
+        #expect(try await eventually { near.count == 1 })
+        try await engine.close()
     }
 
     @Test("a stopped partition does not keep its consumers busy")

@@ -111,6 +111,21 @@ import Testing
         try await engine.close()
     }
 
+    @Test("a batch that has arrived keeps nothing in memory until its linger would have ended")
+    func lingerOfDelivered() async throws {
+        func sendAndDrop() async throws {
+            let engine = try await self.engine()
+            let producer = try patient(engine)
+            try producer.enqueue("x", to: "a")
+            try await producer.flush()
+        }
+        try await sendAndDrop()
+        // The engine that nobody closed goes, and gives the directory back.
+        let engine = try await openWhenFree(directory.path)
+        #expect(try await engine.values(of: "a") == [0: ["x"]])
+        try await engine.close()
+    }
+
     @Test("batch.size splits batches")
     func split() async throws {
         let engine = try await engine()
@@ -161,6 +176,17 @@ import Testing
         #expect(!producer.isFull)
     }
 
+    @Test("flush tells nothing of a record whose sender was told")
+    func flushAfterToldError() async throws {
+        let engine = try await engine()
+        let producer = try patient(engine)
+        let sending = Task { try await producer.send(key: nil, value: "told", to: "a") }
+        #expect(try await eventually { producer.pendingByteCount > 0 })
+        try await engine.close()
+        try await producer.flush()
+        #expect(await message { _ = try await sending.value }.contains("closed"))
+    }
+
     @Test("a full buffer refuses, and waiting for room ends when there is some")
     func backPressure() async throws {
         let engine = try await engine()
@@ -180,6 +206,49 @@ import Testing
         try producer.enqueue("x", to: "a")
         try await producer.flush()
         #expect(try await engine.values(of: "a")[0]?.count == taken + 1)
+        try await engine.close()
+    }
+
+    @Test("flush returns although others go on sending")
+    func flushUnderLoad() async throws {
+        let engine = try await engine()
+        let producer = try patient(engine)
+        try producer.enqueue("first", to: "a")
+        let load = Task {
+            while !Task.isCancelled {
+                try? producer.enqueue("more", to: "a")
+                await Task.yield()
+            }
+        }
+        let hasReturned = Mutex(false)
+        let flushing = Task {
+            try await producer.flush()
+            hasReturned.withLock { $0 = true }
+        }
+        #expect(try await eventually { hasReturned.withLock { $0 } })
+        load.cancel()
+        await load.value
+        try await producer.flush()
+        try await flushing.value
+        #expect(try await engine.values(of: "a")[0]?.first == "first")
+        try await engine.close()
+    }
+
+    @Test("waiting for room does not wait for lingers")
+    func roomInSpiteOfLinger() async throws {
+        let engine = try await engine()
+        let producer = try patient(engine) { $0.bufferBytesMax = 1000 }
+        while !producer.isFull {
+            try producer.enqueue(String(repeating: "x", count: 100), to: "a")
+        }
+        let hasReturned = Mutex(false)
+        let waiting = Task {
+            await producer.waitForRoom()
+            hasReturned.withLock { $0 = true }
+        }
+        #expect(try await eventually { hasReturned.withLock { $0 } })
+        try await producer.flush()
+        await waiting.value
         try await engine.close()
     }
 

@@ -125,6 +125,16 @@ struct TimeParserTests {
         #expect(throws: RowErrorReason.timeOutOfRange("1291191960000")) {
             try Self.milliseconds("1291191960000", "epoch-s")
         }
+        // Sixteen digits of seconds are more milliseconds than an Int64 holds.
+        for (format, text) in [
+            ("epoch-s", "9999999999999999"), ("epoch-s", "-9999999999999999"),
+            ("%s", "9223372036854776"), ("%s.%f", "9223372036854775.999"),
+            ("%s.%f", "9999999999999999.9"),
+        ] {
+            #expect(throws: RowErrorReason.timeOutOfRange(text)) {
+                try Self.milliseconds(text, format)
+            }
+        }
         for text in ["", "-", "1.5", "99999999999999999999"] {
             #expect(throws: RowErrorReason.self) { try Self.milliseconds(text, "epoch-ms") }
         }

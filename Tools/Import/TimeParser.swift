@@ -108,9 +108,12 @@ struct ParsedTime {
     /// Takes a whole number of seconds or milliseconds; nil if there is none.
     init?(epoch cursor: inout TimeCursor, millisecondsPerUnit: Int64) {
         let isNegative = cursor.take(UInt8(ascii: "-"))
-        // With 16 digits neither unit can overflow, and the year 9999 needs 15 at most.
         guard let number = cursor.takeNumber(digits: 1...16) else { return nil }
-        let milliseconds = Int64(number) * millisecondsPerUnit
+        // 16 digits of seconds may overflow. That is out of range all the same, as what stands in
+        // their place is, also with the milliseconds of a fraction on top.
+        let (product, overflows) = Int64(number).multipliedReportingOverflow(
+            by: millisecondsPerUnit)
+        let milliseconds = overflows ? Int64.max - 999 : min(product, Int64.max - 999)
         epochMilliseconds = isNegative ? -milliseconds : milliseconds
     }
 }
