@@ -65,4 +65,25 @@ extension StateDatabase {
     public func remember(topic: String) throws(StateStoreError) {
         _ = try InventoryProjection(database: self, topic: topic)
     }
+
+    /// Forgets what was projected from a topic that is no more, all rows in one transaction. Does
+    /// nothing where there are none.
+    ///
+    /// Errors: `readOnly`, and those of every database access.
+    public func forget(topic: String) throws(StateStoreError) {
+        try write { connection in
+            let projections = try Int64.fetchAll(
+                connection, sql: "SELECT id FROM projection WHERE topic = ?", arguments: [topic])
+            for projection in projections {
+                try RebuildSweep.clear(connection, projection: projection)
+                for (table, _) in TableSet.columns {
+                    try connection.execute(
+                        sql: "DELETE FROM \(table) WHERE projection = ?",
+                        arguments: [projection])
+                }
+                try connection.execute(
+                    sql: "DELETE FROM projection WHERE id = ?", arguments: [projection])
+            }
+        }
+    }
 }

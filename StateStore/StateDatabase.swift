@@ -22,6 +22,11 @@ public final class StateDatabase: Sendable {
     /// The file's name inside a data directory.
     public static let fileName = "state.db"
 
+    /// Whether a data directory has a database.
+    public static func exists(in directory: String) -> Bool {
+        FileManager.default.fileExists(atPath: path(inDirectory: directory))
+    }
+
     /// How long a connection waits for a lock that another process holds.
     static let busyTimeoutSeconds = 5.0
     /// How much of the file the writing connection keeps in memory at most.
@@ -72,7 +77,7 @@ public final class StateDatabase: Sendable {
     /// Opens for reading with a given list of migrations, for tests of the migrations themselves.
     init(readingDirectory directory: String, migrator: DatabaseMigrator) throws(StateStoreError) {
         let path = Self.path(inDirectory: directory)
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard Self.exists(in: directory) else {
             throw .noProjectionYet(path: path)
         }
         let reader = try translatingErrors(path: path) {

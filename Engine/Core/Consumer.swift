@@ -194,7 +194,8 @@ public final class Consumer: AsyncSequence, Sendable {
             return position
         }
         guard let offset = start.offset else { return .nothing }
-        if let end = start.end, offset >= end { return .ended }
+        // Behind the log's end there is nothing to be through with: reading says so.
+        if let end = start.end, offset >= end, offset <= log.logEnd { return .ended }
         guard
             let slice = try log.read(
                 from: offset, bytesMax: configuration.fetchBytesMax, near: start.near)

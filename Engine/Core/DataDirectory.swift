@@ -147,7 +147,8 @@ struct DataDirectory: Sendable {
                 try fileSystem.information(directory)?.isDirectory == true
             else { continue }
             if isGrave {
-                try removePartition(directory)
+                // Only what `bury` makes: somebody's copy of a partition is not ours to remove.
+                if TopicID(found.topic) != nil { try removePartition(directory) }
             } else if !isKnown(found.topic, found.partition) {
                 strangers.append(name)
             }

@@ -147,14 +147,16 @@ extension Engine {
                 return state.partitions.removeValue(forKey: name) ?? []
             }
             for partition in partitions { try? partition.close() }
-            // Or a new topic of the name, after a crash, would seem to have lost its records.
-            try writeCheckpoints()
+            // Or a new topic of the name, after a crash, would seem to have lost its records. Where
+            // there is no space for it, the records go all the same: that makes space.
+            let checkpoints = Result { try writeCheckpoints() }
             let graves = try partitions.compactMap { partition in
                 try data.bury(name, partition.index, of: topic.id)
             }
             try data.fileSystem.syncDirectory(directory)
             for grave in graves { try data.removePartition(grave) }
             try data.fileSystem.syncDirectory(directory)
+            if case .failure = checkpoints { try writeCheckpoints() }
         }
     }
 

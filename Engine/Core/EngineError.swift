@@ -1,3 +1,4 @@
+import Foundation
 import TallyLog
 
 /// What the engine refuses, and why. Errors of files and logs come as ``LogError``.
@@ -39,10 +40,15 @@ extension EngineError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .directoryInUse(let directory, let holder):
-            """
-            \(directory) is in use by the process with id \(holder). Stop it, or choose another \
-            directory. Commands that only read work without stopping it.
-            """
+            holder == "\(ProcessInfo.processInfo.processIdentifier)"
+                ? """
+                \(directory) is in use by another engine of this process (\(holder)). Share \
+                that one, or close it first.
+                """
+                : """
+                \(directory) is in use by the process with id \(holder). Stop it, or choose \
+                another directory. Commands that only read work without stopping it.
+                """
         case .unknownTopic(let name, let known):
             known.isEmpty
                 ? "There is no topic \"\(name)\": this data directory has no topics yet."

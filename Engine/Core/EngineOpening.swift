@@ -155,9 +155,10 @@ struct EngineOpening: Sendable {
             return Partition(
                 topic: topic.name, index: index, log: log, checkpoint: checkpoint)
         } catch {
-            // Damage stops this partition; anything else (no descriptors, no memory, a disk that
-            // cannot be read) would stop the others too.
-            guard case .corruption = error else { throw error }
+            // Damage stops this partition, and so does a full disk that leaves no room to keep
+            // what recovery cuts. Anything else (no descriptors, no memory, a disk that cannot be
+            // read) would stop the others too.
+            guard error.isDamage || error.isNoSpace else { throw error }
             configuration.logger.error("\(name) stays offline: \(error)")
             return Partition(
                 topic: topic.name, index: index, failure: error, checkpoint: checkpoint)
@@ -211,5 +212,13 @@ struct EngineOpening: Sendable {
                     reason: "the directory belongs to a topic with id \(id), and "
                         + "\(TopicCatalog.fileName) has \(topic.name) with id \(topic.id)"))
         }
+    }
+}
+
+extension LogError {
+    fileprivate var isDamage: Bool { if case .corruption = self { true } else { false } }
+
+    fileprivate var isNoSpace: Bool {
+        if case .file(let error) = self { error.isNoSpace } else { false }
     }
 }

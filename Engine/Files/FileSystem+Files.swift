@@ -12,13 +12,24 @@ extension FileSystem {
         let file = try createEmpty(temporary)
         do throws(FileError) {
             try file.write(all: bytes, at: 0)
-            try file.sync()
+            try store(file)
             try rename(temporary, to: path)
         } catch {
             try? remove(temporary)
             throw error
         }
         try syncDirectory(parentDirectory(of: path))
+    }
+
+    /// Syncs a new file that has no name of its own yet. Where that fails for want of space,
+    /// nothing that was there before is in doubt: no failed sync, but a lack of space.
+    private func store(_ file: any File) throws(FileError) {
+        do throws(FileError) {
+            try file.sync()
+        } catch {
+            guard error.isNoSpace else { throw error }
+            throw FileError(operation: "store", path: error.path, code: error.code)
+        }
     }
 
     /// Replaces the contents of a file; see `replace(_:with:)` for spans.

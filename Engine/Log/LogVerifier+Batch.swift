@@ -125,6 +125,11 @@ extension LogVerifier {
     private mutating func checkEpoch(_ found: BatchHandle, _ state: borrowing SegmentCheck) {
         let header = found.header
         let epoch = header.partitionLeaderEpoch
+        if epoch < .none {
+            note(
+                .damage, state.segment.path, at: found.position.rawValue,
+                "the batch has leader epoch \(epoch), which is none")
+        }
         guard epoch > .none else { return }
         if let last = epochRuns.last {
             // Only damaged logs have more runs than that.

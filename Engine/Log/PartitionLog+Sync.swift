@@ -164,6 +164,8 @@ extension PartitionLog {
             }
             _ = try active.sealIndexes(syncing: false)
         } catch {
+            // Not sealed for want of space: the next opening is then not after a clean stop.
+            if case .file(let cause) = error, !cause.leavesDoubt { throw error }
             writer.withLock { stop(&$0, because: "\(error)") }
             throw error
         }

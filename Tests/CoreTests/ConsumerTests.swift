@@ -37,6 +37,26 @@ import Testing
         return values
     }
 
+    @Test("a position behind the log is an error with the bounds, and no silent end")
+    func behindLog() async throws {
+        let engine = try await engine()
+        for end in [StoppingPosition.currentEnd, .never] {
+            let consumer = try engine.consumer(
+                of: "a", ConsumerConfiguration(start: .offset(Offset(11)), end: end))
+            do {
+                _ = try await next(consumer)
+                Issue.record("it ended in silence")
+            } catch LogError.offsetOutOfRange(let range) {
+                #expect(range.requested == Offset(11) && range.logEnd == Offset(10))
+            }
+        }
+        // At the end there is nothing wrong.
+        let consumer = try engine.consumer(
+            of: "a", ConsumerConfiguration(start: .offset(Offset(10)), end: .currentEnd))
+        #expect(try await next(consumer) == [])
+        try await engine.close()
+    }
+
     @Test("the lag of a position before the log counts what the log has")
     func lagBeforeLog() async throws {
         let engine = try await engine()

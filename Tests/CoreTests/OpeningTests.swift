@@ -77,6 +77,11 @@ import Testing
         await #expect(
             throws: EngineError.directoryInUse(directory: directory.path, holder: pid)
         ) { try await Engine.open(at: directory.path) }
+        func message(_ holder: String) -> String {
+            "\(EngineError.directoryInUse(directory: "d", holder: holder))"
+        }
+        #expect(message(pid).contains("another engine of this process"))
+        #expect(message("1").contains("the process with id 1"))
         try await engine.close()
         try await Engine.open(at: directory.path).close()
     }

@@ -173,6 +173,21 @@ struct AppendTests {
         #expect(try check.run().isEmpty)
     }
 
+    @Test("no space for the note of a new epoch fails that append and no more")
+    func noSpaceForEpoch() throws {
+        for kind in [OperationKind.sync, .write, .open] {
+            let (files, harness) = harness()
+            let log = try harness.open()
+            files.plan(
+                Fault(.error(ENOSPC), on: kind, pathSuffix: LeaderEpochs.fileName + ".tmp"))
+            #expect(throws: LogError.self) { try log.append(values: [[1]]) }
+            #expect(files.faultsHit == 1)
+            #expect(log.stopReason == nil)
+            try log.append(values: [[2]])
+            #expect(try log.close() == Offset(1))
+        }
+    }
+
     @Test("a batch refused for want of space does not come back after a power loss")
     func refusedStaysAway() throws {
         var generator = SeededGenerator.fromEnvironment()

@@ -28,6 +28,14 @@ struct FormatTests {
         return "```\n" + rows.joined(separator: "\n") + "\n```"
     }
 
+    private static func hexadecimal(_ bytes: ArraySlice<UInt8>, _ widths: [Int]) -> String {
+        var rest = bytes
+        return widths.map { width in
+            defer { rest = rest.dropFirst(width) }
+            return rest.prefix(width).map { String(format: "%02x", $0) }.joined()
+        }.joined(separator: " ")
+    }
+
     @Test("the worked example shows the bytes of the fixture")
     func workedExample() throws {
         let (page, files) = (try Self.page(), try Self.example())
@@ -40,6 +48,11 @@ struct FormatTests {
             DirectoryCheck.numbers(times, widths: [8, 4]) == [
                 [1_291_196_460_000, 109], [1_291_197_780_000, 199], [1_291_200_720_000, 299],
             ])
+        let snapshot = try #require(files[SegmentName.file(Offset(300), .producerSnapshot)])
+        let rows = [snapshot[..<10], snapshot[10...]]
+        let widths = [[2, 4, 4], [8, 2, 4, 8, 4, 8, 4, 8]]
+        let text = zip(rows, widths).map { row, widths in Self.hexadecimal(row, widths) }
+        #expect(page.contains("```\n" + text.joined(separator: "\n") + "\n```"))
         for name in [LeaderEpochs.fileName, PartitionMetadata.fileName] {
             let text = String(decoding: try #require(files[name]), as: UTF8.self)
             #expect(page.contains("```\n" + text + (text.hasSuffix("\n") ? "```" : "\n```")))

@@ -105,6 +105,15 @@ import Testing
         }
     }
 
+    @Test("a leader epoch below none is damage, though no checksum covers it")
+    func negativeEpoch() throws {
+        let partition = try GoldenPartition("golden-transactions-0")
+        try partition.edit("00000000000000000015.log") { $0[1164 + 12] = 0x80 }
+        let found = try partition.verify().problems.filter { $0.severity == .damage }
+        #expect(found.map(\.position) == [FilePosition(1164)])
+        #expect(found.first?.reason.contains("-2147483648") == true)
+    }
+
     @Test("the report counts what is there")
     func counts() throws {
         let report = try GoldenPartition("golden-transactions-0").verify()

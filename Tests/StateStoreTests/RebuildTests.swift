@@ -18,6 +18,25 @@ struct RebuildTests {
         try live.commit()
     }
 
+    @Test("what was projected from one topic is forgotten, and nothing of another")
+    func forgetting() throws {
+        let other = try InventoryProjection.opened(database, topic: "others")
+        try other.applyAll([.event("STOCK_RECEIVED", 7)])
+        try other.commit()
+        let rebuild = try InventoryProjection.opened(database, generation: .rebuild)
+        try rebuild.applyAll([.event("STOCK_RECEIVED", 1)])
+        try rebuild.commit()
+        try database.forget(topic: "events")
+        try database.forget(topic: "never there")
+        let queries = InventoryQueries(database)
+        #expect(try queries.topics() == ["others"])
+        #expect(try queries.stock().map(\.onHand) == [7])
+        #expect(try queries.deadLetterCount() == 0)
+        try database.expectSound()
+        let again = try InventoryProjection.opened(database)
+        #expect(try again.position(partition: 0) == nil)
+    }
+
     @Test("the live rows stay until the swap, which brings rows and positions together")
     func swap() throws {
         let queries = InventoryQueries(database)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tally
+import TallyStateStore
 
 /// `tally topics delete`.
 struct TopicsDeleteCommand: AsyncParsableCommand {
@@ -14,7 +15,16 @@ struct TopicsDeleteCommand: AsyncParsableCommand {
     func run() async throws {
         let topic = topic
         try data.requireDirectory()
-        try await withEngine(at: data.data) { engine in try await engine.deleteTopic(topic) }
-        Console.out("Deleted topic \(topic).")
+        let directory = data.data
+        try await withEngine(at: directory) { engine in
+            try await engine.deleteTopic(topic)
+            // Stock that no log explains would be a wrong number.
+            if StateDatabase.exists(in: directory) {
+                let state = try StateDatabase(directory: directory)
+                try state.forget(topic: topic)
+                try state.close()
+            }
+        }
+        Console.out("Deleted topic \(topic), its records, and the stock projected from them.")
     }
 }
