@@ -89,8 +89,9 @@ public struct ProducerRefusal: Error, Hashable, Sendable {
     public var partition: String
     /// Whose batch it is.
     public var producerID: Int64
-    /// The batch's epoch and first sequence number.
+    /// The batch's epoch.
     public var producerEpoch: Int16
+    /// The batch's first sequence number; -1 for a marker.
     public var sequence: Int32
     /// What it breaks.
     public var reason: Reason
