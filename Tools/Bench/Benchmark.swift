@@ -17,7 +17,8 @@ package struct Benchmark: Sendable {
 
     /// The figures there are.
     package static let allNames = [
-        "produce", "append", "scan", "lookup", "recovery", "durable", "sqlite", "projection",
+        "produce", "append", "scan", "lookup", "recovery", "memcpy", "durable", "sqlite",
+        "projection",
     ]
 
     package init(directory: String, file: String?) {

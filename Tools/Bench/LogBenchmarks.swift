@@ -22,6 +22,7 @@ struct LogBenchmarks {
         let figures: [(name: String, measure: (Workload) throws -> BenchmarkLine)] = [
             ("produce", produce), ("append", append), ("scan", scan), ("lookup", lookup),
             ("recovery", recovery), ("recovery", readAndChecksum),
+            ("memcpy", copy),
         ]
         return try figures.filter { isWanted($0.name) }.map { try $0.measure(workload) }
     }
@@ -212,6 +213,16 @@ struct LogBenchmarks {
             "recovery", workload, pair, "CRC-32C",
             bytesPerRecord: Double(workload.byteCount) / Double(workload.recordCount),
             target: "0.5 of CRC-32C")
+    }
+
+    /// No figure of the log: what moving the batches once costs.
+    private func copy(_ workload: Workload) throws -> BenchmarkLine {
+        let speeds = (0..<runs).map { _ in limits.copy(workload.batches) }.sorted()
+        let bytesPerRecord = Double(workload.byteCount) / Double(workload.recordCount)
+        let median = speeds[speeds.count / 2]
+        return BenchmarkLine(
+            name: "(memcpy)", valueBytes: workload.valueBytes, codec: "\(workload.codec)",
+            perSecond: median / bytesPerRecord, unit: "records", bytesPerSecond: median)
     }
 
     /// No figure of the log, but the part of a recovery that nobody can leave out.
