@@ -15,6 +15,9 @@ public struct EngineConfiguration: Sendable {
     /// How often recovery points are written, in milliseconds: what a crash makes the next
     /// opening check again is at most what was appended since.
     public var checkpointIntervalMilliseconds: Int64 = 60_000
+    /// How often segments are looked at that `retention.ms` or `retention.bytes` may retire, in
+    /// milliseconds (`log.retention.check.interval.ms`).
+    public var retentionCheckIntervalMilliseconds: Int64 = 300_000
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

@@ -62,6 +62,7 @@ struct EngineOpening: Sendable {
         ) { event in
             switch event {
             case .rolled: logger.debug("\(event)")
+            case .retired: logger.info("\(event)")
             case .cutTail, .rebuiltIndexes: logger.warning("\(event)")
             case .recovered: logger.info("\(event)")
             case .stopped: logger.error("\(event)")
@@ -176,7 +177,8 @@ struct EngineOpening: Sendable {
         try checkIdentity(of: topic, in: path, on: data.fileSystem)
         return try PartitionLog.open(
             path, environment: environment,
-            configuration: topic.configuration.logConfiguration(configuration),
+            configuration: topic.configuration.logConfiguration(
+                configuration, isDiscovered: topic.isDiscovered),
             checkpoint: checkpoint)
     }
 

@@ -14,12 +14,15 @@ final class Housekeeper: Sendable {
     /// Logs whose flush is under way: a slow disk must not gather jobs, each of which takes a
     /// thread.
     private let flushing = Mutex<Set<ObjectIdentifier>>([])
+    /// Whether retention is under way.
+    private let isRetiring = Atomic<Bool>(false)
 
     /// Begins. The engine is not kept alive by it.
     func start(for engine: Engine) {
         let thread = Thread { [self, weak engine] in
             var rounds = Rounds()
-            while !isStopped.load(ordering: .acquiring), let pause = rounds.next(engine, flush) {
+            while !isStopped.load(ordering: .acquiring), let pause = rounds.next(engine, flush, retire)
+            {
                 condition.lock()
                 if !isStopped.load(ordering: .acquiring) {
                     _ = condition.wait(until: Date(timeIntervalSinceNow: pause))
@@ -45,6 +48,17 @@ final class Housekeeper: Sendable {
         }
     }
 
+    /// Retires what is due on a thread for long work, unless that is being done.
+    private func retire(_ engine: Engine, _ isCheckDue: Bool) {
+        guard !isRetiring.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        engine.longWorkers.submit { [self, engine] in
+            if isCheckDue { engine.enforceRetention(now: .now) }
+            engine.removeRetiredFiles()
+            isRetiring.store(false, ordering: .releasing)
+            withExtendedLifetime(engine) {}
+        }
+    }
+
     /// Ends it soon.
     func stop() {
         isStopped.store(true, ordering: .releasing)
@@ -61,10 +75,12 @@ private struct Rounds {
     private var lastSync: [ObjectIdentifier: ContinuousClock.Instant] = [:]
     private var lastCheckpoint = ContinuousClock.now
     private var checkpointed: [Offset] = []
+    private var lastRetention = ContinuousClock.now
 
     /// One round. Returns how long to sleep; nil when the engine is gone.
     mutating func next(
-        _ engine: Engine?, _ flush: (PartitionLog, Engine) -> Void
+        _ engine: Engine?, _ flush: (PartitionLog, Engine) -> Void,
+        _ retire: (Engine, Bool) -> Void
     ) -> TimeInterval? {
         guard let engine else { return nil }
         let now = ContinuousClock.now
@@ -87,7 +103,21 @@ private struct Rounds {
         }
         lastSync = syncs
         checkpointIfDue(engine, now)
+        retireIfDue(engine, now, retire)
         return pause
+    }
+
+    private mutating func retireIfDue(
+        _ engine: Engine, _ now: ContinuousClock.Instant, _ retire: (Engine, Bool) -> Void
+    ) {
+        let interval = Duration.milliseconds(
+            engine.configuration.retentionCheckIntervalMilliseconds)
+        let isCheckDue = now - lastRetention >= interval
+        if isCheckDue { lastRetention = now }
+        let hasRetiredFiles = engine.partitions.contains {
+            $0.onlineLog?.hasRetiredFiles ?? false
+        }
+        if isCheckDue || hasRetiredFiles { retire(engine, isCheckDue) }
     }
 
     private mutating func checkpointIfDue(_ engine: Engine, _ now: ContinuousClock.Instant) {

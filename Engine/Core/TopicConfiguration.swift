@@ -66,7 +66,12 @@ public struct TopicConfiguration: Hashable, Sendable {
     }
 
     /// The part that concerns a partition's log.
-    func logConfiguration(_ engine: EngineConfiguration) -> LogConfiguration {
+    ///
+    /// - Parameter isDiscovered: nobody has stated the configuration since `topics.json` was lost:
+    ///   nothing may be retired by what are only defaults.
+    func logConfiguration(
+        _ engine: EngineConfiguration, isDiscovered: Bool = false
+    ) -> LogConfiguration {
         var log = LogConfiguration()
         func number(_ setting: TopicSetting) -> Int64 {
             Int64(value(of: setting)) ?? Int64(setting.defaultValue) ?? 0
@@ -79,6 +84,12 @@ public struct TopicConfiguration: Hashable, Sendable {
         log.timestampType =
             value(of: .timestampType) == "LogAppendTime" ? .logAppendTime : .createTime
         log.durability = durability ?? engine.durability
+        log.isDeleting =
+            !isDiscovered && value(of: .cleanupPolicy).split(separator: ",").contains("delete")
+        log.retentionMilliseconds = retentionMilliseconds
+        let retentionBytes = number(.retentionBytes)
+        log.retentionBytes = retentionBytes < 0 ? nil : Int(retentionBytes)
+        log.fileDeleteDelayMilliseconds = number(.fileDeleteDelayMilliseconds)
         return log
     }
 }
@@ -87,6 +98,7 @@ public struct TopicConfiguration: Hashable, Sendable {
 public enum TopicSetting: String, CaseIterable, Sendable {
     case cleanupPolicy = "cleanup.policy"
     case compressionType = "compression.type"
+    case fileDeleteDelayMilliseconds = "file.delete.delay.ms"
     case indexIntervalBytes = "index.interval.bytes"
     case maxMessageBytes = "max.message.bytes"
     case timestampType = "message.timestamp.type"
@@ -102,6 +114,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         switch self {
         case .cleanupPolicy: "delete"
         case .compressionType: "producer"
+        case .fileDeleteDelayMilliseconds: "60000"
         case .indexIntervalBytes: "4096"
         case .maxMessageBytes: "1048588"
         case .timestampType: "CreateTime"
@@ -119,6 +132,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         switch self {
         case .indexIntervalBytes: 0...Int64(Int32.max)
         case .maxMessageBytes: 100...(512 << 20)
+        case .fileDeleteDelayMilliseconds: 0...Int64(Int32.max)
         case .retentionBytes, .retentionMilliseconds: -1...Int64.max
         case .segmentBytes: 100...Int64(Int32.max)
         case .segmentIndexBytes: 24...(1 << 28)

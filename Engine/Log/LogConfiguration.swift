@@ -36,6 +36,16 @@ package struct LogConfiguration: Hashable, Sendable {
     package var batchBytesMax = 1_048_588
     /// `message.timestamp.type`.
     package var timestampType = TimestampType.createTime
+    /// Whether `cleanup.policy` has `delete`.
+    package var isDeleting = false
+    /// `retention.ms`: segments whose records are all older are retired; nil for no limit.
+    package var retentionMilliseconds: Int64?
+    /// `retention.bytes`: the oldest segments are retired while what is left has so many bytes;
+    /// nil for no limit.
+    package var retentionBytes: Int?
+    /// `file.delete.delay.ms`: how long the files of retired segments stay, for readers that are
+    /// at work in them.
+    package var fileDeleteDelayMilliseconds: Int64 = 60_000
     /// `producer.id.expiration.ms`: a producer that was silent for so long is forgotten.
     package var producerExpirationMilliseconds: Int64 = 86_400_000
     /// `tally.durability`.

@@ -41,6 +41,8 @@ package enum LogEvent: Hashable, Sendable, CustomStringConvertible {
     case rolled(partition: String, baseOffset: Offset)
     /// A partition was rescanned after an unclean stop.
     case recovered(partition: String, scannedByteCount: Int, logEnd: Offset, epoch: LeaderEpoch)
+    /// Segments left the log because of their age, the log's size, or the log start.
+    case retired(partition: String, RetentionReport)
     /// A partition takes no appends any more.
     case stopped(partition: String, reason: String)
 
@@ -59,6 +61,11 @@ package enum LogEvent: Hashable, Sendable, CustomStringConvertible {
             """
             \(partition): rescanned \(byteCount) bytes after an unclean stop; log end \
             \(logEnd), leader epoch \(epoch)
+            """
+        case .retired(let partition, let report):
+            """
+            \(partition): retired \(report.segmentCount) segments of \(report.byteCount) bytes; \
+            the log starts at \(report.logStart)
             """
         case .stopped(let partition, let reason):
             "\(partition): takes no appends until reopened: \(reason)"

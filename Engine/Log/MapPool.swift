@@ -1,4 +1,5 @@
 import Synchronization
+import TallyFiles
 
 /// Bounds how many segments stay mapped: the one mapped longest ago and not used since goes first.
 ///
@@ -11,6 +12,28 @@ package final class MapPool: Sendable {
     private struct Queue {
         var segments: [Segment] = []
         var hand = 0
+    }
+
+    /// Maps that readers may hold although their files are gone.
+    private let unlinked = Mutex<[UnlinkedMap]>([])
+
+    private struct UnlinkedMap: Sendable {
+        weak var map: FileMapping?
+        var byteCount: Int
+    }
+
+    /// Remembers a map whose file is gone, for as long as somebody holds it.
+    func noteUnlinked(_ map: FileMapping, byteCount: Int) {
+        unlinked.withLock { unlinked in
+            unlinked.removeAll { $0.map == nil }
+            unlinked.append(UnlinkedMap(map: map, byteCount: byteCount))
+        }
+    }
+
+    /// Bytes of files that are gone and that readers still hold: disk space that is given back
+    /// when they let go.
+    package var unlinkedByteCount: Int {
+        unlinked.withLock { $0.reduce(0) { $0 + ($1.map == nil ? 0 : $1.byteCount) } }
     }
 
     package init(segmentsMax: Int) { self.segmentsMax = max(segmentsMax, 1) }

@@ -113,6 +113,15 @@ extension PartitionLog {
     package func abortedTransactions(
         in range: Range<Offset>
     ) throws(LogError) -> [AbortedTransaction] {
+        let aborted = try gatherAborted(in: range)
+        // Retired meanwhile, and with it perhaps what was aborted: looked at last.
+        guard range.lowerBound >= logStart else { throw outOfRange(range.lowerBound) }
+        return aborted
+    }
+
+    private func gatherAborted(
+        in range: Range<Offset>
+    ) throws(LogError) -> [AbortedTransaction] {
         var aborted: [AbortedTransaction] = []
         let segments = segments
         let first = segments.lastIndex { $0.baseOffset <= range.lowerBound } ?? 0

@@ -131,6 +131,8 @@ extension PartitionLog {
     /// gives each time, the log is closed too, but its next opening is not after a clean stop.
     package func close() throws(LogError) -> Offset {
         writer.withLock { $0.isClosed = true }
+        // Waits for a retirement under way: the directory may be another engine's soon.
+        defer { removeRetiredFiles(now: nil) }
         defer { environment.maps.remove(segments) }
         let closed = LogError.closed(partition: name)
         do {

@@ -17,6 +17,8 @@ package final class PartitionLog: Sendable {
     let writer: Mutex<Writer>
     let syncing: Mutex<SyncedState>
     private let segmentList: Mutex<[Segment]>
+    /// Held while segments leave the log; what has left it and still has files.
+    let retiring = Mutex<[RetiredSegment]>([])
     private let logStartValue: Atomic<Int64>
     /// What the last opening found and did.
     package let recovery: RecoveryReport
@@ -113,6 +115,14 @@ package final class PartitionLog: Sendable {
 
     func addSegment(_ segment: Segment) { segmentList.withLock { $0.append(segment) } }
 
+    /// Takes segments from the front of the list.
+    func removeSegments(_ count: Int) { segmentList.withLock { $0.removeFirst(count) } }
+
+    /// Publishes a larger log start; a smaller one changes nothing.
+    func advanceLogStart(to offset: Offset) {
+        _ = logStartValue.max(offset.rawValue, ordering: .acquiringAndReleasing)
+    }
+
     /// Where the records of an epoch end; see ``LeaderEpochs/endOffset(forEpoch:logEnd:)``.
     package func endOffset(
         forEpoch epoch: LeaderEpoch
@@ -154,7 +164,20 @@ package final class PartitionLog: Sendable {
         from offset: Offset, bytesMax: Int, bound: ReadBound = .highWatermark,
         near: ReadPosition? = nil
     ) throws(LogError) -> LogSlice? {
-        try view(bound).read(from: offset, bytesMax: bytesMax, near: near)
+        let view = try view(bound)
+        do {
+            return try view.read(from: offset, bytesMax: bytesMax, near: near)
+        } catch {
+            // Retired meanwhile: what the files say of it is of no interest.
+            guard offset < logStart else { throw error }
+            throw outOfRange(offset)
+        }
+    }
+
+    func outOfRange(_ offset: Offset) -> LogError {
+        .offsetOutOfRange(
+            OffsetOutOfRange(
+                partition: name, requested: offset, logStart: logStart, logEnd: highWatermark))
     }
 
     /// The offset of the first record whose timestamp is `timestamp` or later, with its

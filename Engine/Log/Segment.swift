@@ -202,6 +202,9 @@ package final class Segment: Sendable {
 
     func takeRecentUse() -> Bool { wasUsed.exchange(false, ordering: .relaxed) }
 
+    /// The map of the log, where there is one now.
+    var mappedLog: FileMapping? { maps.withLock { $0[.log] } }
+
     func dropMaps() { maps.withLock { $0 = Maps() } }
 
     /// Closes the files, now or when they are no longer used; what was not synced stays in doubt.

@@ -1,0 +1,210 @@
+import Synchronization
+import TallyFiles
+package import TallyRecords
+
+/// Segments that left the log and whose files are still there, under names that end in `.deleted`.
+struct RetiredSegment: Sendable {
+    var segment: Segment
+    /// When its files may go.
+    var dueAt: ContinuousClock.Instant
+}
+
+/// What a log let go of.
+package struct RetentionReport: Hashable, Sendable {
+    /// Segments that left the log.
+    package var segmentCount = 0
+    /// Bytes of their `.log` files.
+    package var byteCount = 0
+    /// The first offset that can be read now.
+    package var logStart: Offset
+}
+
+extension PartitionLog {
+    // MARK: The log start
+
+    /// Lets go of all records before an offset. Readers get ``LogError/offsetOutOfRange(_:)`` for
+    /// them from now on; the files of whole segments follow with the next retention.
+    ///
+    /// - Parameter offset: at most the high watermark. A smaller one than the log start changes
+    ///   nothing.
+    /// Returns the log start, which counts for good once it is in the checkpoint.
+    /// Throws ``LogError/offsetOutOfRange(_:)``.
+    package func deleteRecords(before offset: Offset) throws(LogError) -> Offset {
+        guard offset <= highWatermark, offset >= .zero else {
+            throw outOfRange(offset)
+        }
+        advanceLogStart(to: offset)
+        return logStart
+    }
+
+    // MARK: Retention
+
+    /// Retires segments from the front of the log: those before the log start, and, where
+    /// `cleanup.policy` has `delete`, those that are older than `retention.ms` or beyond
+    /// `retention.bytes`. Only what lies below the high watermark goes. The active segment is
+    /// rolled first when all of the log is due.
+    ///
+    /// - Parameter now: what timestamps are compared with.
+    /// Blocks. Throws ``LogError/file(_:)`` and ``LogError/corruption(_:)``; what was retired
+    /// before stays retired.
+    package func enforceRetention(now: Timestamp) throws(LogError) -> RetentionReport {
+        var due = try dueCount(now)
+        var report = RetentionReport(logStart: logStart)
+        guard due > 0 else { return report }
+        // Nothing waits to be sealed in what is retired.
+        try flush()
+        if due == segments.count {
+            try roll()
+            try flush()
+            due = min(due, segments.count - 1)
+        }
+        report = try retire(due)
+        environment.report(.retired(partition: name, report))
+        return report
+    }
+
+    /// How many segments at the front are due.
+    private func dueCount(_ now: Timestamp) throws(LogError) -> Int {
+        let segments = segments
+        let (highWatermark, logStart) = (highWatermark, logStart)
+        var excess = excessByteCount(segments)
+        var count = 0
+        for (index, segment) in segments.enumerated() {
+            let isActive = index == segments.count - 1
+            let next = isActive ? logEnd : segments[index + 1].baseOffset
+            guard next <= highWatermark, !isActive || segment.byteCount > 0 else { break }
+            let isExcess = excess >= segment.byteCount && segment.byteCount > 0
+            var isDue = next <= logStart || isExcess
+            if !isDue { isDue = try isExpired(segment, now) }
+            guard isDue else { break }
+            if isExcess { excess -= segment.byteCount }
+            count += 1
+        }
+        return count
+    }
+
+    /// Bytes beyond `retention.bytes`.
+    private func excessByteCount(_ segments: [Segment]) -> Int {
+        guard configuration.isDeleting, let limit = configuration.retentionBytes else { return 0 }
+        return segments.reduce(0) { $0 + $1.byteCount } - limit
+    }
+
+    private func isExpired(_ segment: Segment, _ now: Timestamp) throws(LogError) -> Bool {
+        guard configuration.isDeleting, let limit = configuration.retentionMilliseconds,
+            let largest = try segment.largestTimestamp()
+        else { return false }
+        let age = now.rawValue.subtractingReportingOverflow(largest.rawValue)
+        return age.overflow ? now > largest : age.partialValue > limit
+    }
+
+    // MARK: Retiring
+
+    /// Takes segments from the front of the log: readers first, then the names of the files.
+    private func retire(_ count: Int) throws(LogError) -> RetentionReport {
+        try retiring.withLock { (retired: inout [RetiredSegment]) throws(LogError) in
+            try retire(count, &retired)
+        }
+    }
+
+    private func retire(
+        _ count: Int, _ retired: inout [RetiredSegment]
+    ) throws(LogError) -> RetentionReport {
+        try writer.withLock { writer throws(LogError) in try checkOpen(writer) }
+        let list = segments
+        let gone = Array(list.prefix(min(count, list.count - 1)))
+        guard !gone.isEmpty else { return RetentionReport(logStart: logStart) }
+        // Before the files: who reads them from now on is told that they are gone.
+        advanceLogStart(to: list[gone.count].baseOffset)
+        removeSegments(gone.count)
+        let delay = Duration.milliseconds(configuration.fileDeleteDelayMilliseconds)
+        let dueAt = ContinuousClock.now + delay
+        // Oldest first: after a crash in between what is left has no hole.
+        for segment in gone {
+            retired.append(RetiredSegment(segment: segment, dueAt: dueAt))
+            try segment.markDeleted()
+        }
+        do {
+            try environment.fileSystem.syncDirectory(directory)
+        } catch {
+            throw .file(error)
+        }
+        return RetentionReport(
+            segmentCount: gone.count, byteCount: gone.reduce(0) { $0 + $1.byteCount },
+            logStart: logStart)
+    }
+
+    /// Bytes of retired segments whose files are gone and that readers still hold.
+    package var unlinkedByteCount: Int { environment.maps.unlinkedByteCount }
+
+    /// Whether retired files wait for their end. Cheap.
+    package var hasRetiredFiles: Bool {
+        retiring.withLockIfAvailable { !$0.isEmpty } ?? false
+    }
+
+    /// Removes the files of retired segments whose `file.delete.delay.ms` is over. What readers
+    /// have mapped stays readable for them.
+    ///
+    /// - Parameter now: nil removes all of them.
+    package func removeRetiredFiles(now: ContinuousClock.Instant?) {
+        retiring.withLock { retired in
+            retired.removeAll { retired in
+                if let now, retired.dueAt > now { return false }
+                return retired.segment.removeDeletedFiles()
+            }
+        }
+    }
+}
+
+extension Segment {
+    /// The largest timestamp of its records; nil where none has one.
+    func largestTimestamp() throws(LogError) -> Timestamp? {
+        try withIndexes(checkingTimes: true) { indexes in
+            indexes.rule?.maxTimestamp ?? indexes.times.last?.timestamp
+        }
+    }
+
+    private static let deletedEnding = ".deleted"
+
+    /// The files of a segment beside those that the descriptor pool knows.
+    private var otherPaths: [String] {
+        [SegmentName.Ending.transactionIndex, .producerSnapshot].map { ending in
+            joinPath(directory, SegmentName.file(baseOffset, ending))
+        }
+    }
+
+    /// Gives the files their last names: the next opening would remove them.
+    func markDeleted() throws(LogError) {
+        do {
+            // The log goes first: without it the others mean nothing.
+            for file in [logFile, offsetIndexFile, timeIndexFile] {
+                let path = file.path
+                guard try environment.fileSystem.information(path) != nil else { continue }
+                try file.rename(to: path + Self.deletedEnding)
+            }
+            for path in otherPaths where try environment.fileSystem.information(path) != nil {
+                try environment.fileSystem.remove(path)
+            }
+        } catch {
+            throw .file(error)
+        }
+    }
+
+    /// Removes the files; false where that has to be tried again.
+    func removeDeletedFiles() -> Bool {
+        do {
+            for file in [logFile, offsetIndexFile, timeIndexFile] {
+                let path = file.path
+                guard path.hasSuffix(Self.deletedEnding),
+                    try environment.fileSystem.information(path) != nil
+                else { continue }
+                try environment.fileSystem.remove(path)
+            }
+        } catch {
+            return false
+        }
+        if let map = mappedLog { environment.maps.noteUnlinked(map, byteCount: byteCount) }
+        abandonFiles()
+        environment.maps.remove([self])
+        return true
+    }
+}

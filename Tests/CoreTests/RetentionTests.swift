@@ -1,0 +1,89 @@
+import Foundation
+import TallyTestSupport
+import Testing
+
+@testable import Tally
+
+@Suite(.timeLimit(.minutes(1))) struct RetentionTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    /// An engine that looks after retention often, with ten old records in small segments.
+    private func engine(_ settings: [String: String]) async throws -> Engine {
+        var configuration = EngineConfiguration()
+        configuration.retentionCheckIntervalMilliseconds = 50
+        let engine = try await Engine.open(at: directory.path, configuration: configuration)
+        var all = ["segment.bytes": "300", "file.delete.delay.ms": "0"]
+        for (name, value) in settings { all[name] = value }
+        try await engine.createTopic(
+            "a", partitions: 1, configuration: try TopicConfiguration(all))
+        var producing = ProducerConfiguration()
+        producing.lingerMilliseconds = 0
+        let producer = try engine.producer(producing)
+        let value = [UInt8](repeating: 7, count: 100)
+        for number in 0..<10 {
+            try producer.enqueue(
+                topic: "a", partition: 0, key: nil, value: value.span.bytes,
+                timestamp: Timestamp(milliseconds: Int64(number)))
+            try await producer.flush()
+        }
+        return engine
+    }
+
+    private func files() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path + "/a-0")
+    }
+
+    @Test("old records go by themselves, files and all; who wants them is told the bounds")
+    func housekeeping() async throws {
+        let engine = try await engine(["retention.ms": "1000"])
+        #expect(
+            try await eventually {
+                (try? files())?.filter { $0.contains(".log") } == ["00000000000000000010.log"]
+            })
+        let consumer = try engine.consumer(
+            of: "a", ConsumerConfiguration(start: .offset(Offset(3))))
+        var iterator = consumer.makeAsyncIterator()
+        do {
+            _ = try await iterator.next()
+            Issue.record("a retired record was read")
+        } catch LogError.offsetOutOfRange(let range) {
+            #expect(range.requested == Offset(3) && range.logStart == Offset(10))
+        }
+        _ = try await engine.producer().send(key: "k", value: "new", to: "a")
+        try await engine.close()
+        let again = try await Engine.open(at: directory.path)
+        #expect(try again.partition(0, of: "a").log.logStart == Offset(10))
+        try await again.close()
+    }
+
+    @Test("deleted records stay deleted, and their segments go with the next retention")
+    func deleteRecords() async throws {
+        let engine = try await engine(["retention.ms": "-1"])
+        #expect(
+            try await engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(5))
+                == Offset(5))
+        try await engine.enforceRetention()
+        #expect(try files().filter { $0.hasSuffix(".log") }.count == 5)
+        await #expect(throws: LogError.self) {
+            try await engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(11))
+        }
+        try await engine.close()
+        let again = try await Engine.open(at: directory.path)
+        #expect(try again.partition(0, of: "a").log.logStart == Offset(5))
+        #expect(try await again.deleteRecords(ofTopic: "a", partition: 0) == Offset(10))
+        try await again.close()
+    }
+
+    @Test("nothing is retired by defaults that nobody stated")
+    func discovered() async throws {
+        try await engine(["retention.ms": "-1"]).close()
+        try FileManager.default.removeItem(atPath: directory.path + "/topics.json")
+        let engine = try await Engine.open(at: directory.path)
+        #expect(try engine.describeTopic("a").isDiscovered)
+        try await engine.enforceRetention()
+        #expect(try engine.partition(0, of: "a").log.logStart == .zero)
+        try await engine.close()
+    }
+}
