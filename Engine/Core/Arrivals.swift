@@ -35,7 +35,11 @@ final class Arrivals: Sendable {
         mark.whenReached(min(position, mark.offset).advanced(by: 1)) { [self] failure in
             // A log that stopped says so at once, each time; its readers wait for other
             // partitions or for the engine's end, and must not spin.
-            if failure == nil { tellAll() }
+            // What was truncated is another matter: more will come.
+            switch failure {
+            case nil, .truncated: tellAll()
+            default: break
+            }
         }
     }
 

@@ -101,9 +101,10 @@ struct DataDirectory: Sendable {
     }
 
     /// Replaces the checkpoint files.
-    func write(_ lines: [CheckpointLine]) throws {
-        func write(_ name: OffsetCheckpoint.Name, _ offset: KeyPath<CheckpointLine, Offset>) throws
-        {
+    func write(_ lines: [CheckpointLine]) throws(LogError) {
+        func write(
+            _ name: OffsetCheckpoint.Name, _ offset: KeyPath<CheckpointLine, Offset>
+        ) throws(LogError) {
             try OffsetCheckpoint.write(
                 lines.map { ($0.topic, $0.partition, $0[keyPath: offset]) }, name, in: path,
                 on: fileSystem)

@@ -138,8 +138,8 @@ public final class Engine: Service {
 
     /// Writes recovery points, high watermarks and log starts of all partitions. After the last
     /// time nothing is written: the directory may be another engine's by then.
-    func writeCheckpoints(isLast: Bool = false) throws {
-        try checkpointing.withLock { wasLast in
+    func writeCheckpoints(isLast: Bool = false) throws(LogError) {
+        try checkpointing.withLock { wasLast throws(LogError) in
             guard !wasLast else { return }
             wasLast = isLast
             // Offsets are read under the lock, so that later files never say less than earlier.

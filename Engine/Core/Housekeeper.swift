@@ -21,7 +21,8 @@ final class Housekeeper: Sendable {
     func start(for engine: Engine) {
         let thread = Thread { [self, weak engine] in
             var rounds = Rounds()
-            while !isStopped.load(ordering: .acquiring), let pause = rounds.next(engine, flush, retire)
+            while !isStopped.load(ordering: .acquiring),
+                let pause = rounds.next(engine, flush, retire)
             {
                 condition.lock()
                 if !isStopped.load(ordering: .acquiring) {

@@ -19,6 +19,8 @@ public enum LogError: Error, Sendable {
     case file(FileError)
     /// The partition takes no appends after an I/O error until it is reopened and rescanned.
     case stopped(partition: String, reason: String)
+    /// What was waited for was taken back: the log ends before it.
+    case truncated(partition: String, logEnd: Offset)
     /// The log was closed.
     case closed(partition: String)
 }
@@ -72,6 +74,8 @@ extension LogError: CustomStringConvertible {
             \(partition) takes no appends since an I/O error, because what the disk holds is \
             uncertain: \(reason). Mend the disk, then open the engine again: it rescans the log.
             """
+        case .truncated(let partition, let logEnd):
+            "\(partition) was truncated to offset \(logEnd): the records behind it are gone."
         case .closed(let partition): "\(partition) is closed."
         }
     }

@@ -63,6 +63,11 @@ package final class PartitionLog: Sendable {
     struct SyncedState {
         /// Everything before it is on stable storage.
         var end: Offset
+        /// What lies behind it is about to be taken back.
+        var limit: Offset?
+
+        /// What a checkpoint may say.
+        var recoveryPoint: Offset { min(end, limit ?? end) }
     }
 
     init(
@@ -101,7 +106,7 @@ package final class PartitionLog: Sendable {
     /// The high watermark as something to wait for.
     package var highWatermarkWatermark: Watermark { highWatermarkMark }
     /// Everything before it is on stable storage; takes the sync lock.
-    package var recoveryPoint: Offset { syncing.withLock { $0.end } }
+    package var recoveryPoint: Offset { syncing.withLock { $0.recoveryPoint } }
     /// The epoch that new batches get.
     package var leaderEpoch: LeaderEpoch { writer.withLock { $0.epoch } }
     /// Why the partition takes no appends; nil while it does.
@@ -117,6 +122,11 @@ package final class PartitionLog: Sendable {
 
     /// Takes segments from the front of the list.
     func removeSegments(_ count: Int) { segmentList.withLock { $0.removeFirst(count) } }
+
+    /// Puts one segment in the place of another and of all that follow.
+    func replaceSegments(from index: Int, with segment: Segment) {
+        segmentList.withLock { $0.replaceSubrange(index..., with: [segment]) }
+    }
 
     /// Publishes a larger log start; a smaller one changes nothing.
     func advanceLogStart(to offset: Offset) {
@@ -169,8 +179,10 @@ package final class PartitionLog: Sendable {
             return try view.read(from: offset, bytesMax: bytesMax, near: near)
         } catch {
             // Retired meanwhile: what the files say of it is of no interest.
-            guard offset < logStart else { throw error }
-            throw outOfRange(offset)
+            if offset < logStart { throw outOfRange(offset) }
+            // Truncated meanwhile: the segments looked at are not those of the log any more.
+            guard view.segments.last !== segments.last, offset <= logEnd else { throw error }
+            return try self.view(bound).read(from: offset, bytesMax: bytesMax, near: nil)
         }
     }
 

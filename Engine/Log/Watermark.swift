@@ -34,6 +34,24 @@ package final class Watermark: Sendable {
         value.store(offset.rawValue, ordering: .sequentiallyConsistent)
     }
 
+    /// Publishes a smaller offset: what lies behind it is taken back. A larger one changes
+    /// nothing. Whoever waits for what is gone is told by ``failWaiters(behind:_:)``.
+    func lower(to offset: Offset) {
+        guard offset.rawValue < value.load(ordering: .relaxed) else { return }
+        value.store(offset.rawValue, ordering: .sequentiallyConsistent)
+    }
+
+    /// Fails everybody who waits for an offset behind `end`; later ones may wait for it again.
+    func failWaiters(behind end: Offset, _ error: LogError) {
+        let failed: [Callback] = state.withLock { state in
+            let failed = state.waiters.filter { $0.offset > end.rawValue }
+            state.waiters.removeAll { $0.offset > end.rawValue }
+            waiterCount.store(state.waiters.count, ordering: .sequentiallyConsistent)
+            return failed.map(\.callback)
+        }
+        for callback in failed { callback(error) }
+    }
+
     /// Tells everybody whose offset was reached.
     func wake() {
         guard waiterCount.load(ordering: .sequentiallyConsistent) > 0 else { return }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TallyTestSupport
 import Testing
 
@@ -76,6 +77,47 @@ import Testing
         try await again.close()
     }
 
+    @Test("what was not acknowledged can be taken back, and what was cannot")
+    func truncation() async throws {
+        let engine = try await engine(["retention.ms": "-1"])
+        let log = try engine.partition(0, of: "a").log
+        var builder = try RecordBatchBuilder()
+        let value = [UInt8](repeating: 1, count: 10)
+        try builder.append(key: nil, value: value.span.bytes, timestamp: .now)
+        var bytes = try builder.finishMutable()
+        _ = try log.append(&bytes, from: .outside, now: .now)
+        #expect(log.logEnd == Offset(11) && log.highWatermark == Offset(10))
+        let told = message(from: log, waitingFor: Offset(11))
+        await #expect(throws: LogError.self) {
+            try await engine.truncateUnacknowledged(ofTopic: "a", partition: 0, to: Offset(9))
+        }
+        #expect(
+            try await engine.truncateUnacknowledged(ofTopic: "a", partition: 0) == Offset(10))
+        #expect(told.text.contains("truncated to offset 10"))
+        // A consumer that waits for more gets what comes next.
+        let consumer = try engine.consumer(
+            of: "a", ConsumerConfiguration(start: .offset(Offset(10))))
+        let next = Task {
+            var iterator = consumer.makeAsyncIterator()
+            return try await iterator.next()?.startOffset
+        }
+        _ = try await engine.producer().send(key: "k", value: "new", to: "a")
+        #expect(try await next.value == Offset(10))
+        try await engine.close()
+        let again = try await Engine.open(at: directory.path)
+        #expect(try again.partition(0, of: "a").log.logEnd == Offset(11))
+        try await again.close()
+    }
+
+    /// What somebody who waits for an offset is told.
+    private func message(
+        from log: PartitionLog, waitingFor offset: Offset
+    ) -> SharedText {
+        let text = SharedText()
+        log.highWatermarkWatermark.whenReached(offset) { text.set("\(String(describing: $0))") }
+        return text
+    }
+
     @Test("nothing is retired by defaults that nobody stated")
     func discovered() async throws {
         try await engine(["retention.ms": "-1"]).close()
@@ -86,4 +128,11 @@ import Testing
         #expect(try engine.partition(0, of: "a").log.logStart == .zero)
         try await engine.close()
     }
+}
+
+/// A text that one thread sets and another reads.
+private final class SharedText: Sendable {
+    private let state = Mutex("")
+    var text: String { state.withLock { $0 } }
+    func set(_ text: String) { state.withLock { $0 = text } }
 }
