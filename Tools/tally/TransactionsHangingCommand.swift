@@ -18,7 +18,9 @@ struct TransactionsHangingCommand: AsyncParsableCommand {
             A transaction's age counts from the timestamp of its first batch, which mostly is by \
             the producer's own clock; one without a timestamp is always listed. firstOffset and \
             lastOffset are those of its records in that partition; records of others may lie \
-            between them. DURATION is a number and ms, s, m, h or d.
+            between them. A transaction whose batches were all deleted is not found here: `tally \
+            transactions abort` names it when it refuses another. DURATION is a number and ms, s, \
+            m, h or d.
 
             --json prints an object a line: topic, partition, producerId, producerEpoch, \
             firstOffset, lastOffset, startedAt (null without a timestamp), ageMilliseconds.
