@@ -134,7 +134,7 @@ let package = Package(
             path: "Tests/ImportTests", swiftSettings: plainSettings),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["TallyCommand", "TallyTestSupport"],
+            dependencies: ["Tally", "TallyCommand", "TallyTestSupport"],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyProjectionChild", dependencies: ["Tally", "TallyStateStore"],

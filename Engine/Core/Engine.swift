@@ -22,7 +22,8 @@ public final class Engine: Service {
     let longWorkers: WorkerPool
     /// Looked at by every send: held for moments only, never while a file is touched.
     let state: Mutex<State>
-    /// Held while topics are created or deleted, and while logs are closed. Taken before `state`.
+    /// Held while topics are created or deleted, while a transaction is aborted by hand, and while
+    /// logs are closed. Taken before `state`.
     let changing = Mutex<Void>(())
     /// Held while the checkpoint files are written; true once they were for the last time.
     private let checkpointing = Mutex(false)

@@ -29,6 +29,9 @@ public enum EngineError: Error, Hashable, Sendable {
     case producerBufferFull(byteCount: Int, limit: Int)
     /// A producer or consumer was given settings that make no sense.
     case invalidSetting(name: String, reason: String)
+    /// The producer has no transaction open in the partition, or has written with another epoch.
+    case noOpenTransaction(
+        partition: String, producerID: Int64, producerEpoch: Int16?, open: [OpenTransaction])
     /// A file of the data directory cannot be understood.
     case unreadableFile(path: String, reason: String)
     /// The engine was closed.
@@ -87,10 +90,27 @@ extension EngineError: CustomStringConvertible {
             is \(limit). Wait with `waitForRoom()`, then try again.
             """
         case .invalidSetting(let name, let reason): "\(name) cannot be used: \(reason)."
+        case .noOpenTransaction(let partition, let producerID, let producerEpoch, let open):
+            "\(partition) has no open transaction of producer \(producerID)"
+                + (producerEpoch.map { " with epoch \($0)" } ?? "") + ". "
+                + Self.description(of: open)
         case .unreadableFile(let path, let reason):
             "\(path) cannot be understood: \(reason). Restore it from a copy."
         case .closed:
             "The engine is closed."
         }
+    }
+
+    /// What is open, as far as it can be said in a line or two.
+    private static func description(of open: [OpenTransaction]) -> String {
+        guard !open.isEmpty else { return "No transaction is open there." }
+        let shown = open.prefix(10).map { transaction in
+            """
+            producer \(transaction.producerID) with epoch \(transaction.producerEpoch), \
+            from offset \(transaction.firstOffset) on
+            """
+        }
+        let more = open.count > shown.count ? "; and \(open.count - shown.count) more" : ""
+        return "Open are: \(shown.joined(separator: "; "))\(more)."
     }
 }

@@ -105,4 +105,12 @@ public struct RecordBatchHeader: Hashable, Sendable, BitwiseCopyable {
     /// The time after which compaction may drop the batch's tombstones and markers.
     @inlinable
     public var deleteHorizon: Timestamp? { attributes.hasDeleteHorizon ? baseTimestamp : nil }
+
+    /// The timestamp of the first record, as far as the header tells; nil where it has none. Where
+    /// the log set the time of all records, or a delete horizon stands in its place, the latest.
+    package var firstTimestamp: Timestamp? {
+        let isReplaced = attributes.timestampType == .logAppendTime || attributes.hasDeleteHorizon
+        let timestamp = isReplaced ? maxTimestamp : baseTimestamp
+        return timestamp > .none ? timestamp : nil
+    }
 }

@@ -96,6 +96,8 @@ struct CommandWorkplace {
         arguments: [
             ["topics", "list"], ["topics", "describe", "a"], ["topics", "delete", "a"],
             ["produce", "a"], ["consume", "a"], ["projection", "rebuild"],
+            ["transactions", "hanging"],
+            ["transactions", "abort", "--topic", "a", "--partition", "0", "--producer-id", "1"],
         ])
     func noDirectory(_ arguments: [String]) throws {
         let place = try CommandWorkplace()

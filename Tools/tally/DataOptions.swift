@@ -3,8 +3,11 @@ import TallyFiles
 
 /// What every command that opens a data directory takes.
 struct DataOptions: ParsableArguments {
+    /// Where the data is unless it is said.
+    static let directory = "./tally-data"
+
     @Option(name: .long, help: "The data directory.")
-    var data = "./tally-data"
+    var data = DataOptions.directory
 
     /// Refuses a directory that is not there. For commands that need what is in it: opening an
     /// engine would create it, and leave an empty one behind where its name was mistyped.
