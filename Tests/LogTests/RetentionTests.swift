@@ -5,7 +5,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Retention", .verifiesLogs)
+@Suite("Retention", .verifiesLogs, .timeLimit(.minutes(2)))
 struct RetentionTests {
     private func harness(
         milliseconds: Int64? = nil, bytes: Int? = nil, files: SimulatedFileSystem? = nil

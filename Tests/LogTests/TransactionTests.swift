@@ -5,7 +5,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Transactions in the log", .verifiesLogs)
+@Suite("Transactions in the log", .verifiesLogs, .timeLimit(.minutes(2)))
 struct TransactionTests {
     private func harness() -> LogHarness {
         LogHarness(files: SimulatedFileSystem(directories: ["/data", LogHarness.directory]))

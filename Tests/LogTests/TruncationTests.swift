@@ -5,7 +5,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Truncation", .verifiesLogs)
+@Suite("Truncation", .verifiesLogs, .timeLimit(.minutes(2)))
 struct TruncationTests {
     private func fileSystem() -> SimulatedFileSystem {
         SimulatedFileSystem(directories: ["/data", LogHarness.directory])
