@@ -121,7 +121,7 @@ extension PartitionLog {
         let aborted = try abortedTransactions(of: old).filter { $0.lastOffset < end }
         let dueAt =
             ContinuousClock.now + .milliseconds(configuration.fileDeleteDelayMilliseconds)
-        // Newest first: after a crash in between the log has no hole.
+        // Newest first: a crash in between takes no more than is gone already.
         for segment in list[(cut.segmentIndex + 1)...].reversed() {
             try segment.markDeleted()
             gone.append(RetiredSegment(segment: segment, dueAt: dueAt))

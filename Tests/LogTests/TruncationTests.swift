@@ -163,7 +163,7 @@ struct TruncationTests {
         withExtendedLifetime(temporary) {}
     }
 
-    @Test("whatever fails or crashes meanwhile, the log is what it was or what it was to be")
+    @Test("whatever fails or crashes meanwhile, the log is a whole beginning of what it was")
     func faults() throws {
         var generator = SeededGenerator.fromEnvironment()
         for code in [EIO, ENOSPC] {
