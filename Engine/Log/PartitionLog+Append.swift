@@ -137,6 +137,7 @@ extension PartitionLog {
         _ writer: inout Writer, _ rolledAt: inout Offset?
     ) throws(LogError) -> AppendResult {
         try checkOpen(writer)
+        if !writer.wasAppendedTo { loadProducersAtOnce(&writer) }
         if let control = survey.control {
             try checkMarker(control, of: survey.first, &writer)
         } else if let known = try checkProducer(of: survey.first, &writer) {

@@ -15,6 +15,21 @@ extension PartitionLog {
         writer.producers = try loader.load().states
     }
 
+    /// The same where it takes no reading of the log: nothing was written yet, or a clean stop left
+    /// a snapshot of the log's end. Before the first append, so that segments which are rolled
+    /// later get their snapshots without anybody waiting for a scan.
+    func loadProducersAtOnce(_ writer: inout Writer) {
+        guard writer.producers == nil else { return }
+        let end = writer.nextOffset
+        let found = try? ProducerSnapshot.read(directory, at: end, on: environment.fileSystem)
+        // A log whose records were all retired may be empty and know producers.
+        if let producers = found ?? nil {
+            writer.producers = ProducerStates(producers, nextOffset: end)
+        } else if end == segments.first?.baseOffset {
+            writer.producers = ProducerStates(nextOffset: end)
+        }
+    }
+
     /// Whether a producer may append this batch; the batch in the log where it is there already.
     func checkProducer(
         of header: RecordBatchHeader, _ writer: inout Writer
@@ -178,9 +193,8 @@ extension PartitionLog {
     // MARK: Snapshots
 
     /// Keeps what is known of the producers at the log end, to be written by the next sync. A
-    /// snapshot only shortens the way: where it cannot be had, the next one will do.
+    /// snapshot only shortens the way: where nothing is known now, the next one will do.
     func takeSnapshot(_ writer: inout Writer) {
-        try? loadProducers(&writer)
         guard let producers = writer.producers else { return }
         writer.snapshots.append(
             PendingSnapshot(

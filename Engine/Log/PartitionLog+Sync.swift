@@ -177,6 +177,8 @@ extension PartitionLog {
     /// The next opening finds the producers without reading the log.
     private func writeLastSnapshot() {
         let snapshots = writer.withLock { writer in
+            // Nobody appends any more: there is time to read the log for it.
+            try? loadProducers(&writer)
             takeSnapshot(&writer)
             return writer.snapshots
         }

@@ -101,6 +101,21 @@ struct RetentionTests {
         #expect(again.logStart == Offset(4))
     }
 
+    @Test("sequences are known although the records they came with are gone")
+    func sequences() throws {
+        let files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
+        let harness = harness(milliseconds: 0, files: files)
+        let log = try harness.open()
+        _ = try log.send(0, count: 3)
+        try log.flush()
+        #expect(try log.enforceRetention(now: now(100)).logStart == Offset(3))
+        let end = try log.close()
+        let again = try harness.open(isClean: true, recoveryPoint: end)
+        #expect(try again.send(0, count: 3).isDuplicate)
+        #expect(again.refusal(sequence: 5) == .outOfOrderSequence(expected: 3))
+        _ = try again.send(3)
+    }
+
     @Test("what a reader holds stays readable, and its files go when their delay is over")
     func readers() throws {
         let temporary = try TemporaryDirectory()
