@@ -78,6 +78,7 @@ public struct TopicConfiguration: Hashable, Sendable {
         }
         log.segmentBytesMax = Int(number(.segmentBytes))
         log.segmentMillisecondsMax = number(.segmentMilliseconds)
+        log.segmentJitterMilliseconds = number(.segmentJitterMilliseconds)
         log.segmentIndexBytesMax = Int(number(.segmentIndexBytes))
         log.indexIntervalBytes = Int(number(.indexIntervalBytes))
         log.batchBytesMax = Int(number(.maxMessageBytes))
@@ -106,6 +107,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
     case retentionMilliseconds = "retention.ms"
     case segmentBytes = "segment.bytes"
     case segmentIndexBytes = "segment.index.bytes"
+    case segmentJitterMilliseconds = "segment.jitter.ms"
     case segmentMilliseconds = "segment.ms"
     case durability = "tally.durability"
 
@@ -122,6 +124,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .retentionMilliseconds: "604800000"
         case .segmentBytes: "1073741824"
         case .segmentIndexBytes: "10485760"
+        case .segmentJitterMilliseconds: "0"
         case .segmentMilliseconds: "604800000"
         case .durability: "synced"
         }
@@ -136,6 +139,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .retentionBytes, .retentionMilliseconds: -1...Int64.max
         case .segmentBytes: 100...Int64(Int32.max)
         case .segmentIndexBytes: 24...(1 << 28)
+        case .segmentJitterMilliseconds: 0...Int64.max
         case .segmentMilliseconds: 1...Int64.max
         case .cleanupPolicy, .compressionType, .timestampType, .durability: nil
         }

@@ -28,6 +28,9 @@ package struct LogConfiguration: Hashable, Sendable {
     package var segmentBytesMax = 1 << 30
     /// `segment.ms`: a segment is rolled when its records span more time than this.
     package var segmentMillisecondsMax: Int64 = 7 * 24 * 3_600_000
+    /// `segment.jitter.ms`: up to so much earlier, by chance for each segment, so that many
+    /// partitions do not roll at once.
+    package var segmentJitterMilliseconds: Int64 = 0
     /// `segment.index.bytes`: a segment is rolled when an index would exceed this.
     package var segmentIndexBytesMax = 10 << 20
     /// `index.interval.bytes`: at most one index entry per this many bytes of log.
@@ -53,4 +56,13 @@ package struct LogConfiguration: Hashable, Sendable {
 
     /// Kafka's defaults.
     package init() {}
+}
+
+extension LogConfiguration {
+    /// How much time the records of a new segment may span.
+    func rollAfter() -> Int64 {
+        guard segmentJitterMilliseconds > 0 else { return segmentMillisecondsMax }
+        let jitter = Int64.random(in: 0..<segmentJitterMilliseconds)
+        return segmentMillisecondsMax - min(jitter, segmentMillisecondsMax)
+    }
 }

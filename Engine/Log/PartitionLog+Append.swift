@@ -292,7 +292,7 @@ extension PartitionLog {
         if last - writer.active.baseOffset.rawValue > Int64(Int32.max) { return true }
         let timestamp = survey.maxTimestamp
         if let first = writer.firstTimestamp, timestamp > .none, first > .none,
-            timestamp.rawValue - first.rawValue > configuration.segmentMillisecondsMax
+            timestamp.rawValue - first.rawValue > writer.rollAfter
         {
             return true
         }
@@ -317,6 +317,7 @@ extension PartitionLog {
         writer.active = segment
         writer.position = 0
         writer.firstTimestamp = nil
+        writer.rollAfter = configuration.rollAfter()
         writer.reservation.reset()
         writer.isDirectoryDirty = true
         addSegment(segment)

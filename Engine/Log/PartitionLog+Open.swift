@@ -171,7 +171,8 @@ struct LogOpening {
             writer: PartitionLog.Writer(
                 active: active, position: end.position.rawValue, nextOffset: end.nextOffset,
                 epochs: end.epochs, epoch: end.epoch,
-                firstTimestamp: try firstTimestamp(of: active), unsealed: end.unsealed,
+                firstTimestamp: try firstTimestamp(of: active),
+                rollAfter: configuration.rollAfter(), unsealed: end.unsealed,
                 isDirectoryDirty: end.isDirectoryDirty),
             syncedEnd: end.nextOffset, recovery: end.report)
     }

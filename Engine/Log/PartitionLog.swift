@@ -39,6 +39,8 @@ package final class PartitionLog: Sendable {
         var reservation = SpaceReservation()
         /// The first timestamp in the active segment: `segment.ms` counts from it.
         var firstTimestamp: Timestamp?
+        /// The time that the active segment's records may span, in milliseconds.
+        var rollAfter: Int64
         /// Something was written since the log was opened.
         var wasAppendedTo = false
         /// Rolled segments that are not sealed yet.

@@ -124,6 +124,23 @@ struct AppendTests {
         }
         #expect(timed.segments.map(\.baseOffset.rawValue) == [0, 2, 4])
 
+        // With jitter somewhat earlier, and never later.
+        var spans: Set<Int64> = []
+        for _ in 0..<30 {
+            byTime.configuration.segmentBytesMax = 1 << 20
+            byTime.configuration.segmentJitterMilliseconds = 50
+            let jittered = try LogHarness(
+                files: harness().0, configuration: byTime.configuration
+            ).open()
+            var time: Int64 = 0
+            while jittered.segments.count < 2 {
+                try jittered.append(values: [[1]], timestamp: time)
+                time += 1
+            }
+            spans.insert(time - 1)
+        }
+        #expect(spans.allSatisfy { $0 > 50 && $0 <= 101 } && spans.count > 3, "\(spans)")
+
         var (_, byIndex) = harness()
         byIndex.configuration.segmentBytesMax = 1 << 20
         byIndex.configuration.indexIntervalBytes = 1
