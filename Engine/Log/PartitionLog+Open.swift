@@ -93,7 +93,32 @@ struct LogOpening {
             let nextBase =
                 index + 1 < segments.count ? segments[index + 1].baseOffset : Offset(.max)
             guard nextBase > found.snapshotOffset else { continue }
-            try segment.setTransactionIndex(found.aborted(in: segment, upTo: nextBase))
+            let aborted = try aborted(in: segment, before: found.snapshotOffset, segments)
+            try segment.setTransactionIndex(
+                aborted + found.aborted(in: segment, upTo: nextBase))
+        }
+    }
+
+    /// The aborted transactions whose markers lie in a segment and before a snapshot, behind
+    /// which the log was read: from the index file, which was complete up to there on stable
+    /// storage, or from the log where what came later left that file torn.
+    private func aborted(
+        in segment: Segment, before snapshotOffset: Offset, _ segments: [Segment]
+    ) throws(LogError) -> [AbortedTransaction] {
+        guard segment.baseOffset < snapshotOffset else { return [] }
+        var aborted: [AbortedTransaction]
+        do {
+            aborted = try segment.abortedTransactions()
+        } catch {
+            guard case .corruption = error else { throw error }
+            aborted = try ProducerStateLoader(
+                directory: directory, environment: environment,
+                segments: segments.filter { $0.baseOffset <= segment.baseOffset },
+                limit: segment.baseOffset
+            ).load().aborted
+        }
+        return aborted.filter {
+            $0.lastOffset >= segment.baseOffset && $0.lastOffset < snapshotOffset
         }
     }
 

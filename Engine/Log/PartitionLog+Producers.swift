@@ -107,7 +107,7 @@ extension PartitionLog {
     // MARK: Reading what is committed
 
     /// Where `read_committed` ends: the high watermark, or the first offset of the earliest
-    /// transaction that is open or whose marker is not below it.
+    /// transaction that is open or whose marker is not below it; never before the log start.
     ///
     /// Throws ``LogError/corruption(_:)`` and ``LogError/file(_:)`` where the state of the
     /// producers has to be read first and cannot be.
@@ -116,8 +116,9 @@ extension PartitionLog {
         let highWatermark = highWatermark
         return try writer.withLock { writer throws(LogError) in
             try loadProducers(&writer)
-            return writer.producers?.lastStableOffset(highWatermark: highWatermark)
-                ?? highWatermark
+            let stable = writer.producers?.lastStableOffset(highWatermark: highWatermark)
+            // The first records of an open transaction may have been deleted.
+            return max(stable ?? highWatermark, logStart)
         }
     }
 

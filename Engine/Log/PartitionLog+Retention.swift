@@ -48,27 +48,30 @@ extension PartitionLog {
     /// Blocks. Throws ``LogError/file(_:)`` and ``LogError/corruption(_:)``; what was retired
     /// before stays retired.
     package func enforceRetention(now: Timestamp) throws(LogError) -> RetentionReport {
-        var due = try dueCount(now)
-        var report = RetentionReport(logStart: logStart)
-        guard due > 0 else { return report }
+        var due = try dueSegments(now)
+        if due.isAll {
+            try roll()
+            // Looked at again: what was active may have taken new records until it was rolled.
+            due = try dueSegments(now)
+        }
+        guard !due.sealed.isEmpty else { return RetentionReport(logStart: logStart) }
         // Nothing waits to be sealed in what is retired.
         try flush()
-        if due == segments.count {
-            try roll()
-            try flush()
-            due = min(due, segments.count - 1)
-        }
-        report = try retire(due)
-        environment.report(.retired(partition: name, report))
+        let report = try retire(due.sealed)
+        if report.segmentCount > 0 { environment.report(.retired(partition: name, report)) }
         return report
     }
 
-    /// How many segments at the front are due.
-    private func dueCount(_ now: Timestamp) throws(LogError) -> Int {
+    /// The segments at the front that are due and take no more records, and whether the active
+    /// one is due too.
+    private func dueSegments(
+        _ now: Timestamp
+    ) throws(LogError) -> (sealed: [Segment], isAll: Bool) {
+        // The end first: what lies before it is in the segments.
+        let (logEnd, highWatermark, logStart) = (logEnd, highWatermark, logStart)
         let segments = segments
-        let (highWatermark, logStart) = (highWatermark, logStart)
         var excess = excessByteCount(segments)
-        var count = 0
+        var sealed: [Segment] = []
         for (index, segment) in segments.enumerated() {
             let isActive = index == segments.count - 1
             let next = isActive ? logEnd : segments[index + 1].baseOffset
@@ -77,10 +80,11 @@ extension PartitionLog {
             var isDue = next <= logStart || isExcess
             if !isDue { isDue = try isExpired(segment, now) }
             guard isDue else { break }
+            if isActive { return (sealed, true) }
             if isExcess { excess -= segment.byteCount }
-            count += 1
+            sealed.append(segment)
         }
-        return count
+        return (sealed, false)
     }
 
     /// Bytes beyond `retention.bytes`.
@@ -99,19 +103,20 @@ extension PartitionLog {
 
     // MARK: Retiring
 
-    /// Takes segments from the front of the log: readers first, then the names of the files.
-    private func retire(_ count: Int) throws(LogError) -> RetentionReport {
+    /// Takes these segments from the front of the log: readers first, then the names of the files.
+    private func retire(_ due: [Segment]) throws(LogError) -> RetentionReport {
         try retiring.withLock { (retired: inout [RetiredSegment]) throws(LogError) in
-            try retire(count, &retired)
+            try retire(due, &retired)
         }
     }
 
     private func retire(
-        _ count: Int, _ retired: inout [RetiredSegment]
+        _ due: [Segment], _ retired: inout [RetiredSegment]
     ) throws(LogError) -> RetentionReport {
         try writer.withLock { writer throws(LogError) in try checkOpen(writer) }
         let list = segments
-        let gone = Array(list.prefix(min(count, list.count - 1)))
+        // Only what is still there: another retention may have come first, or a truncation.
+        let gone = zip(list.dropLast(), due).prefix { $0 === $1 }.map(\.0)
         guard !gone.isEmpty else { return RetentionReport(logStart: logStart) }
         // Before the files: who reads them from now on is told that they are gone.
         advanceLogStart(to: list[gone.count].baseOffset)

@@ -25,6 +25,16 @@ extension PartitionLog {
         to offset: Offset, storingRecoveryPoint: () throws(LogError) -> Void
     ) throws(LogError) -> Offset {
         guard offset >= logStart else { throw outOfRange(offset) }
+        return try takeBack(storingRecoveryPoint) { () throws(LogError) in offset }
+    }
+
+    /// - Parameter target: from where on; asked again once nothing can be appended or
+    ///   acknowledged any more.
+    private func takeBack(
+        _ storingRecoveryPoint: () throws(LogError) -> Void,
+        from target: () throws(LogError) -> Offset
+    ) throws(LogError) -> Offset {
+        let offset = try target()
         guard offset < logEnd else { return logEnd }
         // Appends that are still under way change nothing about it.
         let planned = try self.cut(at: offset)
@@ -32,7 +42,7 @@ extension PartitionLog {
         defer { syncing.withLock { $0.limit = nil } }
         try storingRecoveryPoint()
         let end = try retiring.withLock { (retired: inout [RetiredSegment]) throws(LogError) in
-            try cutWithLocks(at: offset, &retired)
+            try cutWithLocks(from: target, &retired)
         }
         let failure = LogError.truncated(partition: name, logEnd: end)
         logEndMark.failWaiters(behind: end, failure)
@@ -47,14 +57,18 @@ extension PartitionLog {
     package func truncateUnacknowledged(
         to offset: Offset?, storingRecoveryPoint: () throws(LogError) -> Void
     ) throws(LogError) -> Offset {
-        let acknowledged = highWatermark
-        let target = offset ?? acknowledged
-        guard target >= acknowledged else {
-            throw .offsetOutOfRange(
-                OffsetOutOfRange(
-                    partition: name, requested: target, logStart: acknowledged, logEnd: logEnd))
+        try takeBack(storingRecoveryPoint) { () throws(LogError) in
+            // A sync that was under way may acknowledge more at any time.
+            let acknowledged = highWatermark
+            let target = offset ?? acknowledged
+            guard target >= acknowledged else {
+                throw .offsetOutOfRange(
+                    OffsetOutOfRange(
+                        partition: name, requested: target, logStart: acknowledged,
+                        logEnd: logEnd))
+            }
+            return target
         }
-        return try truncate(to: target, storingRecoveryPoint: storingRecoveryPoint)
     }
 
     /// Where the log has to be cut so that it ends at an offset.
@@ -79,12 +93,12 @@ extension PartitionLog {
     }
 
     private func cutWithLocks(
-        at offset: Offset, _ retired: inout [RetiredSegment]
+        from target: () throws(LogError) -> Offset, _ retired: inout [RetiredSegment]
     ) throws(LogError) -> Offset {
         var gone: [RetiredSegment] = []
         defer { retired += gone }
         let cut: Result<Offset, LogError> = syncing.withLock { synced in
-            let cut = writer.withLock { writer in cutOrStop(at: offset, &writer, &gone) }
+            let cut = writer.withLock { writer in cutOrStop(from: target, &writer, &gone) }
             if case .success(let end) = cut { synced.end = min(synced.end, end) }
             return cut
         }
@@ -93,10 +107,14 @@ extension PartitionLog {
     }
 
     private func cutOrStop(
-        at offset: Offset, _ writer: inout Writer, _ gone: inout [RetiredSegment]
+        from target: () throws(LogError) -> Offset, _ writer: inout Writer,
+        _ gone: inout [RetiredSegment]
     ) -> Result<Offset, LogError> {
+        let offset: Offset
         do throws(LogError) {
             try checkOpen(writer)
+            offset = try target()
+            guard offset < writer.nextOffset else { return .success(writer.nextOffset) }
         } catch {
             return .failure(error)
         }

@@ -79,12 +79,8 @@ struct ProducerStateLoader {
 }
 
 extension ProducerStateLoader.Found {
-    /// What the transaction index of a segment must hold, given what its file holds now.
+    /// The aborted transactions behind the snapshot whose markers lie in a segment.
     func aborted(in segment: Segment, upTo nextBase: Offset) -> [AbortedTransaction] {
-        // What lies before the snapshot was on stable storage before the snapshot was.
-        let kept = ((try? segment.abortedTransactions()) ?? [])
-            .filter { $0.lastOffset < snapshotOffset }
-        return kept
-            + aborted.filter { $0.lastOffset >= segment.baseOffset && $0.lastOffset < nextBase }
+        aborted.filter { $0.lastOffset >= segment.baseOffset && $0.lastOffset < nextBase }
     }
 }

@@ -91,13 +91,18 @@ extension Segment {
 
     /// The entries in the file; none where there is no file.
     private func readTransactionIndex() throws(LogError) -> [AbortedTransaction] {
-        let bytes: [UInt8]?
+        let files = environment.fileSystem
+        let limit = TransactionIndexEntry.fileByteCountMax
+        let (size, bytes): (Int64, [UInt8]?)
         do {
-            bytes = try environment.fileSystem.readWhole(
-                transactionIndexPath, byteCountMax: TransactionIndexEntry.fileByteCountMax)
+            size = try files.information(transactionIndexPath)?.byteCount ?? 0
+            bytes =
+                size > limit
+                ? nil : try files.readWhole(transactionIndexPath, byteCountMax: limit)
         } catch {
             throw .file(error)
         }
+        guard size <= limit else { throw malformed(at: limit, "the file is too large") }
         guard let bytes else { return [] }
         var entries: [AbortedTransaction] = []
         var position = 0

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TallyFiles
 import TallyLog
 import TallyRecords
@@ -46,6 +47,26 @@ struct RetentionTests {
         #expect(log.segments.map(\.baseOffset) == [Offset(10)])
         try fill(log, 10..<12)
         #expect(try log.values(from: Offset(10)).map(\.first) == [10, 11])
+    }
+
+    @Test("what comes while a retention rolls the log stays, whoever retires beside it")
+    func newRecordsMeanwhile() throws {
+        let waiting = Mutex<PartitionLog?>(nil)
+        let log = try harness(milliseconds: 5000).open { event in
+            guard case .rolled = event, let log = waiting.withLock({ $0.take() }) else { return }
+            do {
+                #expect(try log.enforceRetention(now: now(100)).segmentCount == 1)
+                try fill(log, 100..<101)
+                try log.roll()
+            } catch {
+                Issue.record(error)
+            }
+        }
+        try fill(log, 0..<1)
+        waiting.withLock { $0 = log }
+        _ = try log.enforceRetention(now: now(100))
+        #expect(log.logStart == Offset(1))
+        #expect(try log.values(from: log.logStart).map(\.first) == [100])
     }
 
     @Test("the oldest segments go while what is left still has retention.bytes")

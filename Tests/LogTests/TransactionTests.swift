@@ -70,6 +70,41 @@ struct TransactionTests {
         #expect(try log.lastStableOffset() == log.highWatermark)
     }
 
+    @Test("where an open transaction begins before the log, committed records end at its start")
+    func startDeleted() throws {
+        let log = try harness().open()
+        _ = try log.send(1, producerID: 1, isTransactional: true)  // 0
+        try log.append(values: [[2]])  // 1
+        try log.flush()
+        _ = try log.deleteRecords(before: Offset(1))
+        #expect(try log.lastStableOffset() == Offset(1))
+        let slice = try log.read(from: Offset(1), bytesMax: 1, bound: .lastStableOffset)
+        #expect(slice == nil)
+        try log.end(1, didCommit: false)
+        try log.flush()
+        #expect(try log.lastStableOffset() == Offset(3))
+    }
+
+    @Test(
+        "what a torn transaction index said before the newest snapshot is not lost",
+        arguments: [5, 64 << 20])
+    func tornIndex(tail: Int64) throws {
+        let files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
+        let harness = LogHarness(files: files)
+        var log = try harness.open()
+        _ = try log.send(1, producerID: 1, isTransactional: true)  // 0
+        try log.end(1, didCommit: false)  // 1
+        let end = try log.close()
+        log = try harness.open(isClean: true, recoveryPoint: end)
+        try log.append(values: [[2]])  // 2
+        try log.flush()
+        let index = try files.open(
+            LogHarness.directory + "/00000000000000000000.txnindex", .write)
+        try index.truncate(to: index.byteCount() + tail)
+        let again = try harness.open(recoveryPoint: end)
+        #expect(try committed(again) == [2])
+    }
+
     @Test("a marker that readers may not see yet does not free what it ends")
     func undecided() throws {
         let log = try harness().open()

@@ -73,6 +73,26 @@ struct TruncationTests {
         #expect(log.logEnd == Offset(10))
     }
 
+    @Test("what is acknowledged while a truncation begins is not taken back")
+    func acknowledgedMeanwhile() throws {
+        let log = try LogHarness(files: fileSystem()).open()
+        try log.append(values: [[1]])
+        try log.flush()
+        try log.append(values: [[2]])
+        let end = try log.truncateUnacknowledged(to: nil) { () throws(LogError) in
+            try log.flush()
+        }
+        #expect(end == Offset(2))
+        try log.append(values: [[3]])
+        #expect(throws: LogError.self) {
+            try log.truncateUnacknowledged(to: Offset(2)) { () throws(LogError) in
+                try log.flush()
+            }
+        }
+        #expect(log.highWatermark == Offset(3))
+        #expect(try log.values() == [[1], [2], [3]])
+    }
+
     @Test("who waits for what is taken back is told, and nobody else")
     func waiters() throws {
         let log = try LogHarness(files: fileSystem()).open()
