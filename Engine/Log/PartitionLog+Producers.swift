@@ -158,21 +158,24 @@ extension PartitionLog {
     /// The entries of a segment's transaction index; built again from the log where the file is
     /// not sound.
     func abortedTransactions(of segment: Segment) throws(LogError) -> [AbortedTransaction] {
-        let reason: String
+        let damage: Corruption
         do {
             return try segment.abortedTransactions()
         } catch {
-            guard case .corruption(let corruption) = error else { throw error }
-            reason = corruption.reason
+            guard case .corruption(let found) = error else { throw error }
+            damage = found
         }
-        let loader = ProducerStateLoader(
-            directory: directory, environment: environment,
-            segments: segments.filter { $0.baseOffset <= segment.baseOffset },
-            limit: segment.baseOffset)
-        let aborted = try loader.load().aborted.filter { $0.lastOffset >= segment.baseOffset }
-        try segment.setTransactionIndex(aborted)
+        let upToHere = segments.prefix { $0.baseOffset <= segment.baseOffset }
+        // Retired or truncated meanwhile: its files are not ours to mend.
+        guard upToHere.last === segment else { throw .corruption(damage) }
+        let aborted = try segment.rebuildTransactionIndex { () throws(LogError) in
+            let loader = ProducerStateLoader(
+                directory: directory, environment: environment, segments: Array(upToHere),
+                limit: segment.baseOffset)
+            return try loader.load().aborted.filter { $0.lastOffset >= segment.baseOffset }
+        }
         environment.report(
-            .rebuiltIndexes(partition: name, file: segment.path, reason: reason))
+            .rebuiltIndexes(partition: name, file: segment.path, reason: damage.reason))
         return aborted
     }
 
@@ -196,7 +199,9 @@ extension PartitionLog {
     /// Keeps what is known of the producers at the log end, to be written by the next sync. A
     /// snapshot only shortens the way: where nothing is known now, the next one will do.
     func takeSnapshot(_ writer: inout Writer) {
-        guard let producers = writer.producers else { return }
+        guard let producers = writer.producers,
+            ProducerSnapshot.canHold(producers.producers.count)
+        else { return }
         writer.snapshots.append(
             PendingSnapshot(
                 offset: writer.nextOffset,

@@ -7,6 +7,16 @@ struct RetiredSegment: Sendable {
     var segment: Segment
     /// When its files may go.
     var dueAt: ContinuousClock.Instant
+    /// Whether the files have those names. Asked for once only: later another segment may have
+    /// the names that they had.
+    var isNamed = true
+
+    /// Gives the files their last names, where they do not have them yet.
+    mutating func name() throws(LogError) {
+        guard !isNamed else { return }
+        try segment.markDeleted()
+        isNamed = true
+    }
 }
 
 /// What a log let go of.
@@ -114,6 +124,8 @@ extension PartitionLog {
         _ due: [Segment], _ retired: inout [RetiredSegment]
     ) throws(LogError) -> RetentionReport {
         try writer.withLock { writer throws(LogError) in try checkOpen(writer) }
+        // A name that could not be given before is given first, or there would be a hole.
+        for index in retired.indices { try retired[index].name() }
         let list = segments
         // Only what is still there: another retention may have come first, or a truncation.
         let gone = zip(list.dropLast(), due).prefix { $0 === $1 }.map(\.0)
@@ -125,8 +137,8 @@ extension PartitionLog {
         let dueAt = ContinuousClock.now + delay
         // Oldest first: after a crash in between what is left has no hole.
         for segment in gone {
-            retired.append(RetiredSegment(segment: segment, dueAt: dueAt))
-            try segment.markDeleted()
+            retired.append(RetiredSegment(segment: segment, dueAt: dueAt, isNamed: false))
+            try retired[retired.count - 1].name()
         }
         do {
             try environment.fileSystem.syncDirectory(directory)
@@ -152,9 +164,10 @@ extension PartitionLog {
     /// - Parameter now: nil removes all of them.
     package func removeRetiredFiles(now: ContinuousClock.Instant?) {
         retiring.withLock { retired in
+            for index in retired.indices { try? retired[index].name() }
             retired.removeAll { retired in
                 if let now, retired.dueAt > now { return false }
-                return retired.segment.removeDeletedFiles()
+                return retired.isNamed && retired.segment.removeDeletedFiles()
             }
         }
     }
@@ -183,7 +196,9 @@ extension Segment {
             // The log goes first: without it the others mean nothing.
             for file in [logFile, offsetIndexFile, timeIndexFile] {
                 let path = file.path
-                guard try environment.fileSystem.information(path) != nil else { continue }
+                guard !path.hasSuffix(Self.deletedEnding),
+                    try environment.fileSystem.information(path) != nil
+                else { continue }
                 try file.rename(to: path + Self.deletedEnding)
             }
             for path in otherPaths where try environment.fileSystem.information(path) != nil {

@@ -34,16 +34,18 @@ extension PartitionLog {
         _ storingRecoveryPoint: () throws(LogError) -> Void,
         from target: () throws(LogError) -> Offset
     ) throws(LogError) -> Offset {
-        let offset = try target()
-        guard offset < logEnd else { return logEnd }
-        // Appends that are still under way change nothing about it.
-        let planned = try self.cut(at: offset)
-        syncing.withLock { $0.limit = planned.end }
-        defer { syncing.withLock { $0.limit = nil } }
-        try storingRecoveryPoint()
-        let end = try retiring.withLock { (retired: inout [RetiredSegment]) throws(LogError) in
-            try cutWithLocks(from: target, &retired)
+        // One truncation at a time, from the recovery point on.
+        let cut = try retiring.withLock { (retired: inout [RetiredSegment]) throws(LogError) in
+            let offset = try target()
+            guard offset < logEnd else { return Offset?.none }
+            // Appends that are still under way change nothing about it.
+            let planned = try self.cut(at: offset)
+            syncing.withLock { $0.limit = planned.end }
+            defer { syncing.withLock { $0.limit = nil } }
+            try storingRecoveryPoint()
+            return try cutWithLocks(from: target, &retired)
         }
+        guard let end = cut else { return logEnd }
         let failure = LogError.truncated(partition: name, logEnd: end)
         logEndMark.failWaiters(behind: end, failure)
         highWatermarkMark.failWaiters(behind: end, failure)

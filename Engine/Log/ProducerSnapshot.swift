@@ -103,9 +103,25 @@ enum ProducerSnapshot {
     static func read(
         _ directory: String, at offset: Offset, on files: any FileSystem
     ) throws(FileError) -> [ProducerState]? {
-        let path = path(directory, offset)
-        guard let bytes = try files.readWhole(path, byteCountMax: byteCountMax) else { return nil }
-        return try? decode(bytes)
+        let bytes: [UInt8]?
+        do throws(FileError) {
+            bytes = try files.readWhole(path(directory, offset), byteCountMax: byteCountMax)
+        } catch {
+            if error.isTooLarge { return nil }
+            throw error
+        }
+        guard let bytes, let producers = try? decode(bytes) else { return nil }
+        // What lies behind the snapshot cannot be known to it.
+        let isSound = producers.allSatisfy { producer in
+            (producer.transactionStart ?? .zero) < max(offset, Offset(1))
+                && (producer.batches.last?.lastOffset ?? .zero) < max(offset, Offset(1))
+        }
+        return isSound ? producers : nil
+    }
+
+    /// Whether a snapshot of so many producers would be read again.
+    static func canHold(_ count: Int) -> Bool {
+        count <= (byteCountMax - headerByteCount) / entryByteCount
     }
 
     /// The offsets of the snapshots among file names, rising.

@@ -70,6 +70,24 @@ extension Segment {
         }
     }
 
+    /// Builds the entries again, unless somebody else has: markers that come meanwhile wait, and
+    /// are entered behind them.
+    func rebuildTransactionIndex(
+        _ build: () throws(LogError) -> [AbortedTransaction]
+    ) throws(LogError) -> [AbortedTransaction] {
+        try transactions.withLock { index throws(LogError) in
+            if let entries = index.entries { return entries }
+            let entries = try build()
+            do throws(FileError) {
+                try replaceTransactionIndex(with: entries)
+            } catch {
+                throw .file(error)
+            }
+            index = TransactionIndex(entries: entries, writtenCount: entries.count)
+            return entries
+        }
+    }
+
     private var transactionIndexPath: String {
         joinPath(directory, SegmentName.file(baseOffset, .transactionIndex))
     }
