@@ -60,6 +60,8 @@ extension Engine {
     func removeRetiredFiles() {
         let now = ContinuousClock.now
         for partition in partitions { partition.onlineLog?.removeRetiredFiles(now: now) }
-        Gauge(label: "tally_unlinked_mapped_bytes").record(environment.maps.unlinkedByteCount)
+        unlinkedBytesGauge.record(environment.maps.unlinkedByteCount)
     }
 }
+
+private let unlinkedBytesGauge = Gauge(label: "tally_unlinked_mapped_bytes")

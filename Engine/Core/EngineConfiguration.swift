@@ -18,6 +18,9 @@ public struct EngineConfiguration: Sendable {
     /// How often segments are looked at that `retention.ms` or `retention.bytes` may retire, in
     /// milliseconds (`log.retention.check.interval.ms`).
     public var retentionCheckIntervalMilliseconds: Int64 = 300_000
+    /// How long a producer that writes nothing is known by its sequences, in milliseconds
+    /// (`producer.id.expiration.ms`). A batch that it sends again later is stored again.
+    public var producerExpirationMilliseconds: Int64 = 86_400_000
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

@@ -85,6 +85,7 @@ public struct TopicConfiguration: Hashable, Sendable {
         log.timestampType =
             value(of: .timestampType) == "LogAppendTime" ? .logAppendTime : .createTime
         log.durability = durability ?? engine.durability
+        log.producerExpirationMilliseconds = engine.producerExpirationMilliseconds
         log.isDeleting =
             !isDiscovered && value(of: .cleanupPolicy).split(separator: ",").contains("delete")
         log.retentionMilliseconds = retentionMilliseconds

@@ -82,7 +82,8 @@ struct LogOpening {
         _ segments: [Segment], _ end: LogEnd?, _ names: [String]
     ) throws(LogError) {
         guard let end else { return }
-        try removeSnapshots(ProducerSnapshot.offsets(among: names).filter { $0 > end.nextOffset })
+        let behind = ProducerSnapshot.offsets(among: names).filter { $0 > end.nextOffset }
+        try ProducerSnapshot.remove(behind, in: directory, on: fileSystem)
         let hasIndexes = names.contains { SegmentName.baseOffset(of: $0, .transactionIndex) != nil }
         guard end.hasTransactions || hasIndexes else { return }
         let found = try ProducerStateLoader(
@@ -128,16 +129,8 @@ struct LogOpening {
     ) throws(LogError) {
         let bases = Set(segments.map(\.baseOffset))
         let offsets = ProducerSnapshot.offsets(among: names)
-        try removeSnapshots(offsets.dropLast().filter { !bases.contains($0) })
-    }
-
-    private func removeSnapshots(_ offsets: [Offset]) throws(LogError) {
-        try withFiles { () throws(FileError) in
-            for offset in offsets {
-                let path = ProducerSnapshot.path(directory, offset)
-                if try fileSystem.information(path) != nil { try fileSystem.remove(path) }
-            }
-        }
+        let stray = offsets.dropLast().filter { !bases.contains($0) }
+        try ProducerSnapshot.remove(stray, in: directory, on: fileSystem)
     }
 
     /// What is known of syncs that failed.

@@ -188,10 +188,10 @@ extension PartitionLog {
         }
     }
 
-    /// Forgets producers that were silent for `producer.id.expiration.ms`.
+    /// Forgets producers that were silent for `producer.id.expiration.ms`; called now and then.
     package func expireProducers(now: Timestamp) {
-        let limit = now.rawValue - configuration.producerExpirationMilliseconds
-        writer.withLock { $0.producers?.expire(silentSince: Timestamp(milliseconds: limit)) }
+        let age = configuration.producerExpirationMilliseconds
+        writer.withLock { $0.producers?.expire(now: now, after: age) }
     }
 
     // MARK: Snapshots
@@ -199,13 +199,34 @@ extension PartitionLog {
     /// Keeps what is known of the producers at the log end, to be written by the next sync. A
     /// snapshot only shortens the way: where nothing is known now, the next one will do.
     func takeSnapshot(_ writer: inout Writer) {
+        if let snapshot = currentSnapshot(writer) { writer.snapshots.append(snapshot) }
+    }
+
+    private func currentSnapshot(_ writer: borrowing Writer) -> PendingSnapshot? {
         guard let producers = writer.producers,
             ProducerSnapshot.canHold(producers.producers.count)
-        else { return }
-        writer.snapshots.append(
-            PendingSnapshot(
-                offset: writer.nextOffset,
-                bytes: ProducerSnapshot.encode(producers.producers.values)))
+        else { return nil }
+        return PendingSnapshot(
+            offset: writer.nextOffset, bytes: ProducerSnapshot.encode(producers.producers.values))
+    }
+
+    /// Puts what is known of producers on stable storage, before records go by which it could be
+    /// found out again: or a batch that is sent again would be stored twice. Without any space
+    /// they go all the same, and what is known stays in memory until the next snapshot.
+    func storeProducers() throws(LogError) {
+        let snapshot = try writer.withLock { writer throws(LogError) -> PendingSnapshot? in
+            try loadProducers(&writer)
+            return writer.producers?.producers.isEmpty == true ? nil : currentSnapshot(writer)
+        }
+        // A snapshot behind the log's end would be thrown away after a power loss.
+        try flush()
+        guard let snapshot else { return }
+        do throws(FileError) {
+            try environment.fileSystem.replace(
+                ProducerSnapshot.path(directory, snapshot.offset), with: snapshot.bytes)
+        } catch {
+            guard error.isNoSpace else { throw .file(error) }
+        }
     }
 
     /// Writes a snapshot, if that is possible now.

@@ -65,8 +65,8 @@ extension PartitionLog {
             due = try dueSegments(now)
         }
         guard !due.sealed.isEmpty else { return RetentionReport(logStart: logStart) }
-        // Nothing waits to be sealed in what is retired.
-        try flush()
+        // Syncs too: nothing waits to be sealed in what is retired.
+        try storeProducers()
         let report = try retire(due.sealed)
         if report.segmentCount > 0 { environment.report(.retired(partition: name, report)) }
         return report

@@ -141,6 +141,7 @@ extension PartitionLog {
         let aborted = try abortedTransactions(of: old).filter { $0.lastOffset < end }
         let dueAt =
             ContinuousClock.now + .milliseconds(configuration.fileDeleteDelayMilliseconds)
+        if writer.isRolling { try removeHalfBegun(at: writer.nextOffset) }
         // Newest first: a crash in between takes no more than is gone already.
         for segment in list[(cut.segmentIndex + 1)...].reversed() {
             try segment.markDeleted()
@@ -153,6 +154,19 @@ extension PartitionLog {
         environment.maps.remove([old])
         try forget(from: end, &writer)
         return end
+    }
+
+    /// Removes the file of a segment that could not be put to use: among later segments its name
+    /// would stand for a place where no segment begins.
+    private func removeHalfBegun(at offset: Offset) throws(LogError) {
+        let path = joinPath(directory, SegmentName.file(offset, .log))
+        do {
+            if try environment.fileSystem.information(path) != nil {
+                try environment.fileSystem.remove(path)
+            }
+        } catch {
+            throw .file(error)
+        }
     }
 
     /// Puts a copy of the first bytes of a segment in its place.
@@ -205,13 +219,13 @@ extension PartitionLog {
         writer.snapshots.removeAll { $0.offset > end }
         writer.epochs.truncate(to: end)
         try writer.epochs.write(to: directory, on: environment.fileSystem)
+        let names: [String]
         do {
-            let names = try environment.fileSystem.list(directory)
-            for offset in ProducerSnapshot.offsets(among: names) where offset > end {
-                try environment.fileSystem.remove(ProducerSnapshot.path(directory, offset))
-            }
+            names = try environment.fileSystem.list(directory)
         } catch {
             throw .file(error)
         }
+        let behind = ProducerSnapshot.offsets(among: names).filter { $0 > end }
+        try ProducerSnapshot.remove(behind, in: directory, on: environment.fileSystem)
     }
 }

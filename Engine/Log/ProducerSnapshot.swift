@@ -124,6 +124,20 @@ enum ProducerSnapshot {
         count <= (byteCountMax - headerByteCount) / entryByteCount
     }
 
+    /// Removes the snapshots at these offsets, where they are there.
+    static func remove(
+        _ offsets: some Sequence<Offset>, in directory: String, on files: any FileSystem
+    ) throws(LogError) {
+        do throws(FileError) {
+            for offset in offsets {
+                let path = path(directory, offset)
+                if try files.information(path) != nil { try files.remove(path) }
+            }
+        } catch {
+            throw .file(error)
+        }
+    }
+
     /// The offsets of the snapshots among file names, rising.
     static func offsets(among names: [String]) -> [Offset] {
         names.compactMap { SegmentName.baseOffset(of: $0, .producerSnapshot) }.sorted()

@@ -33,6 +33,8 @@ package struct ProducerState: Hashable, Sendable {
     package internal(set) var lastTimestamp = Timestamp.none
     /// The epoch of the coordinator that wrote the last marker; -1 without one.
     package internal(set) var coordinatorEpoch: Int32 = -1
+    /// When it was first found to have written nothing lately, by our clock; not in snapshots.
+    var silentSince: Timestamp?
     /// The first offset of its open transaction; nil without one.
     package internal(set) var transactionStart: Offset?
 
@@ -62,6 +64,7 @@ package struct ProducerState: Hashable, Sendable {
                     timestamp: header.maxTimestamp))
         }
         lastTimestamp = header.maxTimestamp
+        silentSince = nil
     }
 
     private mutating func begin(_ newEpoch: Int16) {

@@ -160,10 +160,16 @@ package struct ProducerStates: Sendable {
             .sorted { ($0.transactionStart ?? .zero) < ($1.transactionStart ?? .zero) }
     }
 
-    /// Forgets producers that wrote nothing since `limit` and have no transaction open.
-    mutating func expire(silentSince limit: Timestamp) {
-        producers = producers.filter { _, producer in
-            producer.transactionStart != nil || producer.lastTimestamp > limit
+    /// Forgets producers that have no transaction open and wrote nothing for so many milliseconds:
+    /// by their batches' timestamps, as in Kafka, and also since it was first asked. A producer of
+    /// events that are years old must not be forgotten between a batch and its second sending.
+    mutating func expire(now: Timestamp, after age: Int64) {
+        for (id, producer) in producers where producer.transactionStart == nil {
+            let silentSince = producer.silentSince ?? now
+            producers[id]?.silentSince = silentSince
+            let since = max(silentSince, producer.lastTimestamp).rawValue
+            let silence = now.rawValue.subtractingReportingOverflow(since)
+            if !silence.overflow, silence.partialValue >= age { producers[id] = nil }
         }
     }
 }

@@ -114,11 +114,22 @@ struct ProducerStateTests {
         let log = try harness.open()
         _ = try log.send(0, timestamp: 5000)
         _ = try log.send(0, producerID: 2, isTransactional: true, timestamp: 5000)
-        log.expireProducers(now: Timestamp(milliseconds: 5999))
-        #expect(try log.producerStates().map(\.producerID) == [1, 2])
-        log.expireProducers(now: Timestamp(milliseconds: 6000))
-        #expect(try log.producerStates().map(\.producerID) == [2])
+        func known(_ now: Int64) throws -> [Int64] {
+            log.expireProducers(now: Timestamp(milliseconds: now))
+            return try log.producerStates().map(\.producerID)
+        }
+        #expect(try known(5000) == [1, 2])
+        #expect(try known(5999) == [1, 2])
+        #expect(try known(6000) == [2])
         _ = try log.send(40)
+        // Events that are years old: silence counts by our clock, and from the last batch on.
+        #expect(try known(9_000_000) == [1, 2])
+        _ = try log.send(41)
+        #expect(try known(9_000_999) == [1, 2])
+        #expect(try known(9_001_998) == [1, 2])
+        // A clock that goes backwards forgets nobody.
+        #expect(try known(0) == [1, 2])
+        #expect(try known(9_001_999) == [2])
     }
 
     @Test(

@@ -137,6 +137,23 @@ struct RetentionTests {
         _ = try again.send(3)
     }
 
+    @Test("sequences outlive their records also where nobody had asked for them")
+    func sequencesAfterCrash() throws {
+        let files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
+        var harness = harness(milliseconds: 0, files: files)
+        var log = try harness.open()
+        _ = try log.send(0, count: 3)
+        try log.flush()
+        harness.files = files.crash(keeping: .nothing)
+        log = try harness.open(recoveryPoint: Offset(3))
+        #expect(try log.enforceRetention(now: now(100)).logStart == Offset(3))
+        let left = try #require(harness.files as? SimulatedFileSystem)
+        harness.files = left.crash(keeping: .nothing)
+        log = try harness.open(recoveryPoint: Offset(3))
+        #expect(try log.send(0, count: 3).isDuplicate)
+        _ = try log.send(3)
+    }
+
     @Test("what a reader holds stays readable, and its files go when their delay is over")
     func readers() throws {
         let temporary = try TemporaryDirectory()

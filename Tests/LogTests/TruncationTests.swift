@@ -94,6 +94,23 @@ struct TruncationTests {
         #expect(try log.values() == [[1], [2], [3]])
     }
 
+    @Test("a segment that was only half begun does not come between later ones")
+    func halfBegun() throws {
+        var generator = SeededGenerator.fromEnvironment()
+        let files = fileSystem()
+        var harness = LogHarness(files: files)
+        let log = try harness.open()
+        try fill(log, to: 10, using: &generator)
+        files.plan(Fault(.error(EMFILE), on: .information, pathSuffix: "00000000000000000010.log"))
+        #expect(throws: LogError.self) { try log.roll() }
+        #expect(files.faultsHit == 1)
+        #expect(try files.information(harness.directory + "/00000000000000000010.log") != nil)
+        try log.truncate(to: Offset(4)) {}
+        try fill(log, to: 60, using: &generator)
+        harness.files = files.processCrash()
+        try expect(try harness.open(recoveryPoint: .zero), holds: 60)
+    }
+
     @Test("who waits for what is taken back is told, and nobody else")
     func waiters() throws {
         let log = try LogHarness(files: fileSystem()).open()
