@@ -41,6 +41,22 @@ extension LogVerifier {
         }
     }
 
+    /// Looks at what is kept of producers: size, version and checksum.
+    mutating func checkSnapshots(_ names: [String]) throws(LogError) {
+        for offset in ProducerSnapshot.offsets(among: names) {
+            let path = path(offset, .producerSnapshot)
+            // A writer at work removes old ones.
+            guard
+                let bytes = try contents(of: path, byteCountMax: ProducerSnapshot.byteCountMax)
+            else { continue }
+            do throws(ProducerSnapshot.Malformed) {
+                _ = try ProducerSnapshot.decode(bytes)
+            } catch {
+                note(.mendable, path, "no snapshot of producers: \(error)")
+            }
+        }
+    }
+
     /// Holds `leader-epoch-checkpoint` against the epochs of the batches. Read after the batches:
     /// an epoch is noted there before its first batch is written.
     mutating func checkEpochs() throws(LogError) {

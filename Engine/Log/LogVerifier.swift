@@ -73,6 +73,7 @@ package struct LogVerifier: ~Copyable {
             try check(segmentAt: base, isLast: base == bases.last)
         }
         if only == nil {
+            try checkSnapshots(names)
             try checkEpochs()
             try checkMetadata()
         }

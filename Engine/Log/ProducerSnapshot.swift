@@ -18,7 +18,7 @@ enum ProducerSnapshot {
     private static let headerByteCount = 10
     private static let entryByteCount = 46
     /// Larger files are not believed: over a million producers.
-    private static let byteCountMax = 64 << 20
+    static let byteCountMax = 64 << 20
 
     // MARK: Encoding
 

@@ -114,6 +114,18 @@ import Testing
         #expect(found.first?.reason.contains("-2147483648") == true)
     }
 
+    @Test("a snapshot of producers that is not sound is found, and mended by the log")
+    func damagedSnapshot() throws {
+        for damage in [{ (bytes: inout [UInt8]) in bytes[20] ^= 1 }, { $0.removeLast() }] {
+            let partition = try GoldenPartition("golden-transactions-0")
+            let name = "00000000000000000071.snapshot"
+            try partition.edit(name) { damage(&$0) }
+            let found = try partition.verify().problems
+            #expect(found.map(\.file) == [partition.path(name)])
+            #expect(found.map(\.severity) == [.mendable])
+        }
+    }
+
     @Test("the report counts what is there")
     func counts() throws {
         let report = try GoldenPartition("golden-transactions-0").verify()
