@@ -59,9 +59,12 @@ let package = Package(
             name: "TallyLog", dependencies: ["TallyFiles", "TallyRecords"], path: "Engine/Log",
             exclude: ["FORMAT.md"], swiftSettings: engineSettings),
         .target(
+            name: "TallyCompaction", dependencies: ["TallyRecords", "TallyLog"],
+            path: "Engine/Compaction", swiftSettings: engineSettings),
+        .target(
             name: "Tally",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog",
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -113,6 +116,12 @@ let package = Package(
             name: "LogTests",
             dependencies: ["TallyFiles", "TallyRecords", "TallyLog", "TallyTestSupport"],
             path: "Tests/LogTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "CompactionTests",
+            dependencies: [
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "TallyTestSupport",
+            ],
+            path: "Tests/CompactionTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild", dependencies: ["TallyLog", "TallyFiles", "TallyRecords"],
             path: "Tests/CrashChild", swiftSettings: plainSettings),

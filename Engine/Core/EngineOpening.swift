@@ -64,7 +64,7 @@ struct EngineOpening: Sendable {
             case .rolled: logger.debug("\(event)")
             case .retired: logger.info("\(event)")
             case .cutTail, .rebuiltIndexes: logger.warning("\(event)")
-            case .recovered: logger.info("\(event)")
+            case .recovered, .finishedCleaning: logger.info("\(event)")
             case .stopped: logger.error("\(event)")
             }
         }

@@ -73,7 +73,7 @@ extension FileSystem {
     }
 
     /// Opens a new file, or an existing one emptied.
-    func createEmpty(_ path: String) throws(FileError) -> any File {
+    package func createEmpty(_ path: String) throws(FileError) -> any File {
         let file = try open(path, .create)
         do throws(FileError) {
             if try file.byteCount() > 0 { try file.truncate(to: 0) }

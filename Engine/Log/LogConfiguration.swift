@@ -46,6 +46,16 @@ package struct LogConfiguration: Hashable, Sendable {
     /// `retention.bytes`: the oldest segments are retired while what is left has so many bytes;
     /// nil for no limit.
     package var retentionBytes: Int?
+    /// Whether `cleanup.policy` has `compact`.
+    package var isCompacting = false
+    /// `min.cleanable.dirty.ratio`: a log is cleaned when more than this part of it is dirty.
+    package var cleanableDirtyRatioMin = 0.5
+    /// `min.compaction.lag.ms`: younger records are not looked at.
+    package var compactionLagMillisecondsMin: Int64 = 0
+    /// `max.compaction.lag.ms`: older records do not wait for the dirty ratio.
+    package var compactionLagMillisecondsMax = Int64.max
+    /// `delete.retention.ms`: how long tombstones and markers stay after they were cleaned.
+    package var deleteRetentionMilliseconds: Int64 = 86_400_000
     /// `file.delete.delay.ms`: how long the files of retired segments stay, for readers that are
     /// at work in them.
     package var fileDeleteDelayMilliseconds: Int64 = 60_000
@@ -61,8 +71,11 @@ package struct LogConfiguration: Hashable, Sendable {
 extension LogConfiguration {
     /// How much time the records of a new segment may span.
     func rollAfter() -> Int64 {
-        guard segmentJitterMilliseconds > 0 else { return segmentMillisecondsMax }
+        // The active segment is not cleaned: what must be cleaned in time must be rolled in time.
+        let lag = isCompacting ? max(compactionLagMillisecondsMax, 1) : .max
+        let span = min(segmentMillisecondsMax, lag)
+        guard segmentJitterMilliseconds > 0 else { return span }
         let jitter = Int64.random(in: 0..<segmentJitterMilliseconds)
-        return segmentMillisecondsMax - min(jitter, segmentMillisecondsMax)
+        return span - min(jitter, span)
     }
 }

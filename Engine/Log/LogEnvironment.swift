@@ -43,6 +43,8 @@ package enum LogEvent: Hashable, Sendable, CustomStringConvertible {
     case recovered(partition: String, scannedByteCount: Int, logEnd: Offset, epoch: LeaderEpoch)
     /// Segments left the log because of their age, the log's size, or the log start.
     case retired(partition: String, RetentionReport)
+    /// A cleaning that a crash had interrupted was brought to its end.
+    case finishedCleaning(partition: String, from: Offset, to: Offset)
     /// A partition takes no appends any more.
     case stopped(partition: String, reason: String)
 
@@ -66,6 +68,11 @@ package enum LogEvent: Hashable, Sendable, CustomStringConvertible {
             """
             \(partition): retired \(report.segmentCount) segments of \(report.byteCount) bytes; \
             the log starts at \(report.logStart)
+            """
+        case .finishedCleaning(let partition, let start, let end):
+            """
+            \(partition): put the cleaned segments with offsets \(start) to \(end) in place, as \
+            the cleaner had begun to
             """
         case .stopped(let partition, let reason):
             "\(partition): takes no appends until reopened: \(reason)"

@@ -19,6 +19,9 @@ public enum LogError: Error, Sendable {
     case file(FileError)
     /// The partition takes no appends after an I/O error until it is reopened and rescanned.
     case stopped(partition: String, reason: String)
+    /// A log cannot be cleaned: what it holds cannot be read, or does not fit together. Nothing
+    /// of it was changed.
+    case notCleanable(partition: String, reason: String)
     /// What was waited for was taken back: the log ends before it.
     case truncated(partition: String, logEnd: Offset)
     /// The log was closed.
@@ -74,6 +77,8 @@ extension LogError: CustomStringConvertible {
             \(partition) takes no appends since an I/O error, because what the disk holds is \
             uncertain: \(reason). Mend the disk, then open the engine again: it rescans the log.
             """
+        case .notCleanable(let partition, let reason):
+            "\(partition) cannot be cleaned, and was left as it is: \(reason)."
         case .truncated(let partition, let logEnd):
             "\(partition) was truncated to offset \(logEnd): the records behind it are gone."
         case .closed(let partition): "\(partition) is closed."

@@ -10,8 +10,13 @@ package struct PartitionCheckpoint: Hashable, Sendable {
     package var recoveryPoint: Offset
     /// The first offset that may be read; the first segment's base offset where it is smaller.
     package var logStart: Offset
+    /// Where the last cleaning ended (`cleaner-offset-checkpoint`); zero where there was none.
+    package var cleanedEnd: Offset
 
-    package init(isClean: Bool, recoveryPoint: Offset, logStart: Offset = .zero) {
+    package init(
+        isClean: Bool, recoveryPoint: Offset, logStart: Offset = .zero, cleanedEnd: Offset = .zero
+    ) {
+        self.cleanedEnd = cleanedEnd
         self.isClean = isClean
         self.recoveryPoint = recoveryPoint
         self.logStart = logStart
@@ -51,8 +56,9 @@ struct LogOpening {
 
     func open() throws(LogError) -> PartitionLog {
         invariant(!environment.isReadOnly, "\(name) cannot be opened for appending: read-only")
+        let swap = UnfinishedSwap(directory: directory, environment: environment)
+        try swap.finish(try withFiles { () throws(FileError) in try fileSystem.list(directory) })
         let names = try withFiles { () throws(FileError) in try fileSystem.list(directory) }
-        try refuseUnfinishedCleaning(names)
         let bases = SegmentName.baseOffsets(among: names)
         let isInDoubt = names.contains(SyncDoubt.fileName)
         let epochs = try LeaderEpochs.read(from: directory, on: fileSystem)
@@ -192,7 +198,7 @@ struct LogOpening {
                 firstTimestamp: try firstTimestamp(of: active),
                 rollAfter: configuration.rollAfter(), unsealed: end.unsealed,
                 isDirectoryDirty: end.isDirectoryDirty),
-            syncedEnd: end.nextOffset, recovery: end.report)
+            syncedEnd: end.nextOffset, cleanedEnd: checkpoint.cleanedEnd, recovery: end.report)
     }
 
     private func segment(at base: Offset) throws(LogError) -> Segment {
@@ -240,15 +246,6 @@ struct LogOpening {
     }
 
     // MARK: Left-overs
-
-    /// The files of a cleaner that had finished (`.swap`) hold the only copy of records.
-    private func refuseUnfinishedCleaning(_ names: [String]) throws(LogError) {
-        guard let swap = names.first(where: { $0.hasSuffix(".swap") }) else { return }
-        throw missing(
-            joinPath(directory, swap), 0,
-            "a log cleaner was interrupted while it put this file in place; "
-                + "open the directory with the program that wrote it and stop it in order")
-    }
 
     /// Removes what an interrupted deletion, cleaning or replacement left: last of all, since a
     /// log that is damaged stays as it was found.

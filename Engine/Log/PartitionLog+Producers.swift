@@ -135,7 +135,8 @@ extension PartitionLog {
         return aborted
     }
 
-    private func gatherAborted(
+    /// The same, wherever the log starts.
+    func gatherAborted(
         in range: Range<Offset>
     ) throws(LogError) -> [AbortedTransaction] {
         var aborted: [AbortedTransaction] = []
@@ -213,7 +214,9 @@ extension PartitionLog {
     /// Puts what is known of producers on stable storage, before records go by which it could be
     /// found out again: or a batch that is sent again would be stored twice. Without any space
     /// they go all the same, and what is known stays in memory until the next snapshot.
-    func storeProducers() throws(LogError) {
+    ///
+    /// - Parameter isRequired: whether a lack of space is an error.
+    func storeProducers(isRequired: Bool = false) throws(LogError) {
         let snapshot = try writer.withLock { writer throws(LogError) -> PendingSnapshot? in
             try loadProducers(&writer)
             return writer.producers?.producers.isEmpty == true ? nil : currentSnapshot(writer)
@@ -225,7 +228,7 @@ extension PartitionLog {
             try environment.fileSystem.replace(
                 ProducerSnapshot.path(directory, snapshot.offset), with: snapshot.bytes)
         } catch {
-            guard error.isNoSpace else { throw .file(error) }
+            guard error.isNoSpace, !isRequired else { throw .file(error) }
         }
     }
 

@@ -29,6 +29,23 @@ package struct RetentionReport: Hashable, Sendable {
     package var logStart: Offset
 }
 
+/// What left a log, or is about to.
+struct Retired: Sendable {
+    var segments: [RetiredSegment] = []
+    /// Cleaned segments that are being put in the place of others.
+    var swap: PendingSwap?
+
+    /// Removes the files of a segment that left the log, so that another one which began at the
+    /// same offset may have their names. What readers have mapped stays readable for them.
+    mutating func forget(_ baseOffset: Offset) {
+        segments.removeAll { retired in
+            guard retired.isNamed, retired.segment.baseOffset == baseOffset else { return false }
+            _ = retired.segment.removeDeletedFiles()
+            return true
+        }
+    }
+}
+
 extension PartitionLog {
     // MARK: The log start
 
@@ -115,17 +132,18 @@ extension PartitionLog {
 
     /// Takes these segments from the front of the log: readers first, then the names of the files.
     private func retire(_ due: [Segment]) throws(LogError) -> RetentionReport {
-        try retiring.withLock { (retired: inout [RetiredSegment]) throws(LogError) in
+        try retiring.withLock { (retired: inout Retired) throws(LogError) in
             try retire(due, &retired)
         }
     }
 
     private func retire(
-        _ due: [Segment], _ retired: inout [RetiredSegment]
+        _ due: [Segment], _ retired: inout Retired
     ) throws(LogError) -> RetentionReport {
         try writer.withLock { writer throws(LogError) in try checkOpen(writer) }
+        try finishSwap(&retired)
         // A name that could not be given before is given first, or there would be a hole.
-        for index in retired.indices { try retired[index].name() }
+        for index in retired.segments.indices { try retired.segments[index].name() }
         let list = segments
         // Only what is still there: another retention may have come first, or a truncation.
         let gone = zip(list.dropLast(), due).prefix { $0 === $1 }.map(\.0)
@@ -137,8 +155,10 @@ extension PartitionLog {
         let dueAt = ContinuousClock.now + delay
         // Oldest first: after a crash in between what is left has no hole.
         for segment in gone {
-            retired.append(RetiredSegment(segment: segment, dueAt: dueAt, isNamed: false))
-            try retired[retired.count - 1].name()
+            retired.forget(segment.baseOffset)
+            retired.segments.append(
+                RetiredSegment(segment: segment, dueAt: dueAt, isNamed: false))
+            try retired.segments[retired.segments.count - 1].name()
         }
         do {
             try environment.fileSystem.syncDirectory(directory)
@@ -155,7 +175,7 @@ extension PartitionLog {
 
     /// Whether retired files wait for their end. Cheap.
     package var hasRetiredFiles: Bool {
-        retiring.withLockIfAvailable { !$0.isEmpty } ?? false
+        retiring.withLockIfAvailable { !$0.segments.isEmpty || $0.swap != nil } ?? false
     }
 
     /// Removes the files of retired segments whose `file.delete.delay.ms` is over. What readers
@@ -164,8 +184,9 @@ extension PartitionLog {
     /// - Parameter now: nil removes all of them.
     package func removeRetiredFiles(now: ContinuousClock.Instant?) {
         retiring.withLock { retired in
-            for index in retired.indices { try? retired[index].name() }
-            retired.removeAll { retired in
+            if now != nil { try? finishSwap(&retired) }
+            for index in retired.segments.indices { try? retired.segments[index].name() }
+            retired.segments.removeAll { retired in
                 if let now, retired.dueAt > now { return false }
                 return retired.isNamed && retired.segment.removeDeletedFiles()
             }

@@ -130,6 +130,9 @@ extension PartitionLog {
     /// Returns the recovery point for the checkpoint. After an error, which a stopped partition
     /// gives each time, the log is closed too, but its next opening is not after a clean stop.
     package func close() throws(LogError) -> Offset {
+        closingValue.store(true, ordering: .releasing)
+        // Waits for a cleaning under way, which ends soon.
+        cleaning.withLock { _ in }
         writer.withLock { $0.isClosed = true }
         // Waits for a retirement under way: the directory may be another engine's soon.
         defer { removeRetiredFiles(now: nil) }

@@ -35,7 +35,8 @@ extension PartitionLog {
         from target: () throws(LogError) -> Offset
     ) throws(LogError) -> Offset {
         // One truncation at a time, from the recovery point on.
-        let cut = try retiring.withLock { (retired: inout [RetiredSegment]) throws(LogError) in
+        let cut = try retiring.withLock { (retired: inout Retired) throws(LogError) in
+            try finishSwap(&retired)
             let offset = try target()
             guard offset < logEnd else { return Offset?.none }
             // Appends that are still under way change nothing about it.
@@ -43,7 +44,7 @@ extension PartitionLog {
             syncing.withLock { $0.limit = planned.end }
             defer { syncing.withLock { $0.limit = nil } }
             try storingRecoveryPoint()
-            return try cutWithLocks(from: target, &retired)
+            return try cutWithLocks(from: target, &retired.segments)
         }
         guard let end = cut else { return logEnd }
         let failure = LogError.truncated(partition: name, logEnd: end)
@@ -215,6 +216,7 @@ extension PartitionLog {
         let kept = Set(segments.map { ObjectIdentifier($0) })
         writer.unsealed.removeAll { !kept.contains(ObjectIdentifier($0)) }
         writer.nextOffset = end
+        noteUncleaned(from: end)
         writer.producers = nil
         writer.snapshots.removeAll { $0.offset > end }
         writer.epochs.truncate(to: end)

@@ -18,7 +18,13 @@ package final class PartitionLog: Sendable {
     let syncing: Mutex<SyncedState>
     private let segmentList: Mutex<[Segment]>
     /// Held while segments leave the log; what has left it and still has files.
-    let retiring = Mutex<[RetiredSegment]>([])
+    let retiring = Mutex(Retired())
+    /// Held while the log is cleaned.
+    let cleaning = Mutex(())
+    /// Where the last cleaning ended.
+    let cleanedEndValue: Atomic<Int64>
+    /// Set when the log is being closed.
+    let closingValue = Atomic<Bool>(false)
     private let logStartValue: Atomic<Int64>
     /// What the last opening found and did.
     package let recovery: RecoveryReport
@@ -75,7 +81,8 @@ package final class PartitionLog: Sendable {
     init(
         name: String, directory: String, environment: LogEnvironment,
         configuration: LogConfiguration, segments: [Segment], logStart: Offset,
-        writer: consuming sending Writer, syncedEnd: Offset, recovery: RecoveryReport
+        writer: consuming sending Writer, syncedEnd: Offset, cleanedEnd: Offset,
+        recovery: RecoveryReport
     ) {
         self.name = name
         self.directory = directory
@@ -88,6 +95,7 @@ package final class PartitionLog: Sendable {
         syncing = Mutex(SyncedState(end: syncedEnd))
         segmentList = Mutex(segments)
         logStartValue = Atomic(logStart.rawValue)
+        cleanedEndValue = Atomic(min(cleanedEnd, logEndMark.offset).rawValue)
     }
 
     deinit {
@@ -128,6 +136,11 @@ package final class PartitionLog: Sendable {
     /// Puts one segment in the place of another and of all that follow.
     func replaceSegments(from index: Int, with segment: Segment) {
         segmentList.withLock { $0.replaceSubrange(index..., with: [segment]) }
+    }
+
+    /// Puts segments in the place of others that hold the same offsets.
+    func replaceSegments(_ range: Range<Int>, with segments: [Segment]) {
+        segmentList.withLock { $0.replaceSubrange(range, with: segments) }
     }
 
     /// Publishes a larger log start; a smaller one changes nothing.
@@ -182,8 +195,9 @@ package final class PartitionLog: Sendable {
         } catch {
             // Retired meanwhile: what the files say of it is of no interest.
             if offset < logStart { throw outOfRange(offset) }
-            // Truncated meanwhile: the segments looked at are not those of the log any more.
-            guard view.segments.last !== segments.last, offset <= logEnd else { throw error }
+            // Truncated or cleaned meanwhile: what was looked at is not the log's any more.
+            let hasChanged = !view.segments.elementsEqual(segments, by: ===)
+            guard hasChanged, offset <= logEnd else { throw error }
             return try self.view(bound).read(from: offset, bytesMax: bytesMax, near: nil)
         }
     }

@@ -10,8 +10,16 @@ package struct ScanEnd: Sendable {
     package var nextOffset: Offset
     /// Batches walked over.
     package var batchCount = 0
+    /// Whether the visitor ended it.
+    package var isStopped = false
     /// What is wrong at ``position``; nil at the sound end of the file.
     package var damage: String?
+}
+
+/// What a visitor of batches wants next.
+package enum ScanStep: Sendable {
+    case goOn
+    case stop
 }
 
 extension Segment {
@@ -28,6 +36,21 @@ extension Segment {
         checkingSums isCheckingSums: Bool = true,
         visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
     ) throws(LogError) -> ScanEnd {
+        try walk(
+            from: start, to: end, expecting: nextOffset, checkingSums: isCheckingSums
+        ) { (header, position, bytes) throws(LogError) -> ScanStep in
+            try visit(header, position, bytes)
+            return .goOn
+        }
+    }
+
+    /// As ``scan(from:to:expecting:checkingSums:visit:)``, for a visitor that may end the walk; it
+    /// ends behind the batch that was visited.
+    package func walk(
+        from start: FilePosition = .start, to end: FilePosition, expecting nextOffset: Offset,
+        checkingSums isCheckingSums: Bool = true,
+        visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> ScanStep
+    ) throws(LogError) -> ScanEnd {
         var state = ScanEnd(position: start, nextOffset: nextOffset)
         var window = ScanWindow()
         var wanted = ScanWindow.byteCount
@@ -36,7 +59,7 @@ extension Segment {
             try window.load(from..<min(from + wanted, end.rawValue), of: self)
             let missing = try scan(
                 window, end: end, checkingSums: isCheckingSums, &state, visit)
-            if state.damage != nil { break }
+            if state.damage != nil || state.isStopped { break }
             // A batch larger than the window: load all of it next time.
             wanted = max(ScanWindow.byteCount, missing)
         }
@@ -48,7 +71,7 @@ extension Segment {
     private func scan(
         _ window: borrowing ScanWindow, end: FilePosition, checkingSums isCheckingSums: Bool,
         _ state: inout ScanEnd,
-        _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
+        _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> ScanStep
     ) throws(LogError) -> Int {
         let bytes = window.bytes
         let start = window.range.lowerBound
@@ -73,10 +96,14 @@ extension Segment {
                     state.damage = damage
                     return 0
                 }
-                try visitChecked(batch, header, state.position, visit)
+                let step = try visitChecked(batch, header, state.position, visit)
                 state.nextOffset = header.nextOffset
                 state.position = state.position.advanced(by: header.sizeInBytes)
                 state.batchCount += 1
+                if step == .stop {
+                    state.isStopped = true
+                    return 0
+                }
             } catch let error as RecordError {
                 state.damage = "\(error)"
                 return 0
@@ -107,8 +134,8 @@ extension Segment {
 
     private func visitChecked(
         _ batch: borrowing RecordBatch, _ header: RecordBatchHeader, _ position: FilePosition,
-        _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> Void
-    ) throws(LogError) {
+        _ visit: (RecordBatchHeader, FilePosition, RawSpan) throws(LogError) -> ScanStep
+    ) throws(LogError) -> ScanStep {
         try visit(header, position, batch.bytes)
     }
 }

@@ -45,10 +45,11 @@ package final class Segment: Sendable {
     ///   - byteCount: bytes that may be read now.
     ///   - byteCountMax: bytes the file may grow to.
     ///   - isNew: whether the file is created when it is first used.
+    ///   - suffix: what follows the usual name of the log file.
     init(
         baseOffset: Offset, directory: String, environment: LogEnvironment,
         byteCount: Int, byteCountMax: Int, indexIntervalBytes: Int, isNew: Bool = false,
-        indexes: SegmentIndexes = SegmentIndexes()
+        suffix: String = "", indexes: SegmentIndexes = SegmentIndexes()
     ) {
         self.baseOffset = baseOffset
         self.directory = directory
@@ -56,7 +57,7 @@ package final class Segment: Sendable {
         let mode: OpenMode = environment.isReadOnly ? .read : isNew ? .create : .write
         let indexMode: OpenMode = environment.isReadOnly ? .read : .create
         let pool = environment.descriptors
-        logFile = pool.file(Self.path(directory, baseOffset, .log), mode)
+        logFile = pool.file(Self.path(directory, baseOffset, .log) + suffix, mode)
         offsetIndexFile = pool.file(
             Self.path(directory, baseOffset, .offsetIndex), indexMode, isExpendable: true)
         timeIndexFile = pool.file(

@@ -17,6 +17,11 @@ package enum SegmentName {
         return String(repeating: "0", count: 20 - digits.count) + digits + ending.rawValue
     }
 
+    /// What a cleaner adds to the names of files that are not complete yet.
+    static let cleanedSuffix = ".cleaned"
+    /// What a cleaner adds to the names of files that are complete and wait for their place.
+    static let swapSuffix = ".swap"
+
     /// The side file that keeps the bytes cut from a segment at `position`.
     package static func cut(_ baseOffset: Offset, at position: FilePosition) -> String {
         file(baseOffset, .log) + ".cut-\(position)"

@@ -55,6 +55,11 @@ extension Array where Element == UInt8 {
         return try body(&bytes)
     }
 
+    /// Appends a copy of bytes.
+    package mutating func append(_ bytes: RawSpan) {
+        unsafe bytes.withUnsafeBytes { bytes in unsafe append(contentsOf: bytes) }
+    }
+
     /// Appends an integer in big-endian order.
     package mutating func append(bigEndian value: some FixedWidthInteger) {
         for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {

@@ -28,6 +28,16 @@ public struct RecordCursor: ~Escapable, BitwiseCopyable {
         timestampDeltaMask = isLogAppendTime ? 0 : -1
     }
 
+    /// Where the next record begins in ``bytes``; behind the last one, their end.
+    @inlinable
+    package var position: Int { reader.position }
+
+    /// What ``position`` counts in: the batch, or what its records unpacked to.
+    @inlinable
+    package var bytes: RawSpan {
+        @_lifetime(copy self) get { reader.bytes }
+    }
+
     /// The next record, or nil after the last.
     ///
     /// - Throws: `truncated`, `malformedVarint`, `recordOutOfBounds`, `badLength`, `badCount`,

@@ -1,0 +1,64 @@
+package import TallyLog
+package import TallyRecords
+
+/// Cleans one log once: of each key the newest record stays.
+///
+/// Two walks: the keys of the dirty part are gathered in bounded memory, then the segments are
+/// rewritten, a group at a time, and each group takes its place before the next one is begun. So
+/// what is older always goes before what makes it old. Runs beside appends and reads. Memory: the
+/// keys, one window, one buffer, and one unpacked batch.
+package struct LogCleaner: Sendable {
+    private let log: PartitionLog
+    private let dedupeByteCountMax: Int
+    private let pace: Pace
+
+    /// - Parameter dedupeByteCountMax: `log.cleaner.dedupe.buffer.size`: memory for keys. More of
+    ///   them than fit are cleaned in several goes.
+    package init(_ log: PartitionLog, dedupeByteCountMax: Int, pace: Pace) {
+        self.log = log
+        self.dedupeByteCountMax = dedupeByteCountMax
+        self.pace = pace
+    }
+
+    /// Cleans what can be cleaned now.
+    ///
+    /// - Parameter now: what `min.compaction.lag.ms` and delete horizons are compared with.
+    /// Blocks, for as long as it takes to read and write the log. Throws ``LogError/corruption(_:)``,
+    /// ``LogError/notCleanable(partition:reason:)``, ``LogError/file(_:)``,
+    /// ``LogError/closed(partition:)``; what was cleaned before stays cleaned.
+    package func clean(now: Timestamp) throws(LogError) -> CleaningReport {
+        try log.withCleaning { () throws(LogError) in
+            try clean(try log.cleaningScope(now: now), now: now)
+        }
+    }
+
+    private func clean(
+        _ scope: CleaningScope, now: Timestamp
+    ) throws(LogError) -> CleaningReport {
+        var report = CleaningReport()
+        report.firstDirty = scope.firstDirty
+        report.cleanedEnd = scope.firstDirty
+        guard !scope.segments.isEmpty else { return report }
+        let keys = try DirtyKeysReader(
+            scope, of: log, byteCountMax: dedupeByteCountMax, pace: pace
+        ).read()
+        let end = keys.end
+        report.readByteCount = keys.readByteCount
+        report.keyCount = keys.count
+        report.isPartial = end < scope.end
+        var cleaner = SegmentCleaner(
+            scope, of: log, keys: keys, now: now,
+            deleteRetentionMilliseconds: log.deleteRetentionMilliseconds, report: report,
+            pace: pace)
+        for group in log.groups(of: scope, before: end) {
+            guard let new = try cleaner.clean(group) else { continue }
+            // Taken by retention meanwhile: the rest is looked at again next time.
+            guard try log.replace(Array(group), with: new) else { return cleaner.report }
+            cleaner.noteReplaced(group, new)
+        }
+        log.noteCleaned(upTo: end)
+        report = cleaner.report
+        report.cleanedEnd = end
+        return report
+    }
+}
