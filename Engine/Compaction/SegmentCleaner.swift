@@ -168,7 +168,11 @@ struct SegmentCleaner: ~Copyable {
         guard selection.keptCount > 0 else { return removeAll(of: header) }
         report.pendingTombstoneCount += Int(selection.tombstoneCount)
         report.removedRecordCount += Int(selection.removedCount)
-        let needsHorizon = selection.tombstoneCount > 0 && !header.attributes.hasDeleteHorizon
+        // A batch has one horizon for all of its tombstones: it waits until what is older than
+        // any of them is gone.
+        let needsHorizon =
+            selection.tombstoneCount > 0 && !header.attributes.hasDeleteHorizon
+            && header.lastOffset < keysEnd
         if selection.removedCount == 0, !needsHorizon { return .none }
         return .filtered(selection, horizon: needsHorizon ? newHorizon : nil)
     }

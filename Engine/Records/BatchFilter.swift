@@ -134,7 +134,8 @@ package struct BatchFilter: ~Copyable, Sendable {
         var position = start
         var reader = ByteReader(kept.prefix(end), from: start, isDecompressed: true)
         while reader.remaining > 0 {
-            position = try rebased.copyRecord(from: &reader, shiftingTimestampBy: shift, to: position)
+            position = try rebased.copyRecord(
+                from: &reader, shiftingTimestampBy: shift, to: position)
         }
         return position
     }
@@ -188,7 +189,9 @@ extension ByteBuffer {
             at: reader.position, count: recordEnd - reader.position)
         let newLength = 1 + Varint.byteCount(of: delta) + rest.byteCount
         let needed = position + newLength + 2 * Varint.bytesMax
-        if needed > capacity { grow(to: max(needed, 2 * capacity), keeping: min(position, capacity)) }
+        if needed > capacity {
+            grow(to: max(needed, 2 * capacity), keeping: min(position, capacity))
+        }
         let base = unsafe bytes.baseAddress!
         var at = unsafe Varint.write(Int64(newLength), to: base, at: position)
         unsafe base.storeBytes(of: attributes, toByteOffset: at, as: UInt8.self)

@@ -46,7 +46,9 @@ struct KeyMapTests {
         #expect(hasher.hash([1].rawSpan) != other.hash([1].rawSpan))
     }
 
-    @Test("the map says what a dictionary says, until it is full", arguments: [0, 200, 5_000, 1 << 20])
+    @Test(
+        "the map says what a dictionary says, until it is full",
+        arguments: [0, 200, 5_000, 1 << 20])
     func map(byteCountMax: Int) {
         var generator = SeededGenerator.fromEnvironment("map \(byteCountMax)")
         var map = KeyMap(byteCountMax: byteCountMax)
@@ -90,7 +92,8 @@ struct KeyMapTests {
             var offset = base
             while latest.insert(Offset(offset)) {
                 model.insert(offset)
-                if Bool.random(using: &generator), let old = model.randomElement(using: &generator) {
+                if Bool.random(using: &generator), let old = model.randomElement(using: &generator)
+                {
                     latest.remove(Offset(old))
                     model.remove(old)
                 }
@@ -102,7 +105,8 @@ struct KeyMapTests {
                 #expect(isThere == model.contains(offset))
             }
             for _ in 0..<500 {
-                let start = Int64.random(in: max(base - 9, 0)...base + capacity + 9, using: &generator)
+                let start = Int64.random(
+                    in: max(base - 9, 0)...base + capacity + 9, using: &generator)
                 let end = start + Int64.random(in: 0...150, using: &generator)
                 let expected = model.contains { (start...end).contains($0) }
                 let found = latest.containsAny(of: Offset(start)...Offset(end))

@@ -24,7 +24,7 @@ private struct Life {
         self.generator = generator
         harness = KeyedLog()
         keyCount = UInt8.random(in: 1...30, using: &self.generator)
-        harness.configuration.segmentBytesMax = Int.random(in: 300...2500, using: &self.generator)
+        harness.configuration.segmentBytesMax = Int.random(in: 450...2500, using: &self.generator)
         harness.dedupeByteCountMax = [0, 300, 2000, 1 << 20].randomElement(using: &self.generator)!
         log = try harness.open()
     }
@@ -49,7 +49,8 @@ private struct Life {
             let isTombstone = Int.random(in: 0..<5, using: &generator) == 0
             return Entry(
                 key: [UInt8.random(in: 0..<keyCount, using: &generator)],
-                value: isTombstone ? nil : generator.bytes(Int.random(in: 0...60, using: &generator)),
+                value: isTombstone
+                    ? nil : generator.bytes(Int.random(in: 0...60, using: &generator)),
                 timestamp: now - Int64.random(in: 0...500, using: &generator),
                 transaction: transaction)
         }
@@ -105,7 +106,8 @@ private struct Life {
             try log.flush()
             let point = Bool.random(using: &generator) ? log.recoveryPoint : .zero
             log = try harness.open(
-                recoveryPoint: point, cleanedEnd: Bool.random(using: &generator) ? cleanedEnd : .zero)
+                recoveryPoint: point,
+                cleanedEnd: Bool.random(using: &generator) ? cleanedEnd : .zero)
         }
         // A batch that is sent again is known; the next one is taken.
         for (id, sequence) in sequences.sorted(by: { $0.key < $1.key }) {
