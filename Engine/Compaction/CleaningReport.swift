@@ -35,3 +35,33 @@ package struct CleaningReport: Hashable, Sendable {
         firstDeleteHorizon = min(firstDeleteHorizon ?? horizon, horizon)
     }
 }
+
+extension CleaningReport {
+    /// Adds what another go, from where this one ended, has done.
+    package mutating func goOn(with more: CleaningReport) {
+        cleanedEnd = more.cleanedEnd
+        isPartial = more.isPartial
+        keyCount += more.keyCount
+        readByteCount += more.readByteCount
+        writtenByteCount += more.writtenByteCount
+        oldByteCount += more.oldByteCount
+        newByteCount += more.newByteCount
+        oldSegmentCount += more.oldSegmentCount
+        newSegmentCount += more.newSegmentCount
+        removedRecordCount += more.removedRecordCount
+        // Each go looks at the whole log: what it saw last is what is there.
+        pendingTombstoneCount = more.pendingTombstoneCount
+        firstDeleteHorizon = more.firstDeleteHorizon
+    }
+}
+
+extension CleaningReport: CustomStringConvertible {
+    /// What was done, in a line.
+    package var description: String {
+        """
+        offsets \(firstDirty) to \(cleanedEnd), \(keyCount) keys, removed \(removedRecordCount) \
+        records, \(oldSegmentCount) segments of \(oldByteCount) bytes became \
+        \(newSegmentCount) of \(newByteCount)
+        """
+    }
+}

@@ -98,6 +98,14 @@ struct DataDirectory: Sendable {
         var recoveryPoint: Offset
         var highWatermark: Offset
         var logStart: Offset
+        /// Where the last cleaning ended; nil where the topic is not compacted.
+        var cleanedEnd: Offset?
+    }
+
+    /// Where the last cleaning of each compacted log ended. What cannot be read only costs a
+    /// cleaning of more than is needed.
+    func cleanedEnds() -> [String: Offset] {
+        (try? OffsetCheckpoint.read(.cleaner, in: path, from: fileSystem)) ?? [:]
     }
 
     /// Replaces the checkpoint files.
@@ -112,6 +120,13 @@ struct DataDirectory: Sendable {
         try write(.recoveryPoint, \.recoveryPoint)
         try write(.highWatermark, \.highWatermark)
         try write(.logStart, \.logStart)
+        let cleaned = lines.compactMap { line in
+            line.cleanedEnd.map { (line.topic, line.partition, $0) }
+        }
+        // Kafka has the file once something was cleaned.
+        if !cleaned.isEmpty {
+            try OffsetCheckpoint.write(cleaned, .cleaner, in: path, on: fileSystem)
+        }
     }
 
     // MARK: Partition directories

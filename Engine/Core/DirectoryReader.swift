@@ -39,6 +39,31 @@ package struct DirectoryReader: Sendable {
         return try describe(topic)
     }
 
+    /// How far the cleaning of every compacted partition has come: what can be told by the sizes of
+    /// closed segments, `cleaner-offset-checkpoint` and `compaction-status.json`.
+    package func compactionStatus() throws -> [CompactionStatus] {
+        let cleanedEnds = data.cleanedEnds()
+        let logStarts = try data.checkpoints().logStarts
+        let histories = CompactionNotes.read(from: data.path, on: data.fileSystem)
+        let topics = try catalog().topics.values.filter(\.configuration.isCompacted)
+        return topics.sorted { $0.name < $1.name }.flatMap { topic in
+            (0..<Int32(topic.partitionCount)).map { index in
+                let name = "\(topic.name)-\(index)"
+                var status = CompactionStatus(topic: topic.name, partition: index)
+                status.history = histories[name] ?? CompactionHistory()
+                do {
+                    let log = try PartitionSnapshot(
+                        opening: data.partitionPath(topic.name, index), environment: environment,
+                        logStart: logStarts[name] ?? .zero)
+                    status.note(log, cleanedEnd: cleanedEnds[name] ?? .zero)
+                } catch {
+                    status.history.failure = "\(error)"
+                }
+                return status
+            }
+        }
+    }
+
     private func catalog() throws -> TopicCatalog {
         try TopicCatalog.read(from: data.path, on: data.fileSystem)
             ?? TopicCatalog.discover(in: data.path, on: data.fileSystem)
@@ -70,6 +95,19 @@ package struct DirectoryReader: Sendable {
             return PartitionDescription(
                 index: index, logStart: .zero, highWatermark: .zero, logEnd: .zero,
                 leaderEpoch: .none, byteCount: 0, segmentCount: 0, problem: "\(error)")
+        }
+    }
+}
+
+extension CompactionStatus {
+    fileprivate mutating func note(_ log: PartitionSnapshot, cleanedEnd: Offset) {
+        firstDirtyOffset = min(max(cleanedEnd, log.logStart), log.logEnd)
+        for (segment, next) in zip(log.segments, log.segments.dropFirst()) {
+            if next.baseOffset <= firstDirtyOffset {
+                cleanByteCount += segment.byteCount
+            } else {
+                dirtyByteCount += segment.byteCount
+            }
         }
     }
 }

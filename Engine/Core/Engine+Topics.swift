@@ -147,6 +147,7 @@ extension Engine {
                 return state.partitions.removeValue(forKey: name) ?? []
             }
             for partition in partitions { try? partition.close() }
+            compactor.forget(partitions.map(\.name))
             // Or a new topic of the name, after a crash, would seem to have lost its records. Where
             // there is no space for it, the records go all the same: that makes space.
             let checkpoints = Result { try writeCheckpoints() }

@@ -28,6 +28,7 @@ public final class Engine: Service {
     /// Held while the checkpoint files are written; true once they were for the last time.
     private let checkpointing = Mutex(false)
     private let housekeeper = Housekeeper()
+    let compactor: Compactor
 
     struct State: ~Copyable {
         var catalog: TopicCatalog
@@ -50,6 +51,7 @@ public final class Engine: Service {
         self.workers = workers
         self.state = Mutex(state)
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
+        compactor = Compactor(data: data, configuration: configuration)
         housekeeper.start(for: self)
     }
 
@@ -58,6 +60,7 @@ public final class Engine: Service {
     /// batches on their way keep it alive.
     deinit {
         housekeeper.stop()
+        compactor.stop()
         workers.close()
         longWorkers.close()
     }
@@ -115,6 +118,7 @@ public final class Engine: Service {
 
     private func closeOnce() async throws {
         housekeeper.stop()
+        compactor.stop()
         defer {
             workers.close()
             longWorkers.close()

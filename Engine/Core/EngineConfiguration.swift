@@ -21,6 +21,20 @@ public struct EngineConfiguration: Sendable {
     /// How long a producer that writes nothing is known by its sequences, in milliseconds
     /// (`producer.id.expiration.ms`). A batch that it sends again later is stored again.
     public var producerExpirationMilliseconds: Int64 = 86_400_000
+    /// Whether compacted topics are cleaned in the background (`log.cleaner.enable`).
+    public var isCleanerEnabled = true
+    /// How many logs are cleaned at a time (`log.cleaner.threads`); at least 1.
+    public var cleanerThreadsMax = 1
+    /// Memory for the keys of the logs that are being cleaned, in bytes, for all of them together
+    /// (`log.cleaner.dedupe.buffer.size`). About 26 bytes a key; a log with more keys is cleaned
+    /// in several goes.
+    public var cleanerDedupeBufferBytes = 128 << 20
+    /// How many bytes a second cleaning may read and write, all logs together
+    /// (`log.cleaner.io.max.bytes.per.second`); nil for no limit.
+    public var cleanerBytesPerSecondMax: Int?
+    /// How long the cleaner sleeps when there is nothing to clean, in milliseconds
+    /// (`log.cleaner.backoff.ms`).
+    public var cleanerBackoffMilliseconds: Int64 = 15_000
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

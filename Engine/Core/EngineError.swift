@@ -19,6 +19,12 @@ public enum EngineError: Error, Hashable, Sendable {
     case invalidTopicName(name: String, reason: String)
     /// A configuration name is unknown or its value cannot be used.
     case invalidConfiguration(name: String, value: String, reason: String)
+    /// Nobody has said that the topic is compacted.
+    case notCompacted(topic: String)
+    /// A compacted topic keeps records by their keys: each needs one.
+    case keyRequired(topic: String)
+    /// A record's timestamp is too far from now.
+    case timestampOutOfRange(topic: String, milliseconds: Int64, allowed: ClosedRange<Int64>)
     /// The number of partitions cannot be used.
     case invalidPartitionCount(Int)
     /// A partition could not be opened and takes no requests; the others go on.
@@ -75,6 +81,22 @@ extension EngineError: CustomStringConvertible {
             "\"\(name)\" cannot be the name of a topic: \(reason)."
         case .invalidConfiguration(let name, let value, let reason):
             "\(name)=\(value) cannot be used: \(reason)."
+        case .notCompacted(let topic):
+            """
+            Topic "\(topic)" is not compacted: its cleanup.policy does not say compact. Nothing \
+            was cleaned.
+            """
+        case .keyRequired(let topic):
+            """
+            A record without a key cannot go to topic "\(topic)", which is compacted: of each \
+            key it keeps the newest record. Give the record a key.
+            """
+        case .timestampOutOfRange(let topic, let milliseconds, let allowed):
+            """
+            A record with timestamp \(milliseconds) cannot go to topic "\(topic)" now, which \
+            takes \(allowed.lowerBound) to \(allowed.upperBound). Mend the timestamp, or change \
+            message.timestamp.before.max.ms or message.timestamp.after.max.ms.
+            """
         case .invalidPartitionCount(let count):
             "\(count) is no number of partitions; give 1 to \(TopicLimits.partitionsMax)."
         case .partitionOffline(let partition, let reason):

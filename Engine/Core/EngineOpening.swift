@@ -33,6 +33,7 @@ struct EngineOpening: Sendable {
         var isClean: Bool
         var recoveryPoints: [String: Offset]
         var logStarts: [String: Offset]
+        var cleanedEnds: [String: Offset]
     }
 
     private func prepare() throws -> Prepared {
@@ -47,7 +48,8 @@ struct EngineOpening: Sendable {
             if isClean { try data.markOpen() }
             return Prepared(
                 lock: lock, catalog: catalog, environment: environment, isClean: isClean,
-                recoveryPoints: checkpoints.recoveryPoints, logStarts: checkpoints.logStarts)
+                recoveryPoints: checkpoints.recoveryPoints, logStarts: checkpoints.logStarts,
+                cleanedEnds: data.cleanedEnds())
         } catch {
             lock.release()
             throw error
@@ -148,7 +150,8 @@ struct EngineOpening: Sendable {
         let name = "\(topic.name)-\(index)"
         let checkpoint = PartitionCheckpoint(
             isClean: prepared.isClean, recoveryPoint: prepared.recoveryPoints[name] ?? .zero,
-            logStart: prepared.logStarts[name] ?? .zero)
+            logStart: prepared.logStarts[name] ?? .zero,
+            cleanedEnd: prepared.cleanedEnds[name] ?? .zero)
         do {
             let log = try Self.openLog(
                 of: topic, index, data: data, environment: prepared.environment,

@@ -16,13 +16,15 @@ final class Housekeeper: Sendable {
     private let flushing = Mutex<Set<ObjectIdentifier>>([])
     /// Whether retention is under way.
     private let isRetiring = Atomic<Bool>(false)
+    /// Whether compacted logs are looked at.
+    private let isSurveying = Atomic<Bool>(false)
 
     /// Begins. The engine is not kept alive by it.
     func start(for engine: Engine) {
         let thread = Thread { [self, weak engine] in
             var rounds = Rounds()
             while !isStopped.load(ordering: .acquiring),
-                let pause = rounds.next(engine, flush, retire)
+                let pause = rounds.next(engine, flush, retire, compact)
             {
                 condition.lock()
                 if !isStopped.load(ordering: .acquiring) {
@@ -45,6 +47,17 @@ final class Housekeeper: Sendable {
         engine.workers.submit { [self, engine] in
             try? log.flush()
             flushing.withLock { _ = $0.remove(id) }
+            withExtendedLifetime(engine) {}
+        }
+    }
+
+    /// Starts cleaning what is due, on threads for long work.
+    private func compact(_ engine: Engine) {
+        guard !isSurveying.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        engine.longWorkers.submit { [self, engine] in
+            engine.surveyCompaction()
+            engine.compactor.start(for: engine)
+            isSurveying.store(false, ordering: .releasing)
             withExtendedLifetime(engine) {}
         }
     }
@@ -77,11 +90,12 @@ private struct Rounds {
     private var lastCheckpoint = ContinuousClock.now
     private var checkpointed: [Offset] = []
     private var lastRetention = ContinuousClock.now
+    private var lastCompaction = ContinuousClock.now
 
     /// One round. Returns how long to sleep; nil when the engine is gone.
     mutating func next(
         _ engine: Engine?, _ flush: (PartitionLog, Engine) -> Void,
-        _ retire: (Engine, Bool) -> Void
+        _ retire: (Engine, Bool) -> Void, _ compact: (Engine) -> Void
     ) -> TimeInterval? {
         guard let engine else { return nil }
         let now = ContinuousClock.now
@@ -105,7 +119,21 @@ private struct Rounds {
         lastSync = syncs
         checkpointIfDue(engine, now)
         retireIfDue(engine, now, retire)
+        compactIfDue(engine, now, compact)
         return pause
+    }
+
+    private mutating func compactIfDue(
+        _ engine: Engine, _ now: ContinuousClock.Instant, _ compact: (Engine) -> Void
+    ) {
+        let interval = Duration.milliseconds(engine.configuration.cleanerBackoffMilliseconds)
+        guard engine.configuration.isCleanerEnabled, now - lastCompaction >= interval else {
+            return
+        }
+        lastCompaction = now
+        if engine.partitions.contains(where: { $0.onlineLog?.isCompacting ?? false }) {
+            compact(engine)
+        }
     }
 
     private mutating func retireIfDue(

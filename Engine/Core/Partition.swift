@@ -52,7 +52,14 @@ final class Partition: Sendable {
             topic: topic, partition: index,
             recoveryPoint: onlineLog?.recoveryPoint ?? checkpoint.recoveryPoint,
             highWatermark: onlineLog?.highWatermark ?? checkpoint.recoveryPoint,
-            logStart: onlineLog?.logStart ?? checkpoint.logStart)
+            logStart: onlineLog?.logStart ?? checkpoint.logStart, cleanedEnd: cleanedEnd)
+    }
+
+    private var cleanedEnd: Offset? {
+        guard let onlineLog else {
+            return checkpoint.cleanedEnd > .zero ? checkpoint.cleanedEnd : nil
+        }
+        return onlineLog.isCompacting ? onlineLog.firstDirtyOffset : nil
     }
 
     /// Closes the log and lets go of whoever waits for it.

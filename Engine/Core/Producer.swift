@@ -125,6 +125,7 @@ public final class Producer: Sendable {
         timestamp: Timestamp?, headers: [RecordHeader],
         tell: (@Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void)?
     ) throws {
+        try topic.rules.check(hasKey: key != nil, timestamp: timestamp)
         let accumulator = topic.accumulators[Int(partition)]
         let added = try accumulator.add(
             key: key, value: value, timestamp: timestamp ?? .now, headers: headers, tell: tell)
@@ -157,16 +158,16 @@ public final class Producer: Sendable {
             if let known = state.topics[topic], known.partitions.first === partitions.first {
                 return known
             }
-            let codec =
-                try engine.configuration(of: topic).compression
-                ?? configuration.compression
+            let topicConfiguration = try engine.configuration(of: topic)
+            let codec = topicConfiguration.compression ?? configuration.compression
             let accumulators = try partitions.map { partition in
                 PartitionAccumulator(
                     partition, log: try partition.log, codec: codec, configuration: configuration,
                     engine: engine, account: account)
             }
             let made = TopicAccumulators(
-                partitions, accumulators, batchBytes: configuration.batchBytes)
+                partitions, accumulators, rules: RecordRules(topic: topic, topicConfiguration),
+                batchBytes: configuration.batchBytes)
             replaced = state.topics.updateValue(made, forKey: topic)
             return made
         }

@@ -7,10 +7,16 @@ final class TopicAccumulators: Sendable {
     /// The partitions these were made for: another identity means another topic.
     let partitions: [Partition]
     let accumulators: [PartitionAccumulator]
+    /// What each record is held against.
+    let rules: RecordRules
     private let sticky: StickyPartition
 
-    init(_ partitions: [Partition], _ accumulators: [PartitionAccumulator], batchBytes: Int) {
+    init(
+        _ partitions: [Partition], _ accumulators: [PartitionAccumulator], rules: RecordRules,
+        batchBytes: Int
+    ) {
         self.partitions = partitions
+        self.rules = rules
         self.accumulators = accumulators
         sticky = StickyPartition(count: Int32(accumulators.count), batchBytes: batchBytes)
     }

@@ -60,6 +60,19 @@ public struct TopicConfiguration: Hashable, Sendable {
         }
     }
 
+    /// Whether `cleanup.policy` has `compact`: of each key the newest record stays.
+    public var isCompacted: Bool {
+        value(of: .cleanupPolicy).split(separator: ",").contains("compact")
+    }
+
+    /// `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`.
+    var timestampLimits: TimestampLimits {
+        var limits = TimestampLimits()
+        limits.beforeMillisecondsMax = Int64(value(of: .timestampBeforeMillisecondsMax)) ?? .max
+        limits.afterMillisecondsMax = Int64(value(of: .timestampAfterMillisecondsMax)) ?? .max
+        return limits
+    }
+
     /// `tally.durability`; nil where the engine's default holds.
     public var durability: Durability? {
         values[TopicSetting.durability.rawValue].flatMap { Durability(text: $0) }
@@ -88,6 +101,12 @@ public struct TopicConfiguration: Hashable, Sendable {
         log.producerExpirationMilliseconds = engine.producerExpirationMilliseconds
         log.isDeleting =
             !isDiscovered && value(of: .cleanupPolicy).split(separator: ",").contains("delete")
+        log.isCompacting = !isDiscovered && isCompacted
+        log.cleanableDirtyRatioMin = Double(value(of: .cleanableDirtyRatioMin)) ?? 0.5
+        log.compactionLagMillisecondsMin = number(.compactionLagMillisecondsMin)
+        log.compactionLagMillisecondsMax = number(.compactionLagMillisecondsMax)
+        log.deleteRetentionMilliseconds = number(.deleteRetentionMilliseconds)
+        log.timestampLimits = timestampLimits
         log.retentionMilliseconds = retentionMilliseconds
         let retentionBytes = number(.retentionBytes)
         log.retentionBytes = retentionBytes < 0 ? nil : Int(retentionBytes)
@@ -100,10 +119,16 @@ public struct TopicConfiguration: Hashable, Sendable {
 public enum TopicSetting: String, CaseIterable, Sendable {
     case cleanupPolicy = "cleanup.policy"
     case compressionType = "compression.type"
+    case deleteRetentionMilliseconds = "delete.retention.ms"
     case fileDeleteDelayMilliseconds = "file.delete.delay.ms"
     case indexIntervalBytes = "index.interval.bytes"
+    case compactionLagMillisecondsMax = "max.compaction.lag.ms"
     case maxMessageBytes = "max.message.bytes"
+    case timestampAfterMillisecondsMax = "message.timestamp.after.max.ms"
+    case timestampBeforeMillisecondsMax = "message.timestamp.before.max.ms"
     case timestampType = "message.timestamp.type"
+    case cleanableDirtyRatioMin = "min.cleanable.dirty.ratio"
+    case compactionLagMillisecondsMin = "min.compaction.lag.ms"
     case retentionBytes = "retention.bytes"
     case retentionMilliseconds = "retention.ms"
     case segmentBytes = "segment.bytes"
@@ -117,10 +142,16 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         switch self {
         case .cleanupPolicy: "delete"
         case .compressionType: "producer"
+        case .deleteRetentionMilliseconds: "86400000"
         case .fileDeleteDelayMilliseconds: "60000"
         case .indexIntervalBytes: "4096"
+        case .compactionLagMillisecondsMax: "9223372036854775807"
         case .maxMessageBytes: "1048588"
+        case .timestampAfterMillisecondsMax: "3600000"
+        case .timestampBeforeMillisecondsMax: "9223372036854775807"
         case .timestampType: "CreateTime"
+        case .cleanableDirtyRatioMin: "0.5"
+        case .compactionLagMillisecondsMin: "0"
         case .retentionBytes: "-1"
         case .retentionMilliseconds: "604800000"
         case .segmentBytes: "1073741824"
@@ -137,12 +168,18 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .indexIntervalBytes: 0...Int64(Int32.max)
         case .maxMessageBytes: 100...(512 << 20)
         case .fileDeleteDelayMilliseconds: 0...Int64(Int32.max)
+        case .deleteRetentionMilliseconds, .compactionLagMillisecondsMin,
+            .timestampAfterMillisecondsMax, .timestampBeforeMillisecondsMax:
+            0...Int64.max
+        case .compactionLagMillisecondsMax: 1...Int64.max
         case .retentionBytes, .retentionMilliseconds: -1...Int64.max
         case .segmentBytes: 100...Int64(Int32.max)
         case .segmentIndexBytes: 24...(1 << 28)
         case .segmentJitterMilliseconds: 0...Int64.max
         case .segmentMilliseconds: 1...Int64.max
-        case .cleanupPolicy, .compressionType, .timestampType, .durability: nil
+        case .cleanupPolicy, .compressionType, .timestampType, .durability,
+            .cleanableDirtyRatioMin:
+            nil
         }
     }
 
@@ -165,6 +202,9 @@ public enum TopicSetting: String, CaseIterable, Sendable {
             }
             let isValid = ["producer", "uncompressed", "none", "lz4"].contains(value)
             return isValid ? nil : "give producer, uncompressed or lz4"
+        case .cleanableDirtyRatioMin:
+            let isValid = Double(value).map { (0...1).contains($0) } ?? false
+            return isValid ? nil : "give a number from 0 to 1"
         case .timestampType:
             let isValid = ["CreateTime", "LogAppendTime"].contains(value)
             return isValid ? nil : "give CreateTime or LogAppendTime"

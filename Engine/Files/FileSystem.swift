@@ -44,6 +44,11 @@ package protocol FileSystem: Sendable {
     ) throws(FileError)
 }
 
+extension FileSystem {
+    /// Lets somebody else who is at work on the same files go on, for some milliseconds.
+    package func pause(milliseconds: UInt32) { Platform.sleep(milliseconds: milliseconds) }
+}
+
 /// How a file is opened.
 package enum OpenMode: Hashable, Sendable {
     /// An existing file, for reading.

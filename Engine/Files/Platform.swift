@@ -49,6 +49,9 @@
                 source, &sourcePosition, destination, &destinationPosition, byteCount, 0)
         }
 
+        /// Sleeps for some milliseconds, or less where a signal comes.
+        static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
+
         /// When the contents last changed, since 1970.
         static func modificationTime(_ status: stat) -> Duration {
             Duration(

@@ -39,6 +39,8 @@ package struct LogConfiguration: Hashable, Sendable {
     package var batchBytesMax = 1_048_588
     /// `message.timestamp.type`.
     package var timestampType = TimestampType.createTime
+    /// How far producers' timestamps may lie from the time of the append.
+    package var timestampLimits = TimestampLimits()
     /// Whether `cleanup.policy` has `delete`.
     package var isDeleting = false
     /// `retention.ms`: segments whose records are all older are retired; nil for no limit.

@@ -52,14 +52,14 @@ extension PartitionLog {
     package func append(
         _ batches: inout MutableRawSpan, from origin: BatchOrigin, now: Timestamp
     ) throws(LogError) -> AppendResult {
-        try append(&batches, surveyed: try survey(batches.bytes, origin), now: now)
+        try append(&batches, surveyed: try survey(batches.bytes, origin, now), now: now)
     }
 
     /// Appends one control batch that was just encoded.
     func append(
         _ marker: inout [UInt8], control: ControlRecord, now: Timestamp
     ) throws(LogError) -> AppendResult {
-        var survey = try survey(marker.rawSpan, .ownEncoder)
+        var survey = try survey(marker.rawSpan, .ownEncoder, now)
         survey.control = control
         return try marker.withMutableRawSpan { (bytes) throws(LogError) in
             try append(&bytes, surveyed: survey, now: now)
@@ -88,17 +88,21 @@ extension PartitionLog {
 
     /// Checks the batches, outside the lock.
     private func survey(
-        _ bytes: RawSpan, _ origin: BatchOrigin
+        _ bytes: RawSpan, _ origin: BatchOrigin, _ now: Timestamp
     ) throws(LogError) -> BatchSurvey {
         let limit = min(configuration.batchBytesMax, configuration.segmentBytesMax)
         var survey: BatchSurvey?
+        var decoder = RecordDecoder()
         var at = 0
         do throws(RecordError) {
             repeat {
                 let batch = try RecordBatch(bytes, at: at)
                 let header = batch.header
                 guard header.sizeInBytes <= limit else { break }
-                if origin == .outside { try batch.validate(bytesMax: limit) }
+                if origin == .outside {
+                    try batch.validate(bytesMax: limit)
+                    try configuration.checkRecords(of: batch, &decoder, now: now)
+                }
                 survey = (survey ?? BatchSurvey(first: header)).adding(header)
                 at += header.sizeInBytes
                 // As in Kafka: sequences are looked at batch by batch.

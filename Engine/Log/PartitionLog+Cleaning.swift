@@ -27,27 +27,22 @@ package struct CleaningScope: Sendable {
         /// Its epoch.
         package var epoch: Int16
     }
+}
 
-    /// Bytes of the segments before and from ``firstDirty`` on; a segment that lies on both sides
-    /// counts as dirty.
-    package var byteCounts: (clean: Int, dirty: Int) {
-        var counts = (clean: 0, dirty: 0)
-        for (index, segment) in segments.enumerated() {
-            let next = index + 1 < segments.count ? segments[index + 1].baseOffset : end
-            if next <= firstDirty {
-                counts.clean += segment.byteCount
-            } else {
-                counts.dirty += segment.byteCount
-            }
-        }
-        return counts
-    }
+/// How much of a log a cleaning would look at now, and whether it is time for one.
+package struct CleaningSurvey: Sendable {
+    /// Bytes of the segments before and from the first dirty offset on; a segment that lies on
+    /// both sides counts as dirty.
+    package var byteCounts = (clean: 0, dirty: 0)
+    /// Whether more of it is dirty than `min.cleanable.dirty.ratio` allows.
+    package var isDue = false
+    /// Whether the oldest dirty record waits longer than `max.compaction.lag.ms`.
+    package var isOverdue = false
 
     /// The part of the bytes that is dirty: 0 to 1.
     package var dirtyRatio: Double {
-        let counts = byteCounts
-        let all = counts.clean + counts.dirty
-        return all == 0 ? 0 : Double(counts.dirty) / Double(all)
+        let all = byteCounts.clean + byteCounts.dirty
+        return all == 0 ? 0 : Double(byteCounts.dirty) / Double(all)
     }
 }
 
@@ -79,11 +74,45 @@ extension PartitionLog {
     /// Whether the log is being closed: a cleaning should end.
     package var isClosing: Bool { closingValue.load(ordering: .acquiring) }
 
-    /// The sizes of what can be cleaned now, and what would have to be known for it. Looks at a few
-    /// headers at most, syncs nothing.
+    /// Looks whether it is time for a cleaning: at the sizes of segments and a few headers, and at
+    /// what is known of producers only where there is something to clean. Syncs nothing.
     ///
-    /// - Parameter now: what `min.compaction.lag.ms` counts back from.
-    package func cleanableSegments(
+    /// - Parameter now: what the compaction lags count back from.
+    /// Throws ``LogError/corruption(_:)`` and ``LogError/file(_:)``.
+    package func cleaningSurvey(now: Timestamp) throws(LogError) -> CleaningSurvey {
+        var survey = CleaningSurvey()
+        let list = segments
+        let firstDirty = firstDirtyOffset
+        guard list.count > 1 else { return survey }
+        let isDirty = list[list.count - 1].baseOffset > firstDirty
+        let cleanable =
+            isDirty
+            ? try cleanableSegments(now: now)
+            : (segments: Array(list.dropLast()), end: list[list.count - 1].baseOffset)
+        var firstDirtySegment: Segment?
+        for (index, segment) in cleanable.segments.enumerated() {
+            let isLast = index + 1 == cleanable.segments.count
+            let next = isLast ? cleanable.end : cleanable.segments[index + 1].baseOffset
+            if next <= firstDirty {
+                survey.byteCounts.clean += segment.byteCount
+            } else {
+                survey.byteCounts.dirty += segment.byteCount
+                firstDirtySegment = firstDirtySegment ?? segment
+            }
+        }
+        guard let firstDirtySegment else { return survey }
+        survey.isDue = survey.dirtyRatio > configuration.cleanableDirtyRatioMin
+        let lag = configuration.compactionLagMillisecondsMax
+        if lag < .max, let first = try firstDirtySegment.firstTimestamp() {
+            let age = now.rawValue.subtractingReportingOverflow(first.rawValue)
+            survey.isOverdue = !age.overflow && age.partialValue > lag
+        }
+        return survey
+    }
+
+    /// Closed segments from the front of the log whose records are decided, on stable storage and
+    /// old enough, and where the last of them ends.
+    private func cleanableSegments(
         now: Timestamp
     ) throws(LogError) -> (segments: [Segment], end: Offset) {
         let bound = min(try lastStableOffset(), recoveryPoint)
@@ -105,26 +134,6 @@ extension PartitionLog {
         guard lag > 0, let largest = try segment.largestTimestamp() else { return false }
         let age = now.rawValue.subtractingReportingOverflow(largest.rawValue)
         return age.overflow ? age.partialValue > 0 : age.partialValue < lag
-    }
-
-    /// Whether the oldest record that was not looked at yet waits longer than
-    /// `max.compaction.lag.ms`.
-    package func isCompactionOverdue(
-        _ scope: CleaningScope, now: Timestamp
-    ) throws(LogError) -> Bool {
-        let lag = configuration.compactionLagMillisecondsMax
-        guard lag < .max, scope.firstDirty < scope.end,
-            let first = scope.segments.last(where: { $0.baseOffset <= scope.firstDirty }),
-            let timestamp = try first.firstTimestamp()
-        else { return false }
-        let age = now.rawValue.subtractingReportingOverflow(timestamp.rawValue)
-        return !age.overflow && age.partialValue > lag
-    }
-
-    /// Whether its dirty part is larger than `min.cleanable.dirty.ratio` allows.
-    package func isCompactionDue(_ scope: CleaningScope) -> Bool {
-        scope.firstDirty < scope.end
-            && scope.dirtyRatio > configuration.cleanableDirtyRatioMin
     }
 
     /// What can be cleaned now. Puts the log and what is known of its producers on stable storage

@@ -85,6 +85,8 @@ package struct PartitionSnapshot: Sendable {
                 guard error.isOfChangingFiles, attemptsLeft > 0 else { throw error }
                 // A file went, or became shorter, between two looks: the next one sees it whole.
                 for index in held.indices { held[index].walked = .start }
+                environment.fileSystem.pause(
+                    milliseconds: 1 << UInt32(Self.attemptsMax - attemptsLeft))
             }
         }
     }
@@ -92,12 +94,14 @@ package struct PartitionSnapshot: Sendable {
     private mutating func look() throws(LogError) {
         // Listed before the files are examined: a segment that is not the last of the list got
         // its last byte before the list was made.
-        let bases: [Offset]
+        let names: [String]
         do throws(FileError) {
-            bases = SegmentName.baseOffsets(among: try environment.fileSystem.list(directory))
+            names = try environment.fileSystem.list(directory)
         } catch {
             throw .file(error)
         }
+        try requireNoSwap(names)
+        let bases = SegmentName.baseOffsets(among: names)
         let old = held
         held = []
         for base in bases {
@@ -120,6 +124,18 @@ package struct PartitionSnapshot: Sendable {
         logStart = max(logStartMin, first.segment.baseOffset)
         try walkLast(oldLast: old.last)
         logStart = min(logStart, logEnd)
+    }
+
+    /// While a cleaner puts segments in place of others some are missing: for a moment, or, after a
+    /// crash, until somebody opens the log.
+    private func requireNoSwap(_ names: [String]) throws(LogError) {
+        let ending = SegmentName.Ending.log.rawValue + SegmentName.swapSuffix
+        guard let swap = names.first(where: { $0.hasSuffix(ending) }) else { return }
+        throw .corruption(
+            Corruption(
+                file: joinPath(directory, swap), position: .start,
+                reason: "a log cleaner was interrupted while it put this file in place; opening "
+                    + "the data directory with an engine brings that to its end"))
     }
 
     /// A segment seen before, where it is still the same file and has not become shorter, else a

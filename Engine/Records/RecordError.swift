@@ -44,6 +44,10 @@ public struct RecordError: Error, Hashable, Sendable {
         case batchTooLarge(bytes: Int, limit: Int)
         /// A control record whose key or value is not what Kafka defines.
         case badControlRecord
+        /// A record without a key, where keys are what records are kept by.
+        case missingKey
+        /// A record's time is too far from the time of its append.
+        case timestampOutOfRange(Int64, earliest: Int64, latest: Int64)
         /// A client handed in a control batch; only the log writes those.
         case controlBatchNotAllowed
     }
@@ -66,7 +70,8 @@ public struct RecordError: Error, Hashable, Sendable {
     /// this build, or a limit, is what stands in the way.
     public var isCorruption: Bool {
         switch kind {
-        case .codecNotSupported, .batchTooLarge, .controlBatchNotAllowed, .decompressedTooLarge:
+        case .codecNotSupported, .batchTooLarge, .controlBatchNotAllowed, .decompressedTooLarge,
+            .missingKey, .timestampOutOfRange:
             false
         default:
             true
@@ -78,7 +83,8 @@ extension RecordError: CustomStringConvertible {
     /// What is wrong, where and why, in one line.
     public var description: String {
         switch kind {
-        case .codecNotSupported, .batchTooLarge, .controlBatchNotAllowed:
+        case .codecNotSupported, .batchTooLarge, .controlBatchNotAllowed, .missingKey,
+            .timestampOutOfRange:
             reason
         default:
             isInDecompressedRecords
@@ -127,6 +133,11 @@ extension RecordError: CustomStringConvertible {
             "batch of \(bytes) bytes is larger than the \(limit) allowed"
         case .badControlRecord:
             "control record with a malformed key or value"
+        case .missingKey:
+            "a record without a key in a compacted topic, which keeps records by their keys"
+        case .timestampOutOfRange(let timestamp, let earliest, let latest):
+            "timestamp \(timestamp) is not between \(earliest) and \(latest), as "
+                + "message.timestamp.before.max.ms and message.timestamp.after.max.ms want it now"
         case .controlBatchNotAllowed:
             "control batches are written by the log alone"
         }

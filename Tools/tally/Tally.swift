@@ -15,7 +15,8 @@ struct TallyCommand: AsyncParsableCommand {
         subcommands: [
             DemoCommand.self, ImportCommand.self, TopicsCommand.self, ProduceCommand.self,
             ConsumeCommand.self, InspectCommand.self, ProjectionCommand.self, StockCommand.self,
-            DeadLettersCommand.self, TransactionsCommand.self, BenchCommand.self,
+            DeadLettersCommand.self, TransactionsCommand.self, CompactCommand.self,
+            CompactionCommand.self, BenchCommand.self,
         ])
 
     /// Runs the command that the arguments name. What goes wrong is said in one form, and the
