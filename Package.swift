@@ -86,8 +86,8 @@ let package = Package(
         .target(
             name: "TallyBench",
             dependencies: [
-                "CLZ4", "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore",
-                "TallyImport", .product(name: "GRDB", package: "GRDB.swift"),
+                "CLZ4", "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "Tally",
+                "TallyStateStore", "TallyImport", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tools/Bench", swiftSettings: plainSettings),
         .executableTarget(

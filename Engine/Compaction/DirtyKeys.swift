@@ -13,6 +13,10 @@ struct DirtyKeys: ~Copyable {
     private let hasher = KeyHasher.random()
     private var map: KeyMap
     private var latest: LatestOffsets
+    /// Records whose keys are not in the map yet. The map is larger than a processor's cache:
+    /// entering many keys in one short loop lets it wait for many of them at the same time.
+    private var waiting: [(hash: KeyHash, offset: Offset)] = []
+    private static let waitingMax = 512
 
     /// Of the memory for keys, this part is for ``LatestOffsets``.
     private static let latestPart = 8
@@ -24,24 +28,38 @@ struct DirtyKeys: ~Copyable {
         let latestByteCount = byteCountMax / Self.latestPart
         map = KeyMap(byteCountMax: byteCountMax - latestByteCount)
         latest = LatestOffsets(byteCountMax: latestByteCount)
+        waiting.reserveCapacity(Self.waitingMax)
     }
 
     /// Different keys.
     var count: Int { map.count }
 
-    /// Notes a record of the dirty part; false where there is no room for it.
+    /// Notes a record of the dirty part; false where there is no room for it, or for one before
+    /// it: then ``end`` is the offset of that.
     fileprivate mutating func note(_ record: borrowing RecordView) -> Bool {
-        guard latest.insert(record.offset) else { return false }
-        guard let key = record.key else { return true }
-        switch map.put(hasher.hash(key), record.offset) {
-        case .added: return true
-        case .replaced(let older):
-            latest.remove(older)
-            return true
-        case .full:
-            latest.remove(record.offset)
+        guard latest.insert(record.offset) else {
+            end = record.offset
+            _ = enterWaiting()
             return false
         }
+        guard let key = record.key else { return true }
+        waiting.append((hasher.hash(key), record.offset))
+        return waiting.count < Self.waitingMax || enterWaiting()
+    }
+
+    /// Enters the keys of records that were noted; false where there is no room for all.
+    fileprivate mutating func enterWaiting() -> Bool {
+        defer { waiting.removeAll(keepingCapacity: true) }
+        for record in waiting {
+            switch map.put(record.hash, record.offset) {
+            case .added: continue
+            case .replaced(let older): latest.remove(older)
+            case .full:
+                end = record.offset
+                return false
+            }
+        }
+        return true
     }
 
     /// Whether a batch holds no record that stays.
@@ -85,6 +103,7 @@ struct DirtyKeysReader: ~Copyable {
         for segment in scope.segments[first...] {
             guard try read(segment) else { return keys }
         }
+        guard keys.enterWaiting() else { return keys }
         keys.end = max(scope.end, keys.start)
         return keys
     }
@@ -132,7 +151,6 @@ struct DirtyKeysReader: ~Copyable {
         } else if !transactions.isAborted(header) {
             guard try Self.note(batch, &decoder, in: &keys) else { return .full }
         }
-        keys.end = header.nextOffset
         return .noted
     }
 
@@ -143,10 +161,7 @@ struct DirtyKeysReader: ~Copyable {
         var cursor = try decoder.records(of: batch)
         while let record = try cursor.next() {
             guard record.offset >= keys.start else { continue }
-            guard keys.note(record) else {
-                keys.end = record.offset
-                return false
-            }
+            guard keys.note(record) else { return false }
         }
         return true
     }

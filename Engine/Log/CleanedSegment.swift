@@ -172,9 +172,8 @@ package struct CleanedSegmentWriter: ~Copyable {
             var isNeeded = !segment.aborted.isEmpty
             if isReplacing, try environment.fileSystem.information(old) != nil { isNeeded = true }
             if isNeeded {
-                try write(
-                    TransactionIndexEntry.encode(segment.aborted[...]),
-                    to: path(of: base, .transactionIndex))
+                let path = path(of: base, .transactionIndex)
+                try write(TransactionIndexEntry.encode(segment.aborted[...]), to: path).sync()
             }
         } catch {
             throw .file(error)
@@ -187,13 +186,14 @@ package struct CleanedSegmentWriter: ~Copyable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(tail.count * Entry.byteCount)
         for entry in tail.entries { entry.encode(into: &bytes) }
-        try write(bytes, to: path)
+        // Not synced: an index is no evidence, and one that a power loss took is built again.
+        _ = try write(bytes, to: path)
         tail.noteReplaced()
     }
 
-    private func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    private func write(_ bytes: [UInt8], to path: String) throws(FileError) -> any File {
         let file = try environment.fileSystem.createEmpty(path)
         try file.write(all: bytes, at: 0)
-        try file.sync()
+        return file
     }
 }

@@ -29,10 +29,15 @@ struct SegmentSwap {
 
     /// Brings everything to where renaming one more file is all that is missing.
     func prepare() throws(FileError) {
+        var hasAborted = false
         for base in bases {
+            let index = path(base, .transactionIndex, SegmentName.cleanedSuffix)
+            if try fileSystem.information(index) != nil { hasAborted = true }
             try renameSideFiles(base, SegmentName.cleanedSuffix, SegmentName.swapSuffix)
         }
-        try fileSystem.syncDirectory(directory)
+        // Without its transaction index a segment shows as committed what was aborted; without the
+        // others it is read more slowly, once.
+        if hasAborted { try fileSystem.syncDirectory(directory) }
         for base in bases.dropFirst().reversed() {
             try rename(base, .log, SegmentName.cleanedSuffix, SegmentName.swapSuffix)
         }

@@ -17,8 +17,8 @@ package struct Benchmark: Sendable {
 
     /// The figures there are.
     package static let allNames = [
-        "produce", "append", "scan", "lookup", "recovery", "memcpy", "durable", "sqlite",
-        "projection",
+        "produce", "append", "scan", "lookup", "recovery", "memcpy", "durable", "compaction",
+        "sqlite", "projection",
     ]
 
     package init(directory: String, file: String?) {
@@ -38,6 +38,15 @@ package struct Benchmark: Sendable {
                 for line in try logs.measure(workload, where: isWanted) { try report(line) }
                 if codec == .none, isWanted("durable") {
                     try report(logs.durableAppends(workload, count: durableCount))
+                }
+            }
+        }
+        if isWanted("compaction") {
+            let compaction = CompactionBenchmark(
+                directory: directory, runs: runs, byteCount: byteCount)
+            for codec in [Codec.none, .lz4] {
+                for valueBytes in [100, 1024] {
+                    try report(compaction.measure(valueBytes: valueBytes, codec: codec))
                 }
             }
         }

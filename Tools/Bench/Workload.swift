@@ -17,13 +17,15 @@ struct Workload {
 
     static let batchBytes = 16 << 10
 
-    /// - Parameter byteCount: bytes of values in all.
-    init(valueBytes: Int, codec: Codec, byteCount: Int) throws {
+    /// - Parameters:
+    ///   - byteCount: bytes of values in all.
+    ///   - keyCount: different keys; by chance, but for the few that are usual.
+    init(valueBytes: Int, codec: Codec, byteCount: Int, keyCount: Int = 1024) throws {
         self.valueBytes = valueBytes
         self.codec = codec
         recordCount = max(byteCount / valueBytes, 1)
         var random = SplitMix(state: 42)
-        keys = (0..<1024).map { number in Array("GOT-\(number % 8):SKU-\(number)".utf8) }
+        keys = (0..<keyCount).map { number in Array("GOT-\(number % 8):SKU-\(number)".utf8) }
         values = (0..<1024).map { _ in Self.value(valueBytes, &random) }
         var builder = try RecordBatchBuilder(codec: codec, capacity: Self.batchBytes * 2)
         var plain = try RecordBatchBuilder(codec: .none, capacity: Self.batchBytes * 2)
@@ -42,11 +44,17 @@ struct Workload {
 
     /// Encodes record `number`.
     func append(_ number: Int, to builder: inout RecordBatchBuilder) throws(RecordError) {
-        let key = keys[number & 1023]
+        let key = keys[keyIndex(of: number)]
         let value = values[(number &* 7) & 1023]
         try builder.append(
             key: key.rawSpan, value: value.rawSpan,
             timestamp: Timestamp(milliseconds: 1_700_000_000_000 + Int64(number)))
+    }
+
+    private func keyIndex(of number: Int) -> Int {
+        if keys.count == 1024 { return number & 1023 }
+        var random = SplitMix(state: UInt64(number))
+        return Int(random.next() % UInt64(keys.count))
     }
 
     /// Bytes of all batches.
