@@ -61,7 +61,8 @@ extension CompactionStatus {
     fileprivate func cells(_ isDue: Bool) -> [String] {
         [
             topic, "\(partition)", cleanByteCount.grouped, dirtyByteCount.grouped, ratioText,
-            isDue ? "yes" : "no", OutputTime.text(history.lastRunAt.map { Timestamp(rawValue: $0) }),
+            isDue ? "yes" : "no",
+            OutputTime.text(history.lastRunAt.map { Timestamp(rawValue: $0) }),
             history.removedRecordCount.grouped, history.pendingTombstoneCount.grouped,
             history.failure ?? "",
         ]
