@@ -9,9 +9,10 @@ public struct CompactionStatus: Hashable, Sendable {
     public let partition: Int32
     /// Everything before it is clean.
     public internal(set) var firstDirtyOffset = Offset.zero
-    /// Bytes of closed segments before and from ``firstDirtyOffset`` on, as far as they can be
-    /// cleaned now.
+    /// Bytes of closed segments before ``firstDirtyOffset``.
     public internal(set) var cleanByteCount = 0
+    /// Bytes of closed segments from there on, as far as they can be cleaned now; a segment that
+    /// lies on both sides counts as dirty.
     public internal(set) var dirtyByteCount = 0
     /// Whether it is being cleaned at this moment.
     public internal(set) var isRunning = false
@@ -39,8 +40,9 @@ public struct CompactionHistory: Hashable, Sendable, Codable {
     public internal(set) var lastRunAt: Int64?
     /// How long it took, in milliseconds.
     public internal(set) var lastRunMilliseconds: Int64 = 0
-    /// Bytes read and written, by all of them.
+    /// Bytes read by all of them; what is read twice counts twice.
     public internal(set) var readByteCount = 0
+    /// Bytes written to new segments by all of them.
     public internal(set) var writtenByteCount = 0
     /// Records and markers that were removed, by all of them.
     public internal(set) var removedRecordCount = 0

@@ -13,8 +13,9 @@ public struct CompactionResult: Hashable, Sendable {
     public let firstDirtyOffset: Offset
     /// Records and markers that were removed.
     public let removedRecordCount: Int
-    /// Bytes of the segments that were replaced, and of those that took their place.
+    /// Bytes of the segments that were replaced.
     public let oldByteCount: Int
+    /// Bytes of the segments that took their place.
     public let newByteCount: Int
     /// Tombstones that are still there, and go `delete.retention.ms` after this cleaning or the
     /// one that met them first.
