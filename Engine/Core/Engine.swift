@@ -152,6 +152,9 @@ public final class Engine: Service {
         }
     }
 
+    /// How many times logs were synced since the engine was opened.
+    package var syncCount: Int { environment.syncCount }
+
     // MARK: Partitions
 
     /// All partitions.

@@ -1,3 +1,4 @@
+import Synchronization
 package import TallyFiles
 package import TallyRecords
 
@@ -11,6 +12,10 @@ package final class LogEnvironment: Sendable {
     /// Whether files may be changed at all; false for the inspector and other lock-free readers.
     package let isReadOnly: Bool
     package let report: @Sendable (LogEvent) -> Void
+    /// How many times a log was synced: group commit makes it fewer than appends.
+    let syncs = Atomic<Int>(0)
+    /// The same as a number.
+    package var syncCount: Int { syncs.load(ordering: .relaxed) }
 
     /// - Parameters:
     ///   - openFilesMax: descriptors kept open at most (those in use at the moment come on top).

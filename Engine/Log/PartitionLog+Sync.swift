@@ -91,6 +91,7 @@ extension PartitionLog {
                 try environment.fileSystem.syncDirectory(parentDirectory(of: directory))
             }
             try work.active.logFile.sync()
+            environment.syncs.add(1, ordering: .relaxed)
         } catch {
             throw .file(error)
         }

@@ -1,3 +1,4 @@
+import TallyLog
 import TallyRecords
 
 /// The whole benchmark: every figure next to its limit of the same run.
@@ -18,7 +19,7 @@ package struct Benchmark: Sendable {
     /// The figures there are.
     package static let allNames = [
         "produce", "append", "scan", "lookup", "recovery", "memcpy", "durable", "compaction",
-        "sqlite", "projection",
+        "group", "latency", "retention", "partitions", "segments", "parallel", "sqlite", "projection",
     ]
 
     package init(directory: String, file: String?) {
@@ -51,6 +52,7 @@ package struct Benchmark: Sendable {
                 }
             }
         }
+        try await runLarge(report)
         if isWanted("sqlite") {
             let plain = try Workload(valueBytes: 100, codec: .none, byteCount: byteCount / 4)
             for line in try SQLiteBenchmark(directory: directory).measure(plain) {
@@ -61,6 +63,35 @@ package struct Benchmark: Sendable {
             try report(
                 await ProjectionBenchmark(directory: directory, file: file, runs: runs)
                     .measure())
+        }
+    }
+
+    /// What concerns many callers, many partitions, and long logs.
+    private func runLarge(_ report: (BenchmarkLine) throws -> Void) async throws {
+        let scale = ScaleBenchmark(directory: directory, runs: runs)
+        if isWanted("group") {
+            try await GroupCommitBenchmark(directory: directory, seconds: 2).measure(report)
+        }
+        if isWanted("latency") {
+            let latency = LatencyBenchmark(directory: directory, pairs: runs, seconds: 4)
+            for durability in [Durability.buffered, .synced] {
+                try report(latency.measure(durability))
+            }
+        }
+        if isWanted("retention") { try report(scale.retention()) }
+        if isWanted("partitions") {
+            for count in [1, 100, 1000, 4000] { try report(await scale.partitions(count)) }
+        }
+        if isWanted("segments") {
+            for count in [10, 1000, 10_000] {
+                for line in try scale.segments(count) { try report(line) }
+            }
+        }
+        if isWanted("parallel") {
+            for count in [1, 8] {
+                try report(
+                    await scale.recovery(partitions: count, byteCount: byteCount * 2))
+            }
         }
     }
 }

@@ -19,6 +19,9 @@ package struct BenchmarkLine: Sendable {
     /// The ratio or rate that is aimed at, in words.
     package var target: String?
 
+    /// More about the figure, in words.
+    package var note: String?
+
     /// The figure as a part of the limit.
     package var ratio: Double? { limitPerSecond.map { perSecond / $0 } }
 }

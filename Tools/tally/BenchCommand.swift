@@ -74,8 +74,8 @@ struct BenchCommand: AsyncParsableCommand {
 
 extension BenchmarkLine {
     fileprivate static let title = """
-        | what | value | codec | figure | bytes/s | limit | ratio | aim |
-        |---|---|---|---|---|---|---|---|
+        | what | value | codec | figure | bytes/s | limit | ratio | aim | note |
+        |---|---|---|---|---|---|---|---|---|
         """
 
     /// The line as a row of a Markdown table.
@@ -90,6 +90,7 @@ extension BenchmarkLine {
         }
         cells.append(ratio.map { Format.fixed($0, 2) } ?? "")
         cells.append(target ?? "")
+        cells.append(note ?? "")
         return "| " + cells.joined(separator: " | ") + " |"
     }
 
@@ -110,5 +111,6 @@ extension BenchmarkLine {
         line.field("limitPerSecond", orNull: limitPerSecond.map { Int($0) })
         line.field("ratioPerMille", orNull: ratio.map { Int($0 * 1000) })
         line.field("target", orNull: target)
+        line.field("note", orNull: note)
     }
 }

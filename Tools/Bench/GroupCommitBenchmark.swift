@@ -1,0 +1,142 @@
+import Foundation
+import Synchronization
+import Tally
+import TallyFiles
+import TallyLog
+
+/// Measures appends that wait for stable storage, from several tasks at a time: each task sends a
+/// record of 100 bytes, waits for its acknowledgement, and sends the next.
+struct GroupCommitBenchmark {
+    let directory: String
+    /// How long each figure is measured, in seconds.
+    let seconds: Double
+
+    /// What a number of tasks reached.
+    private struct Outcome {
+        var perSecond: Double
+        var note: String
+    }
+
+    func measure(_ report: (BenchmarkLine) throws -> Void) async throws {
+        var single = 0.0
+        for tasks in [1, 4, 16, 64] {
+            let outcome = try await send(from: tasks, partitions: 1)
+            if tasks == 1 { single = outcome.perSecond }
+            try report(
+                BenchmarkLine(
+                    name: "group commit, \(tasks) to 1 partition", valueBytes: 100,
+                    perSecond: outcome.perSecond, unit: "appends", limitName: "1 task",
+                    limitPerSecond: single, target: tasks == 64 ? "20 times 1 task" : nil,
+                    note: outcome.note))
+        }
+        for tasks in [4, 16, 64] {
+            let limit = try parallelSyncs(files: tasks)
+            let outcome = try await send(from: tasks, partitions: tasks)
+            try report(
+                BenchmarkLine(
+                    name: "group commit, \(tasks) to \(tasks) partitions", valueBytes: 100,
+                    perSecond: outcome.perSecond, unit: "appends",
+                    limitName: "pwrite + fdatasync on \(tasks) files", limitPerSecond: limit,
+                    target: tasks == 64 ? "0.8 of it" : nil, note: outcome.note))
+        }
+    }
+
+    private func send(from taskCount: Int, partitions: Int) async throws -> Outcome {
+        let path = directory + "/group"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let engine = try await Engine.open(at: path)
+        try await engine.createTopic("t", partitions: partitions)
+        var configuration = ProducerConfiguration()
+        configuration.lingerMilliseconds = 0
+        let producer = try engine.producer(configuration)
+        for partition in 0..<partitions {
+            _ = try await producer.send(Self.record(to: partition))
+        }
+        let syncsBefore = engine.syncCount
+        let start = ContinuousClock.now
+        let end = start + .seconds(seconds)
+        let latencies = try await withThrowingTaskGroup(of: [Duration].self) { group in
+            for task in 0..<taskCount {
+                group.addTask {
+                    var latencies: [Duration] = []
+                    var now = ContinuousClock.now
+                    while now < end {
+                        _ = try await producer.send(Self.record(to: task % partitions))
+                        let next = ContinuousClock.now
+                        latencies.append(next - now)
+                        now = next
+                    }
+                    return latencies
+                }
+            }
+            var all: [Duration] = []
+            for try await some in group { all += some }
+            return all
+        }
+        let time = (ContinuousClock.now - start) / .seconds(1)
+        let syncs = Double(engine.syncCount - syncsBefore) / time
+        try await engine.close()
+        let quantiles = Quantiles(latencies)
+        return Outcome(
+            perSecond: Double(latencies.count) / time,
+            note: "\(Int(syncs)) syncs/s, \(quantiles)")
+    }
+
+    private static func record(to partition: Int) -> ProducerRecord {
+        ProducerRecord(
+            topic: "t", partition: Int32(partition), key: nil,
+            value: [UInt8](repeating: 7, count: 100))
+    }
+
+    /// What the disk allows: so many threads, each with a file of its own.
+    private func parallelSyncs(files count: Int) throws -> Double {
+        let files = PosixFileSystem()
+        let paths = (0..<count).map { directory + "/limit-\($0).bin" }
+        let opened = try paths.map { try files.open($0, .create) }
+        defer { for path in paths { try? files.remove(path) } }
+        try files.syncDirectory(directory)
+        let chunk = [UInt8](repeating: 7, count: 170)
+        let done = Atomic<Int>(0)
+        let start = ContinuousClock.now
+        let end = start + .seconds(seconds)
+        let finished = DispatchGroup()
+        for file in opened {
+            let thread = Thread {
+                var position: Int64 = 0
+                while ContinuousClock.now < end {
+                    guard (try? file.write(all: chunk, at: position)) != nil,
+                        (try? file.sync()) != nil
+                    else { break }
+                    position += Int64(chunk.count)
+                    done.add(1, ordering: .relaxed)
+                }
+                finished.leave()
+            }
+            finished.enter()
+            thread.start()
+        }
+        finished.wait()
+        return Double(done.load(ordering: .relaxed)) / ((ContinuousClock.now - start) / .seconds(1))
+    }
+}
+
+/// Quantiles of latencies, in milliseconds.
+struct Quantiles: CustomStringConvertible {
+    private let sorted: [Duration]
+
+    init(_ latencies: [Duration]) { sorted = latencies.sorted() }
+
+    /// In milliseconds; 0 where nothing was measured.
+    func milliseconds(_ part: Double) -> Double {
+        guard !sorted.isEmpty else { return 0 }
+        let index = min(Int(Double(sorted.count) * part), sorted.count - 1)
+        return sorted[index] / .milliseconds(1)
+    }
+
+    var description: String {
+        [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)].map { name, part in
+            let microseconds = Int(milliseconds(part) * 1000)
+            return "\(name) \(microseconds / 1000).\(microseconds / 100 % 10) ms"
+        }.joined(separator: ", ")
+    }
+}
