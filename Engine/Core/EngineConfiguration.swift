@@ -21,6 +21,8 @@ public struct EngineConfiguration: Sendable {
     /// How long a producer that writes nothing is known by its sequences, in milliseconds
     /// (`producer.id.expiration.ms`). A batch that it sends again later is stored again.
     public var producerExpirationMilliseconds: Int64 = 86_400_000
+    /// How often an opening that takes long says how far it is, in milliseconds; at info level.
+    public var openProgressIntervalMilliseconds: Int64 = 5_000
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 
