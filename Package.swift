@@ -132,7 +132,11 @@ let package = Package(
             ],
             path: "Tests/CrashTests", swiftSettings: plainSettings),
         .testTarget(
-            name: "CoreTests", dependencies: ["TallyFiles", "Tally", "TallyTestSupport"],
+            name: "CoreTests",
+            dependencies: [
+                "TallyFiles", "Tally", "TallyTestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             path: "Tests/CoreTests", swiftSettings: plainSettings),
         .testTarget(
             name: "StateStoreTests",

@@ -11,9 +11,9 @@ struct DataDirectory: Sendable {
     let path: String
     let fileSystem: any FileSystem
 
-    private static let lockName = ".lock"
+    static let lockName = ".lock"
     private static let cleanShutdownName = ".kafka_cleanshutdown"
-    private static let identityName = "meta.properties"
+    static let identityName = "meta.properties"
 
     /// Takes the directory for this engine, creating it and its parents where they are missing.
     ///

@@ -102,7 +102,7 @@ extension Engine {
     }
 
     /// The topics there are. Throws ``EngineError/closed``.
-    private func openCatalog() throws(EngineError) -> TopicCatalog {
+    func openCatalog() throws(EngineError) -> TopicCatalog {
         try state.withLock { state throws(EngineError) in
             if state.isClosed { throw .closed }
             return state.catalog

@@ -147,6 +147,8 @@ public final class Engine: Service {
         try checkpointing.withLock { wasLast throws(LogError) in
             guard !wasLast else { return }
             wasLast = isLast
+            let partitions = partitions
+            if !isLast { for partition in partitions { partition.onlineLog?.writeIndexEntries() } }
             // Offsets are read under the lock, so that later files never say less than earlier.
             try data.write(partitions.map(\.checkpointLine))
         }

@@ -26,7 +26,7 @@ public struct EngineConfiguration: Sendable {
     /// How many logs are cleaned at a time (`log.cleaner.threads`); at least 1.
     public var cleanerThreadsMax = 1
     /// Memory for the keys of the logs that are being cleaned, in bytes, for all of them together
-    /// (`log.cleaner.dedupe.buffer.size`). About 26 bytes a key; a log with more keys is cleaned
+    /// (`log.cleaner.dedupe.buffer.size`). About 45 bytes a key; a log with more keys is cleaned
     /// in several goes.
     public var cleanerDedupeBufferBytes = 128 << 20
     /// How many bytes a second cleaning may read and write, all logs together
@@ -35,6 +35,8 @@ public struct EngineConfiguration: Sendable {
     /// How long the cleaner sleeps when there is nothing to clean, in milliseconds
     /// (`log.cleaner.backoff.ms`).
     public var cleanerBackoffMilliseconds: Int64 = 15_000
+    /// How often an opening that takes long says how far it is, in milliseconds; at info level.
+    public var openProgressIntervalMilliseconds: Int64 = 5_000
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

@@ -27,6 +27,9 @@ public enum EngineError: Error, Hashable, Sendable {
     case timestampOutOfRange(topic: String, milliseconds: Int64, allowed: ClosedRange<Int64>)
     /// The number of partitions cannot be used.
     case invalidPartitionCount(Int)
+    /// The topic has its configuration: only one that was found by its directories, without
+    /// `topics.json`, can be given one.
+    case configurationIsStated(topic: String)
     /// A partition could not be opened and takes no requests; the others go on.
     case partitionOffline(partition: String, reason: String)
     /// A record is larger than a batch may be.
@@ -99,6 +102,11 @@ extension EngineError: CustomStringConvertible {
             """
         case .invalidPartitionCount(let count):
             "\(count) is no number of partitions; give 1 to \(TopicLimits.partitionsMax)."
+        case .configurationIsStated(let topic):
+            """
+            Topic "\(topic)" has its configuration, which cannot be changed: only a topic that \
+            was found again after \(TopicCatalog.fileName) was lost can be given one.
+            """
         case .partitionOffline(let partition, let reason):
             "\(partition) is offline: \(reason)"
         case .recordTooLarge(let byteCount, let limit, let setting):

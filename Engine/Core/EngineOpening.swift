@@ -115,11 +115,27 @@ struct EngineOpening: Sendable {
 
     // MARK: Partitions
 
+    /// In parallel, on the worker threads; each scans no more than what lies behind its recovery
+    /// point.
     private func openPartitions(_ prepared: Prepared) async throws -> [String: [Partition]] {
+        let counts = prepared.catalog.topics.values.map(\.partitionCount)
+        let progress = OpeningProgress(
+            partitionCount: counts.reduce(0, +), logger: configuration.logger)
+        let interval = Duration.milliseconds(configuration.openProgressIntervalMilliseconds)
+        let ticker = Task { await progress.tell(every: interval) }
+        defer { ticker.cancel() }
+        let partitions = try await openPartitions(prepared, progress)
+        progress.finish()
+        return partitions
+    }
+
+    private func openPartitions(
+        _ prepared: Prepared, _ progress: OpeningProgress
+    ) async throws -> [String: [Partition]] {
         try await withThrowingTaskGroup(of: (String, [Partition]).self) { group in
             for topic in prepared.catalog.topics.values {
                 group.addTask {
-                    let opened = try await open(topic, prepared)
+                    let opened = try await open(topic, prepared, progress)
                     return (topic.name, opened)
                 }
             }
@@ -130,12 +146,18 @@ struct EngineOpening: Sendable {
     }
 
     private func open(
-        _ topic: TopicCatalog.Topic, _ prepared: Prepared
+        _ topic: TopicCatalog.Topic, _ prepared: Prepared, _ progress: OpeningProgress
     ) async throws -> [Partition] {
         try await withThrowingTaskGroup(of: Partition.self) { group in
             for index in 0..<Int32(topic.partitionCount) {
                 group.addTask {
-                    try await workers.run { try open(topic, index, prepared) }
+                    try await workers.run {
+                        let name = "\(topic.name)-\(index)"
+                        progress.begin(name)
+                        let partition = try open(topic, index, prepared)
+                        progress.end(name, partition.onlineLog?.recovery)
+                        return partition
+                    }
                 }
             }
             var partitions: [Partition] = []

@@ -101,7 +101,8 @@ extension Corruption: CustomStringConvertible {
     public var description: String {
         """
         \(file) is damaged at byte \(position): \(reason). Nothing was changed. Restore the \
-        file from a copy, or look at it with `tally inspect --verify`.
+        file from a copy, or see what can be done about it with \
+        `tally repair --dry-run \(parentDirectory(of: file).shellQuoted)`.
         """
     }
 }

@@ -21,4 +21,15 @@ extension PartitionLog {
     package var batchBytesMax: Int {
         min(configuration.batchBytesMax, configuration.segmentBytesMax)
     }
+
+    /// Hands the index entries that are in memory to the kernel, as far as that is possible now:
+    /// called before the recovery point is stored, since an opening after a crash looks at the log
+    /// from the last entry before that point on. Not synced: an index is no evidence.
+    package func writeIndexEntries() {
+        // What cannot be written now stays in memory; a disk that fails shows at the next append.
+        writer.withLock { writer in
+            guard writer.stopReason == nil else { return }
+            try? writer.active.writeIndexEntries()
+        }
+    }
 }

@@ -115,7 +115,8 @@ struct LogOpening {
         guard segment.baseOffset < snapshotOffset else { return [] }
         var aborted: [AbortedTransaction]
         do {
-            aborted = try segment.abortedTransactions()
+            let next = segments.first { $0.baseOffset > segment.baseOffset }
+            aborted = try segment.abortedTransactions(below: next?.baseOffset ?? Offset(.max))
         } catch {
             guard case .corruption = error else { throw error }
             aborted = try ProducerStateLoader(

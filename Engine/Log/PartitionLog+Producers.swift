@@ -160,8 +160,9 @@ extension PartitionLog {
     /// not sound.
     func abortedTransactions(of segment: Segment) throws(LogError) -> [AbortedTransaction] {
         let damage: Corruption
+        let next = segments.first { $0.baseOffset > segment.baseOffset }
         do {
-            return try segment.abortedTransactions()
+            return try segment.abortedTransactions(below: next?.baseOffset ?? logEnd)
         } catch {
             guard case .corruption(let found) = error else { throw error }
             damage = found

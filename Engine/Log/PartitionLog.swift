@@ -230,4 +230,7 @@ package struct RecoveryReport: Hashable, Sendable {
     package var cutByteCount = 0
     /// Segments that were looked at.
     package var scannedSegmentCount = 0
+
+    /// A clean opening.
+    package init() {}
 }

@@ -37,6 +37,24 @@ extension Segment {
         indexes = built
     }
 
+    /// The bytes of `.index` and `.timeindex` of a closed segment as the log has them; nothing is
+    /// written. Throws ``LogError/corruption(_:)`` where the log is damaged.
+    func encodedIndexes() throws(LogError) -> (offsets: [UInt8], times: [UInt8]) {
+        var built = SegmentIndexes(emptyAt: baseOffset, intervalBytes: indexIntervalBytes)
+        let scanned = try scan(to: FilePosition(byteCount), expecting: baseOffset) {
+            (header, position, _) in
+            built.note(header, at: position)
+        }
+        if let damage = scanned.damage {
+            throw corruption(at: scanned.position.rawValue, damage)
+        }
+        built.finish()
+        var bytes: (offsets: [UInt8], times: [UInt8]) = ([], [])
+        for entry in built.offsets.entries { entry.encode(into: &bytes.offsets) }
+        for entry in built.times.entries { entry.encode(into: &bytes.times) }
+        return bytes
+    }
+
     private func replace<Entry: IndexEntry>(
         _ file: PooledFile, with tail: inout IndexTail<Entry>
     ) {

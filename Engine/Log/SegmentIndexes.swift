@@ -84,6 +84,14 @@ extension Segment {
         }
     }
 
+    /// Writes the entries in memory to the index files, where that is possible now.
+    func writeIndexEntries() throws(LogError) {
+        try indexes.withLock { indexes throws(LogError) in
+            guard indexes.rule != nil else { return }
+            _ = try write(&indexes)
+        }
+    }
+
     /// Gives back reserved space and syncs the log file. The segment is not appended to any more.
     func sealLog() throws(LogError) {
         do {

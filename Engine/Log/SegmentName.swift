@@ -52,3 +52,13 @@ package func joinPath(_ directory: String, _ name: String) -> String {
 package func lastPathComponent(_ path: String) -> String {
     path.split(separator: "/").last.map { String($0) } ?? path
 }
+
+extension String {
+    /// The text as one word of a shell's command line.
+    package var shellQuoted: String {
+        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+,:@%")
+        if !isEmpty, allSatisfy(plain.contains) { return self }
+        let parts = split(separator: "'", omittingEmptySubsequences: false)
+        return "'" + parts.joined(separator: #"'\''"#) + "'"
+    }
+}

@@ -108,4 +108,25 @@ package enum OffsetCheckpoint {
             offsets.map { "\($0.topic) \($0.partition) \($0.offset)" },
             to: joinPath(directory, name.rawValue), on: fileSystem)
     }
+
+    /// Makes no checkpoint of a data directory say more of a partition than an offset, on stable
+    /// storage. The recovery point comes last: with it the next opening ends the log there.
+    ///
+    /// - Parameter partition: as its directory is named.
+    package static func lower(
+        _ partition: String, to offset: Offset, in directory: String,
+        on fileSystem: any FileSystem
+    ) throws(LogError) {
+        for name in [Name.cleaner, .logStart, .highWatermark, .recoveryPoint] {
+            var offsets = try read(name, in: directory, from: fileSystem)
+            guard let old = offsets[partition], old > offset else { continue }
+            offsets[partition] = offset
+            try TextCheckpoint.write(
+                offsets.sorted { $0.key < $1.key }.map { key, value in
+                    // A topic, a dash and a number, as they were read.
+                    let dash = key.lastIndex(of: "-") ?? key.startIndex
+                    return "\(key[..<dash]) \(key[dash...].dropFirst()) \(value)"
+                }, to: joinPath(directory, name.rawValue), on: fileSystem)
+        }
+    }
 }

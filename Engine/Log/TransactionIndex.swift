@@ -17,11 +17,19 @@ struct TransactionIndex: Sendable {
 extension Segment {
     /// The aborted transactions whose markers lie in this segment, rising.
     ///
+    /// - Parameter limit: where the segment ends; an entry behind it shows another's file.
     /// Throws ``LogError/corruption(_:)`` where the file is not sound.
-    func abortedTransactions() throws(LogError) -> [AbortedTransaction] {
+    func abortedTransactions(
+        below limit: Offset = Offset(.max)
+    ) throws(LogError) -> [AbortedTransaction] {
         try transactions.withLock { index throws(LogError) in
             if let entries = index.entries { return entries }
             let entries = try readTransactionIndex()
+            if let last = entries.last, last.lastOffset >= limit {
+                throw malformed(
+                    at: (entries.count - 1) * TransactionIndexEntry.byteCount,
+                    "the entry names offset \(last.lastOffset), but the segment ends at \(limit)")
+            }
             index.entries = entries
             index.writtenCount = entries.count
             return entries
@@ -122,6 +130,8 @@ extension Segment {
         }
         guard size <= limit else { throw malformed(at: limit, "the file is too large") }
         guard let bytes else { return [] }
+        // Nobody leaves an empty one: it was emptied.
+        guard !bytes.isEmpty else { throw malformed(at: 0, "the file is empty") }
         var entries: [AbortedTransaction] = []
         var position = 0
         while position + TransactionIndexEntry.byteCount <= bytes.count {

@@ -27,6 +27,14 @@ struct CommandRun {
             output: streams.output.text, errors: streams.errors.text, exitCode: code)
     }
 
+    /// Runs `tally repair` in this process.
+    static func repair(_ arguments: String...) async -> CommandRun {
+        let streams = CommandStreams(output: Output(), errors: Output())
+        let code = await RepairCommand.run(arguments, streams)
+        return CommandRun(
+            output: streams.output.text, errors: streams.errors.text, exitCode: code)
+    }
+
     /// The program as it was built, beside the tests.
     static var program: URL {
         let tests = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()

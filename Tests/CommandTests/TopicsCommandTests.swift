@@ -68,6 +68,22 @@ struct CommandWorkplace {
         #expect(none.exitCode == 0 && none.output == "" && none.errors.contains("no topics"))
     }
 
+    @Test("a topic that was found again gets its configuration back, once")
+    func configure() throws {
+        let place = try CommandWorkplace()
+        #expect(try place.run("topics", "create", "a", "--partitions", "1").exitCode == 0)
+        try FileManager.default.removeItem(atPath: place.data + "/topics.json")
+        let found = try place.run("topics", "describe", "a")
+        #expect(found.output.contains("until its configuration is stated (tally topics configure)"))
+        let arguments = ["topics", "configure", "a", "--config", "retention.ms=5"]
+        #expect(try place.run(arguments, input: []).exitCode == 0)
+        let stated = try place.run("topics", "describe", "a")
+        #expect(stated.output.contains("  retention.ms=5\n"))
+        #expect(!stated.output.contains("configuration is stated"))
+        let again = try place.run(arguments, input: [])
+        #expect(again.exitCode == ExitCodes.failure && again.errors.contains("cannot be changed"))
+    }
+
     @Test("what cannot be done is said in one form, with the documented code")
     func failures() throws {
         let place = try CommandWorkplace()

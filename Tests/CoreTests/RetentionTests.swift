@@ -118,6 +118,33 @@ import Testing
         return text
     }
 
+    @Test("retention is on again once the configuration of a topic that was found is stated")
+    func stated() async throws {
+        try await engine(["retention.ms": "-1"]).close()
+        try FileManager.default.removeItem(atPath: directory.path + "/topics.json")
+        var engine = try await Engine.open(at: directory.path)
+        let stated = try TopicConfiguration(["retention.ms": "1", "segment.bytes": "300"])
+        await #expect(throws: EngineError.self) {
+            try await engine.stateConfiguration(ofTopic: "b", stated)
+        }
+        try await engine.stateConfiguration(ofTopic: "a", stated)
+        let topic = try engine.describeTopic("a")
+        #expect(!topic.isDiscovered && topic.configuration == stated)
+        // Once, and for such topics only.
+        await #expect(throws: EngineError.configurationIsStated(topic: "a")) {
+            try await engine.stateConfiguration(ofTopic: "a", stated)
+        }
+        let id = topic.id
+        try await engine.close()
+        engine = try await Engine.open(at: directory.path)
+        #expect(try engine.describeTopic("a").id == id)
+        let log = try engine.partition(0, of: "a").log
+        #expect(log.logStart == .zero && log.logEnd > .zero)
+        try await engine.enforceRetention()
+        #expect(log.logStart == log.logEnd)
+        try await engine.close()
+    }
+
     @Test("nothing is retired by defaults that nobody stated")
     func discovered() async throws {
         try await engine(["retention.ms": "-1"]).close()

@@ -14,9 +14,9 @@ struct TallyCommand: AsyncParsableCommand {
             """,
         subcommands: [
             DemoCommand.self, ImportCommand.self, TopicsCommand.self, ProduceCommand.self,
-            ConsumeCommand.self, InspectCommand.self, ProjectionCommand.self, StockCommand.self,
-            DeadLettersCommand.self, TransactionsCommand.self, CompactCommand.self,
-            CompactionCommand.self, BenchCommand.self,
+            ConsumeCommand.self, InspectCommand.self, RepairCommand.self, ProjectionCommand.self,
+            StockCommand.self, DeadLettersCommand.self, TransactionsCommand.self,
+            CompactCommand.self, CompactionCommand.self, BenchCommand.self,
         ])
 
     /// Runs the command that the arguments name. What goes wrong is said in one form, and the

@@ -3,9 +3,9 @@ import ArgumentParser
 /// `tally topics`.
 struct TopicsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "topics", abstract: "Create, list, describe and delete topics.",
+        commandName: "topics", abstract: "Create, list, describe, configure and delete topics.",
         subcommands: [
             TopicsCreateCommand.self, TopicsListCommand.self, TopicsDescribeCommand.self,
-            TopicsDeleteCommand.self,
+            TopicsConfigureCommand.self, TopicsDeleteCommand.self,
         ])
 }

@@ -29,6 +29,11 @@ struct TopicsDescribeCommand: AsyncParsableCommand {
 
     private func printTable(_ topic: TopicDescription, _ output: Output) throws {
         try output.write(line: "topic \(topic.name), id \(topic.id)")
+        if topic.isDiscovered {
+            try output.write(
+                line: "  found without topics.json: nothing is retired or compacted until its "
+                    + "configuration is stated (tally topics configure)")
+        }
         for setting in TopicSetting.allCases {
             let isSet = topic.configuration.values[setting.rawValue] != nil
             let value = topic.configuration.value(of: setting)

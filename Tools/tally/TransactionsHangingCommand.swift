@@ -137,12 +137,3 @@ extension TransactionsSurvey.Open {
         line.field("ageMilliseconds", orNull: age(at: now))
     }
 }
-
-extension String {
-    /// The text as one word of a shell's command line.
-    fileprivate var shellQuoted: String {
-        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+,:@%")
-        if !isEmpty, allSatisfy(plain.contains) { return self }
-        return "'" + replacingOccurrences(of: "'", with: "'\\''") + "'"
-    }
-}
