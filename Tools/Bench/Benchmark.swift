@@ -19,7 +19,8 @@ package struct Benchmark: Sendable {
     /// The figures there are.
     package static let allNames = [
         "produce", "append", "scan", "lookup", "recovery", "memcpy", "durable", "compaction",
-        "group", "latency", "retention", "partitions", "segments", "parallel", "sqlite", "projection",
+        "group", "latency", "retention", "partitions", "segments", "parallel", "sqlite",
+        "projection",
     ]
 
     package init(directory: String, file: String?) {

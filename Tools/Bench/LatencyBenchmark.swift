@@ -53,7 +53,8 @@ struct LatencyBenchmark {
     private static func batch() throws -> [UInt8] {
         var builder = try RecordBatchBuilder()
         let value = [UInt8](repeating: 7, count: 100)
-        try builder.append(key: value.rawSpan.extracting(first: 8), value: value.rawSpan, timestamp: .none)
+        try builder.append(
+            key: value.rawSpan.extracting(first: 8), value: value.rawSpan, timestamp: .none)
         let bytes = try builder.finish()
         return (0..<bytes.byteCount).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
     }
