@@ -114,7 +114,8 @@ let package = Package(
             dependencies: ["TallyFiles", "TallyRecords", "TallyLog", "TallyTestSupport"],
             path: "Tests/LogTests", swiftSettings: plainSettings),
         .executableTarget(
-            name: "TallyCrashChild", dependencies: ["TallyLog", "TallyFiles", "TallyRecords"],
+            name: "TallyCrashChild",
+            dependencies: ["TallyLog", "TallyFiles", "TallyRecords", "Tally"],
             path: "Tests/CrashChild", swiftSettings: plainSettings),
         .testTarget(
             name: "CrashTests",

@@ -21,6 +21,10 @@ public struct EngineConfiguration: Sendable {
     /// How long a producer that writes nothing is known by its sequences, in milliseconds
     /// (`producer.id.expiration.ms`). A batch that it sends again later is stored again.
     public var producerExpirationMilliseconds: Int64 = 86_400_000
+    /// Space of the disk that is kept in a file, in bytes, so that retention, checkpoints and
+    /// deletions go on when the disk is full; 0 for none. A megabyte holds the checkpoints of
+    /// 4,000 partitions.
+    public var spaceReserveBytes = 1 << 20
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

@@ -1,3 +1,4 @@
+import Glibc
 import TallyFiles
 
 /// Space reserved ahead of the written end of the active segment, in growing steps.
@@ -18,12 +19,16 @@ struct SpaceReservation: Sendable {
     }
 
     /// Makes sure that `byteCount` bytes can be written at `position` of a file that may grow to
-    /// `limit`.
+    /// `limit`. Throws "no space", having done nothing, while the gate is shut.
     mutating func cover(
-        _ byteCount: Int, at position: Int, limit: Int, of file: PooledFile
+        _ byteCount: Int, at position: Int, limit: Int, of file: PooledFile, gate: SpaceGate
     ) throws(FileError) {
         let end = position + byteCount
-        guard isSupported, end > reservedEnd else { return }
+        guard end > reservedEnd else { return }
+        if gate.isShut {
+            throw FileError(operation: "reserve space for", path: file.path, code: ENOSPC)
+        }
+        guard isSupported else { return }
         let wanted = max(end, min(end + step, limit))
         do {
             isSupported = try file.reserve(Int64(position)..<Int64(wanted))
