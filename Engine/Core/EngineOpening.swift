@@ -117,7 +117,13 @@ struct EngineOpening: Sendable {
         let known = Set(all.map(\.name))
         let isOutdated = !known.isSuperset(of: prepared.recoveryPoints.keys)
         guard isOutdated || !prepared.isClean else { return }
-        try prepared.reserve.spend { try data.write(all.map(\.checkpointLine)) }
+        do {
+            try prepared.reserve.spend { try data.write(all.map(\.checkpointLine)) }
+        } catch {
+            guard !isOutdated else { throw error }
+            configuration.logger.warning(
+                "The checkpoints could not be written; they will be tried again: \(error)")
+        }
     }
 
     // MARK: Partitions

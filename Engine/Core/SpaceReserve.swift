@@ -21,13 +21,16 @@ final class SpaceReserve: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        /// The file is there with its space.
-        var isHeld = false
+        /// What the file holds.
+        var heldByteCount = 0
         /// How many use the space just now: it is not taken back meanwhile.
         var spenderCount = 0
-        /// Whether the log was told that there is none.
+        /// Whether the log was told that there is too little.
         var isLackTold = false
     }
+
+    /// Less is not worth a file.
+    private static let byteCountMin = 4 << 10
 
     /// - Parameters:
     ///   - byteCount: how much it holds; 0 for none.
@@ -43,49 +46,76 @@ final class SpaceReserve: Sendable {
         self.logger = logger
     }
 
-    /// Whether the space is held; for tests.
-    var isHeld: Bool { state.withLock { $0.isHeld } }
+    /// How much is held now; for tests.
+    var heldByteCount: Int { state.withLock { $0.heldByteCount } }
 
-    /// Takes the space, unless it is held or being used. Where there is none, the next call tries
-    /// again; nothing else depends on it.
+    /// Takes the space, unless all of it is held or being used; a part of it where there is no
+    /// more. The next call tries again; nothing else depends on it.
     func hold() {
         state.withLock { state in
-            guard !state.isHeld, state.spenderCount == 0 else { return }
+            guard state.spenderCount == 0, state.heldByteCount < byteCount || byteCount == 0 else {
+                return
+            }
             do throws(FileError) {
-                try allocate()
-                state.isHeld = byteCount > 0
-                state.isLackTold = false
+                state.heldByteCount = try allocate()
+                if state.heldByteCount == byteCount {
+                    state.isLackTold = false
+                } else if !state.isLackTold {
+                    state.isLackTold = true
+                    logger.warning(
+                        "The reserve of space is \(state.heldByteCount) of \(byteCount) bytes.")
+                }
             } catch {
-                try? fileSystem.remove(path)
+                // Unknown how much it is: none, as far as we may count on it.
+                state.heldByteCount = 0
                 if !state.isLackTold { logger.warning("There is no reserve of space: \(error)") }
                 state.isLackTold = true
             }
         }
     }
 
-    private func allocate() throws(FileError) {
-        let found = try fileSystem.information(path)
+    /// Makes the file hold as much as there is room for; how much that is.
+    private func allocate() throws(FileError) -> Int {
         guard byteCount > 0 else {
-            if found != nil { try fileSystem.remove(path) }
-            return
+            if try fileSystem.information(path) != nil { try fileSystem.remove(path) }
+            return 0
         }
         let file = try fileSystem.open(path, .create)
-        let wanted = Int64(byteCount)
-        if let found, found.byteCount > wanted { try file.truncate(to: wanted) }
-        guard try file.reserve(0..<wanted) else {
-            // A file system that cannot reserve: written for real, unless it is already.
-            guard found?.byteCount != wanted else { return }
-            let zeros = [UInt8](repeating: 0, count: min(byteCount, 64 << 10))
-            var position = 0
+        let found = try file.byteCount()
+        if found > byteCount { try file.truncate(to: Int64(byteCount)) }
+        var wanted = byteCount
+        while wanted >= Self.byteCountMin {
+            do throws(FileError) {
+                guard try file.reserve(0..<Int64(wanted)) else {
+                    return try fill(file, from: Int(found))
+                }
+                // As long as it is large, for people who look.
+                if found != wanted { try file.truncate(to: Int64(wanted)) }
+                return wanted
+            } catch {
+                guard error.isNoSpace else { throw error }
+                wanted /= 2
+            }
+        }
+        try fileSystem.remove(path)
+        return 0
+    }
+
+    /// Writes the file for real, on a file system that cannot reserve.
+    private func fill(_ file: any File, from found: Int) throws(FileError) -> Int {
+        let zeros = [UInt8](repeating: 0, count: Self.byteCountMin)
+        var position = found / zeros.count * zeros.count
+        do throws(FileError) {
             while position < byteCount {
                 let count = min(zeros.count, byteCount - position)
                 try file.write(all: zeros.rawSpan.extracting(first: count), at: Int64(position))
                 position += count
             }
-            return
+        } catch {
+            guard error.isNoSpace else { throw error }
+            try file.truncate(to: Int64(position))
         }
-        // As long as it is large, for people who look.
-        if found?.byteCount != wanted { try file.truncate(to: wanted) }
+        return position
     }
 
     /// Runs work that must go on without room; where it fails for want of space, once more with
@@ -108,12 +138,13 @@ final class SpaceReserve: Sendable {
     /// Gives the space to the caller; false where there is none to give.
     private func giveUp() -> Bool {
         state.withLock { state in
-            guard state.isHeld || state.spenderCount > 0 else { return false }
+            guard state.heldByteCount > 0 || state.spenderCount > 0 else { return false }
             gate.shut()
             state.spenderCount += 1
-            guard state.isHeld else { return true }
-            state.isHeld = false
-            logger.warning("The disk is full: the reserve of \(byteCount) bytes is used.")
+            guard state.heldByteCount > 0 else { return true }
+            logger.warning(
+                "The disk is full: the reserve of \(state.heldByteCount) bytes is used.")
+            state.heldByteCount = 0
             do throws(FileError) {
                 try fileSystem.remove(path)
             } catch {
