@@ -120,7 +120,8 @@ let package = Package(
         .testTarget(
             name: "CrashTests",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog", "TallyTestSupport", "TallyCrashChild",
+                "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyTestSupport",
+                "TallyCrashChild",
             ],
             path: "Tests/CrashTests", swiftSettings: plainSettings),
         .testTarget(

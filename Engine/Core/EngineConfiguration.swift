@@ -7,7 +7,8 @@ public struct EngineConfiguration: Sendable {
     public var durability = Durability.synced
     /// Whether segments are read through maps or copied.
     public var readMode = ReadMode.mapped
-    /// Descriptors kept open at most; those in use at a moment come on top. At least 16.
+    /// Descriptors kept open at most; those in use at a moment come on top. At least 16, and
+    /// never more than half of what the process may have open (`ulimit -n`).
     public var openFilesMax = 512
     /// Threads for file work at most: appends, syncs, and reads of cold pages block there and
     /// never on Swift's own threads. Started when needed.

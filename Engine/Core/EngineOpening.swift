@@ -64,7 +64,9 @@ struct EngineOpening: Sendable {
     private var environment: LogEnvironment {
         let logger = configuration.logger
         return LogEnvironment(
-            fileSystem: data.fileSystem, openFilesMax: max(configuration.openFilesMax, 16),
+            fileSystem: data.fileSystem,
+            openFilesMax: max(
+                min(configuration.openFilesMax, DescriptorPool.openFilesMaxOfProcess), 16),
             readMode: configuration.readMode
         ) { event in
             switch event {

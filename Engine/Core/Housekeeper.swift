@@ -85,7 +85,10 @@ private struct Rounds {
     ) -> TimeInterval? {
         guard let engine else { return nil }
         let now = ContinuousClock.now
-        var pause = Self.pauseMax
+        let intervals = engine.configuration
+        let shortest = min(
+            intervals.checkpointIntervalMilliseconds, intervals.retentionCheckIntervalMilliseconds)
+        var pause = min(Self.pauseMax, TimeInterval(max(shortest, 1)) / 1000)
         // Only logs that are still there are remembered.
         var syncs: [ObjectIdentifier: ContinuousClock.Instant] = [:]
         for partition in engine.partitions {

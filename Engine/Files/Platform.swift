@@ -49,6 +49,14 @@
                 source, &sourcePosition, destination, &destinationPosition, byteCount, 0)
         }
 
+        /// How many descriptors this process may have open (`ulimit -n`).
+        static var openFilesLimit: Int {
+            var limit = rlimit()
+            let status = unsafe getrlimit(
+                __rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            return status == 0 ? Int(clamping: limit.rlim_cur) : .max
+        }
+
         /// When the contents last changed, since 1970.
         static func modificationTime(_ status: stat) -> Duration {
             Duration(

@@ -1,4 +1,3 @@
-import Glibc
 import TallyFiles
 
 /// Space reserved ahead of the written end of the active segment, in growing steps.
@@ -25,9 +24,7 @@ struct SpaceReservation: Sendable {
     ) throws(FileError) {
         let end = position + byteCount
         guard end > reservedEnd else { return }
-        if gate.isShut {
-            throw FileError(operation: "reserve space for", path: file.path, code: ENOSPC)
-        }
+        if gate.isShut { throw .withheldSpace(file.path) }
         guard isSupported else { return }
         let wanted = max(end, min(end + step, limit))
         do {

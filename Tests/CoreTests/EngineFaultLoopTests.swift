@@ -16,6 +16,10 @@ private final class EngineLife {
     /// Whether topic "a" was acknowledged.
     private var hasTopic = false
     private var number = 0
+    /// The machine is dying: from some call on all fail.
+    private let isDying: Bool
+
+    init(isDying: Bool = false) { self.isDying = isDying }
 
     static let settings = [
         "segment.bytes": "400", "index.interval.bytes": "100", "retention.bytes": "700",
@@ -36,7 +40,7 @@ private final class EngineLife {
             try? engine.writeCheckpoints()
             await createAndDelete(engine)
             let stopped = engine.partitions.count { $0.onlineLog?.stopReason != nil }
-            #expect(stopped <= 1, "one fault stopped \(stopped) partitions")
+            #expect(stopped <= 1 || isDying, "one fault stopped \(stopped) partitions")
             noteStarts(of: engine)
             try? await engine.close()
         }
@@ -57,7 +61,7 @@ private final class EngineLife {
         do {
             try await engine.ensureTopic("a", partitions: 2, configuration: configuration)
         } catch {
-            #expect(!hasTopic, "a topic that was there is not: \(error)")
+            #expect(!hasTopic || isDying, "a topic that was there is not: \(error)")
             #expect(error is LogError || error is EngineError, "\(error)")
             try await engine.ensureTopic("a", partitions: 2, configuration: configuration)
         }
@@ -187,7 +191,7 @@ struct EngineFaultLoopTests {
         .partial(byteCount: 40, code: EIO), .short(byteCount: 7),
     ]
     /// One of so many calls fails in a run; which, the seed decides.
-    private static let stride = 13
+    private static let stride = 17
 
     @Test(
         "nothing acknowledged is lost, the other partitions work, and nothing hangs",
@@ -220,6 +224,33 @@ struct EngineFaultLoopTests {
             }
             call += Self.stride
         }
-        #expect(hits > 8, "only \(hits) calls failed")
+        #expect(hits > 5, "only \(hits) calls failed")
+    }
+
+    @Test(
+        "killed, or without power, at any call of a roll, a retention, a checkpoint or a deletion")
+    func diesAnywhere() async throws {
+        var generator = SeededGenerator.fromEnvironment("engineDies")
+        var call = Int.random(in: 0..<Self.stride, using: &generator)
+        var deaths = 0
+        while true {
+            let files = SimulatedFileSystem(directories: ["/data"])
+            // Nothing is changed any more from this call on.
+            files.plan(Fault(.error(ESTALE), after: call, repeats: true))
+            let life = EngineLife(isDying: true)
+            try? await life.run(on: files)
+            guard files.faultsHit > 0 else { break }
+            files.clearFaults()
+            deaths += 1
+            do {
+                let isKilled = Bool.random(using: &generator)
+                try await life.check(
+                    isKilled ? files.processCrash() : files.crash(choose: &generator))
+            } catch {
+                Issue.record("call \(call): \(error)\n\(files.recentOperations)")
+            }
+            call += Self.stride
+        }
+        #expect(deaths > 20, "it died only \(deaths) times")
     }
 }

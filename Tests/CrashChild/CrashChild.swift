@@ -15,6 +15,9 @@ enum CrashChild {
         case "append": try appendForever(to: arguments[2], recoveryPoint: Offset(number))
         case "many": try openMany(in: arguments[2], count: Int(number))
         case "fill": try await fillTopic(in: arguments[2], partitions: Int(number))
+        case "churn": try await churn(in: arguments[2], life: Int(number))
+        case "hold": try await hold(arguments[2])
+        case "descriptors": try await runOut(in: arguments[2], partitions: Int32(number))
         case "scale": try await measureOpening(of: arguments[2], appends: Int(number))
         default: fatalError("there is no mode \(arguments[1])")
         }
