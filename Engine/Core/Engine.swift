@@ -158,6 +158,12 @@ public final class Engine: Service {
         }
     }
 
+    /// The same, with all that makes a recovery from them short.
+    func writeCheckpointsAndIndexes() throws(LogError) {
+        for partition in partitions { partition.onlineLog?.writeIndexEntries() }
+        try writeCheckpoints()
+    }
+
     // MARK: Partitions
 
     /// All partitions.

@@ -119,6 +119,7 @@ struct EngineOpening: Sendable {
         let known = Set(all.map(\.name))
         let isOutdated = !known.isSuperset(of: prepared.recoveryPoints.keys)
         guard isOutdated || !prepared.isClean else { return }
+        for partition in all { partition.onlineLog?.writeIndexEntries() }
         do {
             try prepared.reserve.spend { try data.write(all.map(\.checkpointLine)) }
         } catch {

@@ -85,10 +85,7 @@ private struct Rounds {
     ) -> TimeInterval? {
         guard let engine else { return nil }
         let now = ContinuousClock.now
-        let intervals = engine.configuration
-        let shortest = min(
-            intervals.checkpointIntervalMilliseconds, intervals.retentionCheckIntervalMilliseconds)
-        var pause = min(Self.pauseMax, TimeInterval(max(shortest, 1)) / 1000)
+        var pause = Self.pauseMax
         // Only logs that are still there are remembered.
         var syncs: [ObjectIdentifier: ContinuousClock.Instant] = [:]
         for partition in engine.partitions {
@@ -132,7 +129,7 @@ private struct Rounds {
         let points = engine.partitions.map { $0.onlineLog?.recoveryPoint ?? .zero }
         guard points != checkpointed else { return }
         do {
-            try engine.writeCheckpoints()
+            try engine.writeCheckpointsAndIndexes()
             checkpointed = points
         } catch {
             engine.configuration.logger.warning(

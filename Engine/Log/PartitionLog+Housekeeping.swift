@@ -14,6 +14,11 @@ extension PartitionLog {
         let end = logEnd
         return syncing.withLockIfAvailable { $0.end < end } ?? false
     }
+
+    /// Writes the index entries that are in memory. Before a checkpoint: a recovery gets to the
+    /// recovery point by the index, and reads up to 4 MiB of each partition without the last page
+    /// of it. Not synced, since an index is no evidence. Blocks for small writes.
+    package func writeIndexEntries() { segments.last?.writeIndexEntries() }
 }
 
 extension PartitionLog {

@@ -84,6 +84,15 @@ extension Segment {
         }
     }
 
+    /// Writes the entries in memory of a segment that is appended to, where that is possible now.
+    func writeIndexEntries() {
+        indexes.withLock { indexes in
+            guard indexes.rule != nil else { return }
+            // What cannot be written stays in memory; the next full page tries again, and tells.
+            _ = try? write(&indexes)
+        }
+    }
+
     /// Gives back reserved space and syncs the log file. The segment is not appended to any more.
     func sealLog() throws(LogError) {
         do {

@@ -21,8 +21,6 @@ extension CrashChild {
     /// - Parameter life: makes the values unique: `LIFE.NUMBER`, counting up in each partition.
     static func churn(in directory: String, life: Int) async throws {
         var configuration = EngineConfiguration()
-        configuration.checkpointIntervalMilliseconds = 2
-        configuration.retentionCheckIntervalMilliseconds = 2
         configuration.openFilesMax = 32
         let engine = try await Engine.open(at: directory, configuration: configuration)
         guard engine.offlinePartitions.isEmpty else { exit(2) }
@@ -36,6 +34,12 @@ extension CrashChild {
             }
             group.addTask {
                 while true { try await engine.enforceRetention() }
+            }
+            group.addTask {
+                // Deletes nothing, and writes the checkpoints.
+                while true {
+                    try await engine.deleteRecords(ofTopic: "t", partition: 0, before: .zero)
+                }
             }
             group.addTask {
                 while true {

@@ -8,8 +8,9 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(1))) struct FaultsOfDisksTests {
     private static let value = String(repeating: "v", count: 10_000)
 
-    private func configuration() -> EngineConfiguration {
+    private func configuration(reserve: Int = 1 << 20) -> EngineConfiguration {
         var configuration = EngineConfiguration()
+        configuration.spaceReserveBytes = reserve
         configuration.durability = .buffered
         return configuration
     }
@@ -35,6 +36,16 @@ import Testing
             }
         }
         return counts
+    }
+
+    /// Takes what is left of a disk, to the last byte.
+    private func takeRest(of mount: TemporaryMount) throws {
+        let rest = mount.path + "/rest"
+        #expect(FileManager.default.createFile(atPath: rest, contents: nil))
+        let taker = try #require(FileHandle(forWritingAtPath: rest))
+        for size in [1 << 16, 1 << 12, 1] {
+            while (try? taker.write(contentsOf: Data(count: size))) != nil {}
+        }
     }
 
     /// Records of every partition, each at its offset with its value.
@@ -68,13 +79,7 @@ import Testing
         try await engine.createTopic(
             "b", partitions: 1, configuration: try TopicConfiguration(settings))
         let filled = try await fill(engine, partitions: 3)
-        // Somebody else takes the rest, to the last byte.
-        let rest = mount.path + "/rest"
-        #expect(FileManager.default.createFile(atPath: rest, contents: nil))
-        let taker = try #require(FileHandle(forWritingAtPath: rest))
-        for size in [1 << 16, 1 << 12, 1] {
-            while (try? taker.write(contentsOf: Data(count: size))) != nil {}
-        }
+        try takeRest(of: mount)
         #expect(filled.values.reduce(0, +) > 2_500)
         #expect(try await counts(in: engine) == filled)
 
@@ -107,6 +112,46 @@ import Testing
         #expect(try await counts(in: engine) == before)
         try await engine.close()
         mount.close()
+    }
+
+    @Test(
+        "without a reserve: retention makes room, and nothing else that must be noted works",
+        .needsRoot)
+    func fullDiskWithoutReserve() async throws {
+        let mount = try TemporaryMount(mebibytes: 8)
+        let path = mount.path + "/data"
+        let engine = try await Engine.open(at: path, configuration: configuration(reserve: 0))
+        try await engine.createTopic(
+            "a", partitions: 2,
+            configuration: try TopicConfiguration([
+                "segment.bytes": "500000", "retention.bytes": "1000000",
+                "file.delete.delay.ms": "0",
+            ]))
+        let filled = try await fill(engine, partitions: 2)
+        try takeRest(of: mount)
+        await expectNoSpace { try await engine.deleteTopic("a") }
+        await expectNoSpace {
+            try await engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(1))
+        }
+        try await engine.enforceRetention()
+        engine.removeRetiredFiles()
+        let kept = try await counts(in: engine)
+        #expect(kept.values.reduce(0, +) < filled.values.reduce(0, +) / 2)
+        try await engine.close()
+        // The log starts where the first segment does that is left.
+        let again = try await Engine.open(at: path, configuration: configuration(reserve: 0))
+        #expect(try await counts(in: again) == kept)
+        try await again.close()
+        mount.close()
+    }
+
+    private func expectNoSpace(_ body: () async throws -> Void) async {
+        do {
+            try await body()
+            Issue.record("there was room")
+        } catch {
+            #expect(error.isLackOfSpace, "\(error)")
+        }
     }
 
     @Test("after a crash on a full disk everything acknowledged is there", .needsRoot)
