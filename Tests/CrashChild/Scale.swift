@@ -22,9 +22,11 @@ extension CrashChild {
     /// as a crash would have it; without any to append to, closes in order.
     static func measureOpening(of directory: String, appends: Int) async throws {
         try limitDescriptors(to: 1024)
+        let used = processorMilliseconds()
         let before = ContinuousClock.now
         let engine = try await Engine.open(at: directory, configuration: scaleConfiguration)
         say("open-milliseconds \((ContinuousClock.now - before) / .milliseconds(1))")
+        say("open-processor-milliseconds \(processorMilliseconds() - used)")
         say("resident-kilobytes \(status("VmRSS:"))")
         say("resident-peak-kilobytes \(status("VmHWM:"))")
         say("descriptors \((0..<Int32(1024)).count { fcntl($0, F_GETFD) >= 0 })")
