@@ -253,4 +253,23 @@ struct EngineFaultLoopTests {
         }
         #expect(deaths > 20, "it died only \(deaths) times")
     }
+
+    @Test("a record whose sync failed is not acknowledged, whichever sync it was")
+    func failedSyncs() async throws {
+        var generator = SeededGenerator.fromEnvironment("failedSyncs")
+        var number = Int.random(in: 0..<5, using: &generator)
+        var hits = 0
+        while true {
+            let files = SimulatedFileSystem(directories: ["/data"])
+            files.plan(Fault(.error(EIO), on: .sync, pathSuffix: ".log", after: number))
+            let life = EngineLife()
+            try await life.run(on: files)
+            guard files.faultsHit > 0 else { break }
+            files.clearFaults()
+            try await life.check(files.crash(keeping: .nothing))
+            number += 5
+            hits += 1
+        }
+        #expect(hits > 5, "only \(hits) syncs failed")
+    }
 }

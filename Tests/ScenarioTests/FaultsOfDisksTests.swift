@@ -213,4 +213,50 @@ import Testing
         try await Engine.open(at: path).close()
         mount.close()
     }
+
+    @Test("a data directory that is removed under an engine: typed errors, nothing acknowledged")
+    func removedDirectory() async throws {
+        let temporary = try TemporaryDirectory()
+        let path = temporary.path("data")
+        let engine = try await Engine.open(at: path)
+        try await engine.createTopic("a", partitions: 2)
+        let producer = try engine.producer()
+        for partition in Int32(0)..<2 {
+            _ = try await producer.send(
+                ProducerRecord(topic: "a", partition: partition, key: "0", value: Self.value))
+        }
+        try FileManager.default.removeItem(atPath: path)
+        for _ in 0..<2 {
+            for partition in Int32(0)..<2 {
+                await expectLogError(naming: path) {
+                    _ = try await producer.send(
+                        ProducerRecord(
+                            topic: "a", partition: partition, key: "1", value: Self.value))
+                }
+            }
+        }
+        await expectLogError(naming: path) { try await engine.createTopic("b", partitions: 1) }
+        await expectLogError(naming: path) {
+            try await engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(1))
+        }
+        try await engine.enforceRetention()
+        // What is mapped can be read on.
+        #expect(try await counts(in: engine).isEmpty == false)
+        await expectLogError(naming: path) { try await engine.close() }
+        // A new one there is a new one.
+        let again = try await Engine.open(at: path)
+        #expect(try again.topics().isEmpty)
+        try await again.close()
+    }
+
+    private func expectLogError(
+        naming path: String, _ body: () async throws -> Void
+    ) async {
+        do {
+            try await body()
+            Issue.record("it worked")
+        } catch {
+            #expect(error is LogError && "\(error)".contains(path), "\(error)")
+        }
+    }
 }
