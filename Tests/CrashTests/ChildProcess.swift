@@ -1,8 +1,9 @@
 import Foundation
 import Testing
 
-/// The program that the crash tests start, and what it says.
-final class ChildProcess {
+/// The program that the crash tests start, and what it says. Used by one task; waiting takes a
+/// thread of its own, and none of those that run the other tests.
+final class ChildProcess: @unchecked Sendable {
     /// The child's program lies beside the tests' own.
     private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("TallyCrashChild")
@@ -23,25 +24,26 @@ final class ChildProcess {
     var status: Int32 { process.terminationStatus }
 
     /// Waits for the first line; nil where the child ended before.
-    func waitForLine() -> String? {
-        waitForLines(1)
+    func waitForLine() async -> String? {
+        await waitForLines(1)
         return text.isEmpty ? nil : String(decoding: text.prefix { $0 != 0x0A }, as: UTF8.self)
     }
 
     /// Waits until it has said so many lines, or ended.
-    func waitForLines(_ count: Int) {
-        while text.count(where: { $0 == 0x0A }) < count {
-            let more = output.fileHandleForReading.availableData
-            if more.isEmpty { return }
-            text += more
+    func waitForLines(_ count: Int) async {
+        await onThread { [self] in
+            while text.count(where: { $0 == 0x0A }) < count {
+                let more = output.fileHandleForReading.availableData
+                if more.isEmpty { return }
+                text += more
+            }
         }
     }
 
     /// Kills it; all that it said. It must have lived until then.
-    func kill() -> Data {
+    func kill() async -> Data {
         Foundation.kill(process.processIdentifier, SIGKILL)
-        text += output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+        let text = await waitUntilExit()
         // By our signal, and not by a trap or an error of its own.
         #expect(process.terminationReason == .uncaughtSignal)
         #expect(process.terminationStatus == SIGKILL)
@@ -49,9 +51,21 @@ final class ChildProcess {
     }
 
     /// Waits for its own end; all that it said.
-    func waitUntilExit() -> Data {
-        text += output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+    func waitUntilExit() async -> Data {
+        await onThread { [self] in
+            text += output.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+        }
         return text
+    }
+
+    private func onThread(_ body: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { continuation in
+            let thread = Thread {
+                body()
+                continuation.resume()
+            }
+            thread.start()
+        }
     }
 }

@@ -5,7 +5,7 @@ import Testing
 @testable import Tally
 
 /// An engine in a process of its own, killed while all its parts are busy.
-@Suite("An engine that is killed", .serialized, .timeLimit(.minutes(2)))
+@Suite("An engine that is killed", .serialized, .timeLimit(.minutes(5)))
 struct EngineCrashTests {
     /// What a child has told of a topic, life after life.
     private struct Told {
@@ -42,9 +42,10 @@ struct EngineCrashTests {
         var told = Told()
         for life in 0..<30 {
             let child = try ChildProcess("churn", path, "\(life)")
-            child.waitForLines(Int.random(in: 1..<60, using: &generator))
-            usleep(UInt32.random(in: 0..<5_000, using: &generator))
-            told.take(child.kill())
+            await child.waitForLines(Int.random(in: 1..<60, using: &generator))
+            try await Task.sleep(
+                for: .microseconds(Int.random(in: 0..<5_000, using: &generator)))
+            told.take(await child.kill())
             let engine = try await Engine.open(at: path)
             try await expectAll(told, in: engine)
             // At times the child finds a stop in order, mostly what we too leave behind.
@@ -98,11 +99,11 @@ struct EngineCrashTests {
         let temporary = try TemporaryDirectory()
         let path = temporary.path("data")
         let child = try ChildProcess("hold", path, "0")
-        #expect(child.waitForLine() == "opened")
+        #expect(await child.waitForLine() == "opened")
         await #expect(
             throws: EngineError.directoryInUse(directory: path, holder: "\(child.identifier)")
         ) { try await Engine.open(at: path) }
-        _ = child.kill()
+        _ = await child.kill()
         try await Engine.open(at: path).close()
     }
 
@@ -111,7 +112,7 @@ struct EngineCrashTests {
         let temporary = try TemporaryDirectory()
         let path = temporary.path("data")
         let child = try ChildProcess("descriptors", path, "200")
-        let output = child.waitUntilExit()
+        let output = await child.waitUntilExit()
         #expect(child.status == 0)
         let text = String(decoding: output, as: UTF8.self)
         #expect(text.hasSuffix("closed\n"))

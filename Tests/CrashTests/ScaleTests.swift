@@ -3,14 +3,16 @@ import TallyTestSupport
 import Testing
 
 /// Thousands of partitions in one engine, counted in a process of its own.
-@Suite("4,000 partitions", .serialized, .timeLimit(.minutes(3)))
+@Suite("4,000 partitions", .serialized, .timeLimit(.minutes(5)))
 struct ScaleTests {
     private static let partitions = 4_000
 
     /// What a child has measured, by name.
-    private func measure(_ mode: String, _ path: String, _ number: Int) throws -> [String: Double] {
+    private func measure(_ mode: String, _ path: String, _ number: Int) async throws -> [String:
+        Double]
+    {
         let child = try ChildProcess(mode, path, "\(number)")
-        let output = String(decoding: child.waitUntilExit(), as: UTF8.self)
+        let output = String(decoding: await child.waitUntilExit(), as: UTF8.self)
         var found: [String: Double] = [:]
         for line in output.split(separator: "\n") {
             let words = line.split(separator: " ")
@@ -21,16 +23,16 @@ struct ScaleTests {
     }
 
     @Test("they open in little memory under ulimit -n 1024, and recovery reads what is unsynced")
-    func engine() throws {
+    func engine() async throws {
         // In memory where there is such a file system, to be quick.
         let memory = "/dev/shm/tally-scale-\(ProcessInfo.processInfo.processIdentifier)"
         let temporary = try TemporaryDirectory()
         let isInMemory = mkdir(memory, 0o700) == 0
         defer { if isInMemory { try? FileManager.default.removeItem(atPath: memory) } }
         let path = isInMemory ? memory : temporary.path
-        _ = try measure("fill", path, Self.partitions)
+        _ = try await measure("fill", path, Self.partitions)
 
-        let clean = try measure("scale", path, 500)
+        let clean = try await measure("scale", path, 500)
         expectSmall(clean)
         #expect(clean["clean"] == Double(Self.partitions))
         #expect(clean["scanned-bytes"] == 0)
@@ -38,7 +40,7 @@ struct ScaleTests {
 
         // After the crash: what the 500 were sent, and of each partition at most the batches
         // between two index entries, here the one there was.
-        let crashed = try measure("scale", path, 0)
+        let crashed = try await measure("scale", path, 0)
         expectSmall(crashed)
         #expect(crashed["clean"] == 0)
         let batchBytes = 90.0
