@@ -257,7 +257,7 @@ struct EngineFaultLoopTests {
     @Test("a record whose sync failed is not acknowledged, whichever sync it was")
     func failedSyncs() async throws {
         var generator = SeededGenerator.fromEnvironment("failedSyncs")
-        var number = Int.random(in: 0..<8, using: &generator)
+        var number = Int.random(in: 0..<4, using: &generator)
         var hits = 0
         while true {
             let files = SimulatedFileSystem(directories: ["/data"])
@@ -267,7 +267,7 @@ struct EngineFaultLoopTests {
             guard files.faultsHit > 0 else { break }
             files.clearFaults()
             try await life.check(files.crash(keeping: .nothing))
-            number += 8
+            number += 4
             hits += 1
         }
         #expect(hits > 5, "only \(hits) syncs failed")
