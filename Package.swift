@@ -123,12 +123,14 @@ let package = Package(
             ],
             path: "Tests/CompactionTests", swiftSettings: plainSettings),
         .executableTarget(
-            name: "TallyCrashChild", dependencies: ["TallyLog", "TallyFiles", "TallyRecords"],
+            name: "TallyCrashChild",
+            dependencies: ["TallyLog", "TallyFiles", "TallyRecords", "Tally"],
             path: "Tests/CrashChild", swiftSettings: plainSettings),
         .testTarget(
             name: "CrashTests",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog", "TallyTestSupport", "TallyCrashChild",
+                "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyTestSupport",
+                "TallyCrashChild",
             ],
             path: "Tests/CrashTests", swiftSettings: plainSettings),
         .testTarget(

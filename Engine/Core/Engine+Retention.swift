@@ -44,7 +44,10 @@ extension Engine {
         for partition in partitions {
             guard let log = partition.onlineLog else { continue }
             do {
-                hasRetired = try log.enforceRetention(now: now).segmentCount > 0 || hasRetired
+                let report = try reserve.spend { () throws(LogError) in
+                    try log.enforceRetention(now: now)
+                }
+                hasRetired = report.segmentCount > 0 || hasRetired
             } catch LogError.closed {
                 continue
             } catch {
@@ -60,6 +63,8 @@ extension Engine {
     func removeRetiredFiles() {
         let now = ContinuousClock.now
         for partition in partitions { partition.onlineLog?.removeRetiredFiles(now: now) }
+        // What went may have made the room that the reserve needs.
+        reserve.hold()
         unlinkedBytesGauge.record(environment.maps.unlinkedByteCount)
     }
 }

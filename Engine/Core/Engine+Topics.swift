@@ -141,7 +141,7 @@ extension Engine {
                 throw EngineError.unknownTopic(name: name, known: catalog.topics.keys.sorted())
             }
             // The list comes first: after a crash the directories are left-overs without a topic.
-            try catalog.write(to: directory, on: data.fileSystem)
+            try reserve.spend { try catalog.write(to: directory, on: data.fileSystem) }
             let partitions = state.withLock { state in
                 state.catalog = catalog
                 return state.partitions.removeValue(forKey: name) ?? []
@@ -158,6 +158,7 @@ extension Engine {
             for grave in graves { try data.removePartition(grave) }
             try data.fileSystem.syncDirectory(directory)
             if case .failure = checkpoints { try writeCheckpoints() }
+            reserve.hold()
         }
     }
 

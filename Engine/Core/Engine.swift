@@ -17,6 +17,8 @@ public final class Engine: Service {
     let configuration: EngineConfiguration
     let data: DataDirectory
     let environment: LogEnvironment
+    /// What is left where the disk is full.
+    let reserve: SpaceReserve
     let workers: WorkerPool
     /// For work that takes minutes (a projection): it must not keep threads from appends.
     let longWorkers: WorkerPool
@@ -42,12 +44,13 @@ public final class Engine: Service {
 
     init(
         data: DataDirectory, configuration: EngineConfiguration, environment: LogEnvironment,
-        workers: WorkerPool, state: consuming sending State
+        reserve: SpaceReserve, workers: WorkerPool, state: consuming sending State
     ) {
         directory = data.path
         self.data = data
         self.configuration = configuration
         self.environment = environment
+        self.reserve = reserve
         self.workers = workers
         self.state = Mutex(state)
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
@@ -133,11 +136,17 @@ public final class Engine: Service {
             var firstError: (any Error)?
             let partitions = partitions
             for partition in partitions {
-                do { try partition.close() } catch { firstError = firstError ?? error }
+                do {
+                    try reserve.spend { try partition.close() }
+                } catch {
+                    firstError = firstError ?? error
+                }
             }
             try writeCheckpoints(isLast: true)
             if let firstError { throw firstError }
-            if partitions.allSatisfy({ $0.failure == nil }) { try data.markClosed() }
+            if partitions.allSatisfy({ $0.failure == nil }) {
+                try reserve.spend { try data.markClosed() }
+            }
         }
     }
 
@@ -150,7 +159,8 @@ public final class Engine: Service {
             let partitions = partitions
             if !isLast { for partition in partitions { partition.onlineLog?.writeIndexEntries() } }
             // Offsets are read under the lock, so that later files never say less than earlier.
-            try data.write(partitions.map(\.checkpointLine))
+            let lines = partitions.map(\.checkpointLine)
+            try reserve.spend { () throws(LogError) in try data.write(lines) }
         }
     }
 
@@ -174,6 +184,14 @@ public final class Engine: Service {
             }
         }
         return found
+    }
+
+    /// What opening each partition found and did, by directory name; those that are offline have
+    /// none.
+    package var recoveryReports: [String: RecoveryReport] {
+        var reports: [String: RecoveryReport] = [:]
+        for partition in partitions { reports[partition.name] = partition.onlineLog?.recovery }
+        return reports
     }
 
     /// What was set for a topic.

@@ -7,7 +7,8 @@ public struct EngineConfiguration: Sendable {
     public var durability = Durability.synced
     /// Whether segments are read through maps or copied.
     public var readMode = ReadMode.mapped
-    /// Descriptors kept open at most; those in use at a moment come on top. At least 16.
+    /// Descriptors kept open at most; those in use at a moment come on top. At least 16, and
+    /// never more than half of what the process may have open (`ulimit -n`).
     public var openFilesMax = 512
     /// Threads for file work at most: appends, syncs, and reads of cold pages block there and
     /// never on Swift's own threads. Started when needed.
@@ -37,6 +38,10 @@ public struct EngineConfiguration: Sendable {
     public var cleanerBackoffMilliseconds: Int64 = 15_000
     /// How often an opening that takes long says how far it is, in milliseconds; at info level.
     public var openProgressIntervalMilliseconds: Int64 = 5_000
+    /// Space of the disk that is kept in a file, in bytes, so that retention, checkpoints and
+    /// deletions go on when the disk is full; 0 for none. A megabyte holds the checkpoints of
+    /// 4,000 partitions.
+    public var spaceReserveBytes = 1 << 20
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

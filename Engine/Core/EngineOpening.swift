@@ -14,10 +14,10 @@ struct EngineOpening: Sendable {
         let prepared = try await workers.run { try withLogErrors { try prepare() } }
         do {
             let partitions = try await openPartitions(prepared)
-            try await workers.run { try forgetOldCheckpoints(prepared, partitions) }
+            try await workers.run { try renewCheckpoints(prepared, partitions) }
             return Engine(
                 data: data, configuration: configuration, environment: prepared.environment,
-                workers: workers,
+                reserve: prepared.reserve, workers: workers,
                 state: Engine.State(
                     catalog: prepared.catalog, partitions: partitions, lock: prepared.lock))
         } catch {
@@ -30,6 +30,7 @@ struct EngineOpening: Sendable {
         var lock: any FileLock
         var catalog: TopicCatalog
         var environment: LogEnvironment
+        var reserve: SpaceReserve
         var isClean: Bool
         var recoveryPoints: [String: Offset]
         var logStarts: [String: Offset]
@@ -39,17 +40,22 @@ struct EngineOpening: Sendable {
     private func prepare() throws -> Prepared {
         let lock = try data.acquire()
         do {
-            try data.identify()
-            let catalog = try readCatalog()
+            let environment = environment
+            let reserve = SpaceReserve(
+                in: data.path, on: data.fileSystem, byteCount: configuration.spaceReserveBytes,
+                gate: environment.space, logger: configuration.logger)
+            reserve.hold()
+            try reserve.spend { try data.identify() }
+            let catalog = try reserve.spend { try readCatalog() }
             try sweep(catalog)
             let isClean = try data.wasClosedCleanly()
             let checkpoints = try data.checkpoints()
             // Before anything is appended: a crash from here on must not pass for a clean stop.
             if isClean { try data.markOpen() }
             return Prepared(
-                lock: lock, catalog: catalog, environment: environment, isClean: isClean,
-                recoveryPoints: checkpoints.recoveryPoints, logStarts: checkpoints.logStarts,
-                cleanedEnds: data.cleanedEnds())
+                lock: lock, catalog: catalog, environment: environment, reserve: reserve,
+                isClean: isClean, recoveryPoints: checkpoints.recoveryPoints,
+                logStarts: checkpoints.logStarts, cleanedEnds: data.cleanedEnds())
         } catch {
             lock.release()
             throw error
@@ -59,7 +65,9 @@ struct EngineOpening: Sendable {
     private var environment: LogEnvironment {
         let logger = configuration.logger
         return LogEnvironment(
-            fileSystem: data.fileSystem, openFilesMax: max(configuration.openFilesMax, 16),
+            fileSystem: data.fileSystem,
+            openFilesMax: max(
+                min(configuration.openFilesMax, DescriptorPool.openFilesMaxOfProcess), 16),
             readMode: configuration.readMode
         ) { event in
             switch event {
@@ -103,14 +111,23 @@ struct EngineOpening: Sendable {
     }
 
     /// A line that outlived its topic would make a new topic of the name seem to have lost its
-    /// records, if that crashed before the next checkpoint.
-    private func forgetOldCheckpoints(
+    /// records, if that crashed before the next checkpoint. What was recovered is on stable
+    /// storage: the next opening need not look at it again.
+    private func renewCheckpoints(
         _ prepared: Prepared, _ partitions: [String: [Partition]]
     ) throws {
         let all = partitions.values.flatMap { $0 }
         let known = Set(all.map(\.name))
-        guard !known.isSuperset(of: prepared.recoveryPoints.keys) else { return }
-        try data.write(all.map(\.checkpointLine))
+        let isOutdated = !known.isSuperset(of: prepared.recoveryPoints.keys)
+        guard isOutdated || !prepared.isClean else { return }
+        for partition in all { partition.onlineLog?.writeIndexEntries() }
+        do {
+            try prepared.reserve.spend { try data.write(all.map(\.checkpointLine)) }
+        } catch {
+            guard !isOutdated else { throw error }
+            configuration.logger.warning(
+                "The checkpoints could not be written; they will be tried again: \(error)")
+        }
     }
 
     // MARK: Partitions
@@ -175,16 +192,18 @@ struct EngineOpening: Sendable {
             logStart: prepared.logStarts[name] ?? .zero,
             cleanedEnd: prepared.cleanedEnds[name] ?? .zero)
         do {
-            let log = try Self.openLog(
-                of: topic, index, data: data, environment: prepared.environment,
-                configuration: configuration, checkpoint: checkpoint)
+            let log = try prepared.reserve.spend { () throws(LogError) in
+                try Self.openLog(
+                    of: topic, index, data: data, environment: prepared.environment,
+                    configuration: configuration, checkpoint: checkpoint)
+            }
             return Partition(
                 topic: topic.name, index: index, log: log, checkpoint: checkpoint)
         } catch {
             // Damage stops this partition, and so does a full disk that leaves no room to keep
             // what recovery cuts. Anything else (no descriptors, no memory, a disk that cannot be
             // read) would stop the others too.
-            guard error.isDamage || error.isNoSpace else { throw error }
+            guard error.isDamage || error.isLackOfSpace else { throw error }
             configuration.logger.error("\(name) stays offline: \(error)")
             return Partition(
                 topic: topic.name, index: index, failure: error, checkpoint: checkpoint)
@@ -244,8 +263,4 @@ struct EngineOpening: Sendable {
 
 extension LogError {
     fileprivate var isDamage: Bool { if case .corruption = self { true } else { false } }
-
-    fileprivate var isNoSpace: Bool {
-        if case .file(let error) = self { error.isNoSpace } else { false }
-    }
 }

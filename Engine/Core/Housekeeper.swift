@@ -153,6 +153,7 @@ private struct Rounds {
         let interval = Duration.milliseconds(engine.configuration.checkpointIntervalMilliseconds)
         guard now - lastCheckpoint >= interval else { return }
         lastCheckpoint = now
+        engine.reserve.hold()
         let points = engine.partitions.map { $0.onlineLog?.recoveryPoint ?? .zero }
         guard points != checkpointed else { return }
         do {

@@ -25,6 +25,10 @@ package final class DescriptorPool: Sendable {
         self.openFilesMax = openFilesMax
     }
 
+    /// The most that a pool should keep open in this process: half of what it may have open
+    /// (`ulimit -n`), for directories, files that are replaced, and the application need some too.
+    package static var openFilesMaxOfProcess: Int { max(Platform.openFilesLimit / 2, 1) }
+
     /// How many files of the pool are open now.
     package var openFileCount: Int {
         clock.withLock { $0.openFileCount }

@@ -28,6 +28,16 @@ public struct FileError: Error, Hashable, Sendable {
         FileError(operation: "read all of", path: path, code: ENODATA)
     }
 
+    /// The file was synced, but its path does not lead to it any more.
+    package static func vanished(_ path: String) -> FileError {
+        FileError(operation: "sync", path: path, code: ENOENT)
+    }
+
+    /// There may be space, but it is not to be taken now.
+    package static func withheldSpace(_ path: String) -> FileError {
+        FileError(operation: "reserve space for", path: path, code: ENOSPC)
+    }
+
     /// True where space or quota ran out (ENOSPC, EDQUOT): the operation may succeed later.
     public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
 

@@ -52,6 +52,14 @@
         /// Sleeps for some milliseconds, or less where a signal comes.
         static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
 
+        /// How many descriptors this process may have open (`ulimit -n`).
+        static var openFilesLimit: Int {
+            var limit = rlimit()
+            let status = unsafe getrlimit(
+                __rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            return status == 0 ? Int(clamping: limit.rlim_cur) : .max
+        }
+
         /// When the contents last changed, since 1970.
         static func modificationTime(_ status: stat) -> Duration {
             Duration(

@@ -108,6 +108,14 @@ package final class PooledFile: Sendable {
         try use(writing: false) { (_) throws(FileError) in }
     }
 
+    /// Whether the path still leads to this file: false once somebody has removed or replaced it.
+    package func isInPlace() throws(FileError) -> Bool {
+        try state.withLock { (state) throws(FileError) in
+            guard let found = try pool.fileSystem.information(state.path) else { return false }
+            return state.identity == nil || state.identity == found.identity
+        }
+    }
+
     /// Renames the file, open or not. Later errors and openings use the new path.
     package func rename(to destination: String) throws(FileError) {
         try state.withLock { (state) throws(FileError) in

@@ -9,6 +9,8 @@ package final class LogEnvironment: Sendable {
     package let descriptors: DescriptorPool
     package let maps: MapPool
     package let readMode: ReadMode
+    /// Shut while appends must leave what little space there is to others.
+    package let space = SpaceGate()
     /// Whether files may be changed at all; false for the inspector and other lock-free readers.
     package let isReadOnly: Bool
     package let report: @Sendable (LogEvent) -> Void

@@ -14,6 +14,8 @@ struct LogRecovery {
     private var newestEpoch: LeaderEpoch
     /// Whether the segment before has gaps in its offsets, as compaction leaves them.
     private var hasGaps = false
+    /// Whether something was found that is no sound batch.
+    private var hasDamage = false
     /// A sync failed before: what was read may not be on the disk, whatever a sync says now.
     private let isInDoubt: Bool
 
@@ -44,6 +46,7 @@ struct LogRecovery {
         var firstChecked = FilePosition.start
         while index < segments.count {
             if index > first, let reason = misplacement(of: segments[index]) {
+                hasDamage = true
                 try putAside(from: index, of: &segments, because: reason)
                 break
             }
@@ -55,13 +58,19 @@ struct LogRecovery {
                 firstChecked = FilePosition(finding.resumed.skippedByteCount)
             }
             if let damage = finding.scan.damage {
+                hasDamage = true
                 // Later segments first: a crash in between must not leave them behind a hole.
                 try putAside(from: index + 1, of: &segments, because: damage)
             }
             try mend(finding, isActive: index == segments.count - 1)
             index += 1
         }
-        try makeDurable(segments[first...], from: firstChecked)
+        if isAllDurable {
+            // The last segment may have been begun and not used yet.
+            end.isDirectoryDirty = true
+        } else {
+            try makeDurable(segments[first...], from: firstChecked)
+        }
         end.epochs.truncate(to: end.nextOffset)
         // Above every epoch ever noted: offsets that are cut now must not come back under the
         // epoch they were once read with.
@@ -170,6 +179,12 @@ struct LogRecovery {
             .cutTail(
                 partition: opening.name, file: cut.file, position: position,
                 byteCount: cut.byteCount, keptIn: cut.keptIn, reason: reason))
+    }
+
+    /// Nothing is there but what a sync stored before: thousands of partitions that nobody wrote
+    /// to are opened without a sync.
+    private var isAllDurable: Bool {
+        !isInDoubt && !hasDamage && end.nextOffset == recoveryPoint
     }
 
     /// Everything that was kept may be in the page cache only: readers see it from now on, so it

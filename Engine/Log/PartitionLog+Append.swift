@@ -243,7 +243,7 @@ extension PartitionLog {
         do {
             try writer.reservation.cover(
                 bytes.byteCount, at: writer.position, limit: configuration.segmentBytesMax,
-                of: file)
+                of: file, gate: environment.space)
             try file.write(all: bytes, at: Int64(writer.position))
         } catch {
             if error.leavesDoubt {

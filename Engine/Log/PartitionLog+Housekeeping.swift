@@ -27,9 +27,6 @@ extension PartitionLog {
     /// from the last entry before that point on. Not synced: an index is no evidence.
     package func writeIndexEntries() {
         // What cannot be written now stays in memory; a disk that fails shows at the next append.
-        writer.withLock { writer in
-            guard writer.stopReason == nil else { return }
-            try? writer.active.writeIndexEntries()
-        }
+        try? segments.last?.writeIndexEntries()
     }
 }

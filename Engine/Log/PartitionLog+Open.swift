@@ -239,7 +239,7 @@ struct LogOpening {
         guard scanned.damage == nil, scanned.nextOffset == checkpoint.recoveryPoint else {
             return nil
         }
-        try resumed.apply()
+        try resumed.apply(isWhole: true)
         end.nextOffset = scanned.nextOffset
         end.position = scanned.position
         end.epoch = max(end.epochs.latest ?? .none, LeaderEpoch(0))

@@ -85,12 +85,15 @@ extension PartitionLog {
     }
 
     private func syncFiles(of work: Work) throws(LogError) {
-        do {
+        do throws(FileError) {
             if work.isDirectoryDirty {
                 try environment.fileSystem.syncDirectory(directory)
                 try environment.fileSystem.syncDirectory(parentDirectory(of: directory))
             }
-            try work.active.logFile.sync()
+            let file = work.active.logFile
+            try file.sync()
+            // Synced, but nobody will find it: an acknowledgement would be worth nothing.
+            guard try file.isInPlace() else { throw FileError.vanished(file.path) }
             environment.syncs.add(1, ordering: .relaxed)
         } catch {
             throw .file(error)

@@ -104,7 +104,11 @@ final class ResumedSegment {
 
     /// Makes the gathered indexes those of the segment, and cuts index files that hold more than
     /// what was kept of them. Not synced: an index is no evidence.
-    func apply() throws(LogError) {
+    ///
+    /// - Parameter isWhole: nothing of the log was cut, so that the last time entry, which a clean
+    ///   stop writes, stays true. It is left there, to be written over by the next: cutting it off
+    ///   took most of the time in which thousands of partitions were opened.
+    func apply(isWhole: Bool = false) throws(LogError) {
         let indexes = self.indexes
         segment.indexes.withLock { $0 = indexes }
         do {
@@ -112,15 +116,19 @@ final class ResumedSegment {
                 segment.offsetIndexFile,
                 to: indexes.offsets.writtenCount * OffsetIndexEntry.byteCount)
             try cut(
-                segment.timeIndexFile, to: indexes.times.writtenCount * TimeIndexEntry.byteCount)
+                segment.timeIndexFile, to: indexes.times.writtenCount * TimeIndexEntry.byteCount,
+                sparing: isWhole ? TimeIndexEntry.byteCount : 0)
         } catch {
             throw .file(error)
         }
     }
 
-    private func cut(_ file: PooledFile, to byteCount: Int) throws(FileError) {
+    /// - Parameter spared: how much more may be there without being cut.
+    private func cut(
+        _ file: PooledFile, to byteCount: Int, sparing spared: Int = 0
+    ) throws(FileError) {
         let found = try segment.environment.fileSystem.information(file.path)
-        guard let found, found.byteCount > byteCount else { return }
+        guard let found, found.byteCount > byteCount + spared else { return }
         try file.truncate(to: Int64(byteCount))
     }
 }

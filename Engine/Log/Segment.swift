@@ -129,7 +129,8 @@ package final class Segment: Sendable {
             case .copied:
                 let memory = try logFile.copy(range)
                 guard memory.byteCount == range.count else {
-                    throw Shortened(byteCount: Int64(range.lowerBound + memory.byteCount))
+                    // Asked, since it may end before the range begins.
+                    throw Shortened(byteCount: try logFile.byteCount())
                 }
                 return SegmentBytes(
                     memory: memory, memoryStart: range.lowerBound, range: range)

@@ -18,12 +18,14 @@ struct SpaceReservation: Sendable {
     }
 
     /// Makes sure that `byteCount` bytes can be written at `position` of a file that may grow to
-    /// `limit`.
+    /// `limit`. Throws "no space", having done nothing, while the gate is shut.
     mutating func cover(
-        _ byteCount: Int, at position: Int, limit: Int, of file: PooledFile
+        _ byteCount: Int, at position: Int, limit: Int, of file: PooledFile, gate: SpaceGate
     ) throws(FileError) {
         let end = position + byteCount
-        guard isSupported, end > reservedEnd else { return }
+        guard end > reservedEnd else { return }
+        if gate.isShut { throw .withheldSpace(file.path) }
+        guard isSupported else { return }
         let wanted = max(end, min(end + step, limit))
         do {
             isSupported = try file.reserve(Int64(position)..<Int64(wanted))

@@ -39,7 +39,7 @@ import Testing
         try await engine.createTopic("inventory-events", partitions: 1)
         try await engine.close()
         let names = try FileManager.default.contentsOfDirectory(atPath: directory.path)
-        #expect(names.count == 8)
+        #expect(names.count == 9)
         for name in names { #expect(text.contains("      \(name)")) }
         let mark = try String(
             contentsOfFile: directory.path(".kafka_cleanshutdown"), encoding: .utf8)

@@ -7,13 +7,18 @@ import TallyRecords
 /// would have been told, one line for each thing.
 @main
 enum CrashChild {
-    static func main() throws {
+    static func main() async throws {
         let arguments = CommandLine.arguments
         guard arguments.count == 4 else { fatalError("usage: MODE DIRECTORY NUMBER") }
         let number = Int64(arguments[3]) ?? 0
         switch arguments[1] {
         case "append": try appendForever(to: arguments[2], recoveryPoint: Offset(number))
         case "many": try openMany(in: arguments[2], count: Int(number))
+        case "fill": try await fillTopic(in: arguments[2], partitions: Int(number))
+        case "churn": try await churn(in: arguments[2], life: Int(number))
+        case "hold": try await hold(arguments[2])
+        case "descriptors": try await runOut(in: arguments[2], partitions: Int32(number))
+        case "scale": try await measureOpening(of: arguments[2], appends: Int(number))
         default: fatalError("there is no mode \(arguments[1])")
         }
     }

@@ -257,4 +257,52 @@ struct RecoveryTests {
         #expect(try last.values() == model.values)
         #expect(try !survivor.list(LogHarness.directory).contains("sync-failed"))
     }
+
+    @Test(
+        "what a recovery shows is on the disk for good, and so is what comes next",
+        arguments: [true, false], [true, false])
+    func durableRecovery(isSynced: Bool, isRolled: Bool) throws {
+        var generator = SeededGenerator.fromEnvironment()
+        var files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
+        var model = LogModel()
+        var log = try LogHarness(files: files).open()
+        try log.append(records: 4, to: &model, using: &generator)
+        try log.flush()
+        // The process dies: the kernel has all of this, and the disk has not.
+        if !isSynced { try log.append(records: 3, to: &model, using: &generator) }
+        let recoveryPoint = log.recoveryPoint
+        if isRolled { try log.roll() }
+        files = files.processCrash()
+        log = try LogHarness(files: files).open(recoveryPoint: recoveryPoint)
+        #expect(try log.values() == model.values)
+        let point = log.recoveryPoint
+
+        let survivor = files.crash(keeping: .nothing)
+        let last = try LogHarness(files: survivor).open(recoveryPoint: point)
+        #expect(try last.values() == model.values)
+        try last.append(records: 2, to: &model, using: &generator)
+        try last.flush()
+        let again = survivor.crash(keeping: .nothing)
+        let end = try LogHarness(files: again).open(recoveryPoint: last.recoveryPoint)
+        #expect(try end.values() == model.values)
+    }
+
+    @Test("a segment that was begun and whose directory was not synced is kept with what it gets")
+    func unsyncedRoll() throws {
+        var generator = SeededGenerator.fromEnvironment()
+        var files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
+        var model = LogModel()
+        var log = try LogHarness(files: files).open()
+        try log.append(records: 4, to: &model, using: &generator)
+        try log.flush()
+        try log.roll()
+        files = files.processCrash()
+        log = try LogHarness(files: files).open(recoveryPoint: log.recoveryPoint)
+        #expect(log.segments.count == 2)
+        try log.append(records: 2, to: &model, using: &generator)
+        try log.flush()
+        let last = try LogHarness(files: files.crash(keeping: .nothing)).open(
+            recoveryPoint: log.recoveryPoint)
+        #expect(try last.values() == model.values)
+    }
 }

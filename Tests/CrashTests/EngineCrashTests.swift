@@ -1,0 +1,143 @@
+import Foundation
+import TallyTestSupport
+import Testing
+
+@testable import Tally
+
+/// An engine in a process of its own, killed while all its parts are busy.
+@Suite("An engine that is killed", .serialized, .timeLimit(.minutes(5)))
+struct EngineCrashTests {
+    /// What a child has told of a topic, life after life.
+    private struct Told {
+        /// Values of acknowledged records by partition and offset.
+        var stored: [Int32: [Int64: String]] = [:]
+        /// Log starts that were acknowledged, and those that were asked for.
+        var deleted: [Int32: Int64] = [:]
+        var deleting: [Int32: Int64] = [:]
+        var lineCount = 0
+
+        mutating func take(_ output: Data) {
+            // The last line may be cut by the kill; it was written whole or not at all.
+            for line in String(decoding: output, as: UTF8.self).split(separator: "\n") {
+                let words = line.split(separator: " ")
+                guard words.count >= 3, let partition = Int32(words[1]),
+                    let offset = Int64(words[2])
+                else { continue }
+                lineCount += 1
+                switch words[0] {
+                case "stored": stored[partition, default: [:]][offset] = String(words[3])
+                case "deleting": deleting[partition] = max(offset, deleting[partition] ?? 0)
+                case "deleted": deleted[partition] = max(offset, deleted[partition] ?? 0)
+                default: break
+                }
+            }
+        }
+    }
+
+    @Test("killed 30 times during rolls, retention and checkpoints, nothing acknowledged is lost")
+    func churn() async throws {
+        var generator = SeededGenerator.fromEnvironment("churn")
+        let temporary = try TemporaryDirectory()
+        let path = temporary.path("data")
+        var told = Told()
+        for life in 0..<30 {
+            let child = try ChildProcess("churn", path, "\(life)")
+            await child.waitForLines(Int.random(in: 1..<60, using: &generator))
+            try await Task.sleep(
+                for: .microseconds(Int.random(in: 0..<5_000, using: &generator)))
+            told.take(await child.kill())
+            let engine = try await Engine.open(at: path)
+            try await expectAll(told, in: engine)
+            // At times the child finds a stop in order, mostly what we too leave behind.
+            if life % 7 == 6 { try await engine.close() }
+        }
+        #expect(told.stored.values.reduce(0) { $0 + $1.count } > 300)
+        #expect((told.deleted[2] ?? 0) > 20)
+        print("\(told.lineCount) things were acknowledged in 30 lives")
+    }
+
+    private func expectAll(_ told: Told, in engine: Engine) async throws {
+        #expect(engine.offlinePartitions.isEmpty)
+        // Killed before the topic was acknowledged.
+        guard !told.stored.isEmpty else { return }
+        for partition in Int32(0)..<3 {
+            let log = try engine.partition(partition, of: "t").log
+            let start = log.logStart.rawValue
+            var values: [Int64: String] = [:]
+            var last = (life: -1, number: -1)
+            for try await records in try engine.consumer(
+                of: "t", partitions: [partition], ConsumerConfiguration(end: .currentEnd))
+            {
+                try records.forEachRecord { record in
+                    let value = record.valueText ?? ""
+                    values[record.offset.rawValue] = value
+                    let parts = value.split(separator: ".").prefix(2).compactMap { Int($0) }
+                    let this = (life: parts[0], number: parts[1])
+                    #expect(last < this, "\(value) comes after \(last)")
+                    last = this
+                }
+            }
+            #expect(values.keys.sorted() == Array(start..<log.logEnd.rawValue))
+            for (offset, value) in told.stored[partition] ?? [:] where offset >= start {
+                #expect(values[offset] == value, "t-\(partition) offset \(offset)")
+            }
+            expectStart(start, of: log, partition, told)
+        }
+    }
+
+    /// Nothing went that ought not to, and what was deleted stays deleted.
+    private func expectStart(_ start: Int64, of log: PartitionLog, _ partition: Int32, _ told: Told)
+    {
+        #expect(start >= told.deleted[partition] ?? 0)
+        guard start > told.deleting[partition] ?? 0 else { return }
+        // By size: at least so much is left.
+        #expect(log.byteCount > 6_000 - 1_500, "only \(log.byteCount) bytes are left")
+    }
+
+    @Test("a directory that another process has open is refused by its id, until it is dead")
+    func held() async throws {
+        let temporary = try TemporaryDirectory()
+        let path = temporary.path("data")
+        let child = try ChildProcess("hold", path, "0")
+        #expect(await child.waitForLine() == "opened")
+        await #expect(
+            throws: EngineError.directoryInUse(directory: path, holder: "\(child.identifier)")
+        ) { try await Engine.open(at: path) }
+        _ = await child.kill()
+        try await Engine.open(at: path).close()
+    }
+
+    @Test("200 partitions live under ulimit -n 64; without any descriptor appends are refused")
+    func descriptors() async throws {
+        let temporary = try TemporaryDirectory()
+        let path = temporary.path("data")
+        let child = try ChildProcess("descriptors", path, "200")
+        let output = await child.waitUntilExit()
+        #expect(child.status == 0)
+        let text = String(decoding: output, as: UTF8.self)
+        #expect(text.hasSuffix("closed\n"))
+        // Files of the pool make room for each other; directories have no such reserve.
+        #expect(text.contains("no topic\n"))
+        let lines = text.split(separator: "\n")
+        let most = lines.first { $0.hasPrefix("most ") }.flatMap { Int($0.dropFirst(5)) }
+        #expect(try #require(most) <= 32 + 3 + 16)
+        let unanswered = lines.count { $0 == "refused" }
+        #expect(lines.count { $0.hasPrefix("stored ") && $0.hasSuffix(" 2") } + unanswered == 200)
+        var told = Told()
+        told.take(output)
+        let engine = try await Engine.open(at: path)
+        #expect(engine.recoveryReports.values.allSatisfy { $0.wasClean })
+        for partition in Int32(0)..<200 {
+            var values: [Int64: String] = [:]
+            for try await records in try engine.consumer(
+                of: "t", partitions: [partition], ConsumerConfiguration(end: .currentEnd))
+            {
+                try records.forEachRecord { values[$0.offset.rawValue] = $0.valueText }
+            }
+            let stored = told.stored[partition] ?? [:]
+            #expect(stored.count >= 3 && Set(values.values) == Set(stored.values))
+            for (offset, value) in stored { #expect(values[offset] == value) }
+        }
+        try await engine.close()
+    }
+}

@@ -1,0 +1,66 @@
+import Foundation
+import Testing
+
+/// A small file system of a test's own, in memory, which root may mount. A process that outlives
+/// the test's takes the mount away again, whatever becomes of the test.
+package final class TemporaryMount: Sendable {
+    /// Where it is.
+    package let path: String
+    private let keeper: Process
+    private let input = Pipe()
+
+    /// - Parameter mebibytes: how much it holds.
+    package init(mebibytes: Int) throws {
+        path = "/tmp/tally-mount-\(UUID().uuidString)"
+        keeper = Process()
+        let output = Pipe()
+        keeper.executableURL = URL(fileURLWithPath: "/bin/sh")
+        keeper.arguments = [
+            "-c",
+            """
+            mkdir "$1" && mount -t tmpfs -o size="$2"m tally-test "$1" && echo mounted
+            read -r line
+            umount -l "$1"; rmdir "$1"
+            """, "sh", path, "\(mebibytes)",
+        ]
+        keeper.standardInput = input
+        keeper.standardOutput = output
+        try keeper.run()
+        let told = output.fileHandleForReading.availableData
+        guard told.starts(with: Data("mounted".utf8)) else { throw CocoaError(.fileWriteUnknown) }
+    }
+
+    deinit { close() }
+
+    /// Unmounts it now.
+    package func close() {
+        try? input.fileHandleForWriting.close()
+        keeper.waitUntilExit()
+    }
+
+    /// Mounts it anew, read-only or not.
+    package func remount(readOnly: Bool) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/mount")
+        process.arguments = ["-o", "remount,\(readOnly ? "ro" : "rw")", path]
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw CocoaError(.fileWriteUnknown) }
+    }
+}
+
+/// What only root may do.
+package enum Root {
+    /// Whether this is root; said aloud where it is not, since tests are skipped then.
+    package static let isThis: Bool = {
+        guard geteuid() != 0 else { return true }
+        let text = "tests that mount file systems are SKIPPED: they need root\n"
+        FileHandle.standardError.write(Data(text.utf8))
+        return false
+    }()
+}
+
+extension Trait where Self == ConditionTrait {
+    /// Skips a test, saying so, where this is not root.
+    package static var needsRoot: Self { .enabled(if: Root.isThis, "needs root, to mount") }
+}
