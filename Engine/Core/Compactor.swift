@@ -13,6 +13,7 @@ import TallyRecords
 final class Compactor: Sendable {
     private let data: DataDirectory
     private let configuration: EngineConfiguration
+    private let reserve: SpaceReserve
     private let throttle: CompactionThrottle
     private let state: Mutex<State>
     /// Held while the notes are written.
@@ -27,8 +28,9 @@ final class Compactor: Sendable {
         var isLeftAlone: Set<String> = []
     }
 
-    init(data: DataDirectory, configuration: EngineConfiguration) {
+    init(data: DataDirectory, reserve: SpaceReserve, configuration: EngineConfiguration) {
         self.data = data
+        self.reserve = reserve
         self.configuration = configuration
         throttle = CompactionThrottle(
             bytesPerSecondMax: configuration.cleanerBytesPerSecondMax)
@@ -117,9 +119,13 @@ final class Compactor: Sendable {
         let cleaner = LogCleaner(
             log, dedupeByteCountMax: share, pace: Pace { [throttle] in throttle.moved($0) })
         do {
-            var report = try cleaner.clean(now: now)
+            // On a full disk the reserve may be what is missing to make room.
+            func cleanOnce() throws(LogError) -> CleaningReport {
+                try reserve.spend { () throws(LogError) in try cleaner.clean(now: now) }
+            }
+            var report = try cleanOnce()
             while report.isPartial {
-                let more = try cleaner.clean(now: now)
+                let more = try cleanOnce()
                 guard more.cleanedEnd > report.cleanedEnd else { break }
                 report.goOn(with: more)
             }

@@ -54,7 +54,7 @@ public final class Engine: Service {
         self.workers = workers
         self.state = Mutex(state)
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
-        compactor = Compactor(data: data, configuration: configuration)
+        compactor = Compactor(data: data, reserve: reserve, configuration: configuration)
         housekeeper.start(for: self)
     }
 

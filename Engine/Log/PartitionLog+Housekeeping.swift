@@ -14,9 +14,7 @@ extension PartitionLog {
         let end = logEnd
         return syncing.withLockIfAvailable { $0.end < end } ?? false
     }
-}
 
-extension PartitionLog {
     /// The largest batch this log takes, in bytes.
     package var batchBytesMax: Int {
         min(configuration.batchBytesMax, configuration.segmentBytesMax)

@@ -62,6 +62,7 @@ import Testing
     func extremes() async throws {
         let engine = try await engine([
             "segment.ms": "1000", "segment.bytes": "100000", "retention.ms": "1000",
+            "message.timestamp.after.max.ms": "\(Int64.max)",
         ])
         let times: [Int64] = [5_000, 4_000, 5_500, 7_000, 0, .max, 1, .max - 1, 2]
         try await send(engine, at: times)

@@ -101,6 +101,35 @@ import Testing
         try await again.close()
     }
 
+    @Test("a compacted topic is cleaned on a full disk, and what that frees can be written again")
+    func compaction() async throws {
+        let engine = try await engine()
+        try await engine.createTopic(
+            "c", partitions: 1,
+            configuration: try TopicConfiguration([
+                "cleanup.policy": "compact", "segment.bytes": "500", "file.delete.delay.ms": "0",
+            ]))
+        let producer = try engine.producer()
+        func put(_ number: Int) async throws {
+            _ = try await producer.send(key: "k\(number % 3)", value: "v\(number)", to: "c")
+        }
+        for number in 0..<40 { try await put(number) }
+        // Not even a small file has room.
+        files.capacityBytes = files.usedBytes
+        await #expect(throws: LogError.self) { for number in 40..<50 { try await put(number) } }
+        let log = try engine.partition(0, of: "c").log
+        let before = log.byteCount
+        _ = try await engine.compact(topic: "c")
+        #expect(log.byteCount < before / 2)
+        engine.removeRetiredFiles()
+        for number in 40..<50 { try await put(number) }
+        try await engine.close()
+        files.capacityBytes = nil
+        let again = try await self.engine()
+        #expect(try await again.values(of: "c")[0]?.suffix(3) == ["v47", "v48", "v49"])
+        try await again.close()
+    }
+
     @Test("while the reserve is used no append takes it, and afterwards it is there again")
     func gate() async throws {
         let engine = try await engine()
