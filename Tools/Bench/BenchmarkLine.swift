@@ -19,6 +19,8 @@ package struct BenchmarkLine: Sendable {
     /// The ratio or rate that is aimed at, in words.
     package var target: String?
 
+    /// Whether the figure is how long something takes, in ``unit``, and not how often.
+    package var isDuration = false
     /// More about the figure, in words.
     package var note: String?
 

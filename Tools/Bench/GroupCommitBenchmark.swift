@@ -136,6 +136,7 @@ struct Quantiles: CustomStringConvertible {
     var description: String {
         [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)].map { name, part in
             let microseconds = Int(milliseconds(part) * 1000)
+            if microseconds < 1000 { return "\(name) \(microseconds) µs" }
             return "\(name) \(microseconds / 1000).\(microseconds / 100 % 10) ms"
         }.joined(separator: ", ")
     }

@@ -40,9 +40,9 @@ struct LatencyBenchmark {
         let median = outcomes[outcomes.count / 2]
         return BenchmarkLine(
             name: "append p99.9 beside a cleaner, \(durability.text)", valueBytes: 100,
-            perSecond: median.beside.milliseconds(0.999), unit: "ms", limitName: "without",
-            limitPerSecond: median.alone.milliseconds(0.999),
-            target: durability == .buffered ? "at most 3 times" : nil,
+            perSecond: median.beside.milliseconds(0.999) * 1000, unit: "µs", limitName: "without",
+            limitPerSecond: median.alone.milliseconds(0.999) * 1000,
+            target: durability == .buffered ? "at most 3 times" : nil, isDuration: true,
             note: "alone \(median.alone); beside \(median.beside)")
     }
 

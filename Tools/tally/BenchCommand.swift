@@ -81,10 +81,11 @@ extension BenchmarkLine {
     /// The line as a row of a Markdown table.
     fileprivate var row: String {
         var cells = [name, valueBytes.map { "\($0) B" } ?? "", codec ?? ""]
-        cells.append("\(Self.short(perSecond)) \(unit)/s")
+        let unit = isDuration ? self.unit : self.unit + "/s"
+        cells.append("\(Self.short(perSecond)) \(unit)")
         cells.append(bytesPerSecond.map { Format.bytes(Int($0)) + "/s" } ?? "")
         if let limitName, let limitPerSecond {
-            cells.append("\(limitName): \(Self.short(limitPerSecond)) \(unit)/s")
+            cells.append("\(limitName): \(Self.short(limitPerSecond)) \(unit)")
         } else {
             cells.append("")
         }
