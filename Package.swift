@@ -123,7 +123,8 @@ let package = Package(
             ],
             path: "Tests/CompactionTests", swiftSettings: plainSettings),
         .executableTarget(
-            name: "TallyCrashChild", dependencies: ["TallyLog", "TallyFiles", "TallyRecords"],
+            name: "TallyCrashChild",
+            dependencies: ["TallyLog", "TallyFiles", "TallyRecords", "TallyCompaction"],
             path: "Tests/CrashChild", swiftSettings: plainSettings),
         .testTarget(
             name: "CrashTests",

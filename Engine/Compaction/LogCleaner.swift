@@ -25,7 +25,8 @@ package struct LogCleaner: Sendable {
     /// - Parameter now: what `min.compaction.lag.ms` and delete horizons are compared with.
     /// Blocks, for as long as it takes to read and write the log.
     /// Throws ``LogError/corruption(_:)``, ``LogError/notCleanable(partition:reason:)``,
-    /// ``LogError/file(_:)``, ``LogError/closed(partition:)``; what was cleaned before stays cleaned.
+    /// ``LogError/file(_:)``, ``LogError/closed(partition:)``; what was cleaned before
+    /// stays cleaned.
     package func clean(now: Timestamp) throws(LogError) -> CleaningReport {
         try log.withCleaning { () throws(LogError) in
             try clean(try log.cleaningScope(now: now), now: now)
