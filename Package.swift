@@ -124,7 +124,9 @@ let package = Package(
             path: "Tests/CompactionTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
-            dependencies: ["TallyLog", "TallyFiles", "TallyRecords", "Tally"],
+            dependencies: [
+                "TallyLog", "TallyFiles", "TallyRecords", "TallyCompaction", "Tally",
+            ],
             path: "Tests/CrashChild", swiftSettings: plainSettings),
         .testTarget(
             name: "CrashTests",

@@ -162,7 +162,7 @@ struct SegmentCleaner: ~Copyable {
         let selection = try filter.select(from: batch) { record in
             // Behind the dirty part nothing is known: not even that a tombstone may go.
             if record.offset >= keysEnd { return true }
-            if hasExpired, record.value == nil { return false }
+            if hasExpired, record.isTombstone { return false }
             return keys.isLatest(record)
         }
         guard selection.keptCount > 0 else { return removeAll(of: header) }

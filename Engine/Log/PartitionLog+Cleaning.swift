@@ -118,10 +118,14 @@ extension PartitionLog {
         let bound = min(try lastStableOffset(), recoveryPoint)
         let list = segments
         let firstDirty = firstDirtyOffset
+        // Those that wait for space to be sealed have files that are not complete.
+        let unsealed = writer.withLock { Set($0.unsealed.map { ObjectIdentifier($0) }) }
         var end = list[0].baseOffset
         var cleanable: [Segment] = []
         for (segment, next) in zip(list, list.dropFirst()) {
-            guard next.baseOffset <= bound else { break }
+            guard next.baseOffset <= bound, !unsealed.contains(ObjectIdentifier(segment)) else {
+                break
+            }
             if next.baseOffset > firstDirty, try isTooYoung(segment, now) { break }
             cleanable.append(segment)
             end = next.baseOffset
@@ -144,6 +148,7 @@ extension PartitionLog {
     /// ``LogError/stopped(partition:reason:)``.
     package func cleaningScope(now: Timestamp) throws(LogError) -> CleaningScope {
         try storeProducers(isRequired: true)
+        try prepareCleaning()
         let found = try cleanableSegments(now: now)
         let states = try producerStates()
         let producers = states.map { state in
@@ -159,14 +164,18 @@ extension PartitionLog {
             aborted: try gatherAborted(in: start..<max(start, found.end)))
     }
 
-    /// Notes that everything before an offset was looked at.
+    /// Notes that everything before an offset was looked at, by a cleaning that began with
+    /// ``cleaningScope(now:)``. What was truncated meanwhile and comes anew was not.
     package func noteCleaned(upTo offset: Offset) {
-        _ = cleanedEndValue.max(offset.rawValue, ordering: .acquiringAndReleasing)
+        retiring.withLock { retired in
+            let end = min(offset, retired.truncatedTo ?? offset)
+            _ = cleanedEndValue.max(end.rawValue, ordering: .acquiringAndReleasing)
+        }
     }
 
-    /// What is taken back and comes anew was not looked at. A cleaning under way ends later and
-    /// notes its own end; its segments do not reach what can be taken back.
-    func noteUncleaned(from offset: Offset) {
+    /// What is taken back and comes anew was not looked at. Called with the `retiring` lock held.
+    func noteUncleaned(from offset: Offset, _ retired: inout Retired) {
+        retired.truncatedTo = min(retired.truncatedTo ?? offset, offset)
         _ = cleanedEndValue.min(offset.rawValue, ordering: .acquiringAndReleasing)
     }
 

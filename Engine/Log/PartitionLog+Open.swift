@@ -78,7 +78,7 @@ struct LogOpening {
         }
         guard let end else { invariantFailure("a log that was recovered has an end") }
         try sweepLeftOvers(names)
-        try sweepSnapshots(names, segments)
+        try sweepSnapshots(names, segments, upTo: end.nextOffset)
         return try log(of: segments, end)
     }
 
@@ -132,10 +132,10 @@ struct LogOpening {
 
     /// Keeps the snapshots at which segments begin, and the newest.
     private func sweepSnapshots(
-        _ names: [String], _ segments: [Segment]
+        _ names: [String], _ segments: [Segment], upTo end: Offset
     ) throws(LogError) {
         let bases = Set(segments.map(\.baseOffset))
-        let offsets = ProducerSnapshot.offsets(among: names)
+        let offsets = ProducerSnapshot.offsets(among: names).filter { $0 <= end }
         let stray = offsets.dropLast().filter { !bases.contains($0) }
         try ProducerSnapshot.remove(stray, in: directory, on: fileSystem)
     }

@@ -34,6 +34,8 @@ struct Retired: Sendable {
     var segments: [RetiredSegment] = []
     /// Cleaned segments that are being put in the place of others.
     var swap: PendingSwap?
+    /// The least offset that the log was truncated to since a cleaning began.
+    var truncatedTo: Offset?
 
     /// Removes the files of a segment that left the log, so that another one which began at the
     /// same offset may have their names. What readers have mapped stays readable for them.
@@ -151,6 +153,7 @@ extension PartitionLog {
         // Before the files: who reads them from now on is told that they are gone.
         advanceLogStart(to: list[gone.count].baseOffset)
         removeSegments(gone.count)
+        forgetUnsealed(gone)
         let delay = Duration.milliseconds(configuration.fileDeleteDelayMilliseconds)
         let dueAt = ContinuousClock.now + delay
         // Oldest first: after a crash in between what is left has no hole.
@@ -168,6 +171,17 @@ extension PartitionLog {
         return RetentionReport(
             segmentCount: gone.count, byteCount: gone.reduce(0) { $0 + $1.byteCount },
             logStart: logStart)
+    }
+
+    /// Segments that wait for space to be sealed, and are no more the log's, need not be.
+    private func forgetUnsealed(_ gone: [Segment]) {
+        let gone = Set(gone.map { ObjectIdentifier($0) })
+        // Nobody is sealing them meanwhile.
+        syncing.withLock { _ in
+            writer.withLock { writer in
+                writer.unsealed.removeAll { gone.contains(ObjectIdentifier($0)) }
+            }
+        }
     }
 
     /// Bytes of retired segments whose files are gone and that readers still hold.

@@ -31,12 +31,7 @@ extension PartitionLog {
             bases: new.map(\.baseOffset))
         let outcome: Result<Bool, LogError> = retiring.withLock { retired in
             do throws(LogError) {
-                try finishSwap(&retired)
-                try writer.withLock { writer throws(LogError) in try checkOpen(writer) }
-                guard index(of: old) != nil else {
-                    try? swap.discard()
-                    return .success(false)
-                }
+                guard try isInLog(old, &retired, orDiscard: swap) else { return .success(false) }
                 try decide(swap, upTo: new[new.count - 1].nextOffset)
                 retired.swap = PendingSwap(old: old, new: new)
                 try finishSwap(&retired)
@@ -47,6 +42,51 @@ extension PartitionLog {
         }
         if case .failure(let error) = outcome { noteFailure(error) }
         return try outcome.get()
+    }
+
+    /// Whether segments are the log's still; where they are not, and after an error, what was to
+    /// take their place is removed.
+    private func isInLog(
+        _ old: [Segment], _ retired: inout Retired, orDiscard swap: SegmentSwap
+    ) throws(LogError) -> Bool {
+        do throws(LogError) {
+            try finishSwap(&retired)
+            try writer.withLock { writer throws(LogError) in try checkOpen(writer) }
+        } catch {
+            try? swap.discard()
+            throw error
+        }
+        if index(of: old) != nil { return true }
+        try? swap.discard()
+        return false
+    }
+
+    /// Brings the directory to where a cleaning may begin: a swap that was decided is finished,
+    /// and what a cleaning that failed could not remove goes. To the next opening, either would
+    /// say the wrong thing about what this cleaning leaves.
+    ///
+    /// Throws ``LogError/file(_:)`` and ``LogError/stopped(partition:reason:)``.
+    func prepareCleaning() throws(LogError) {
+        try retiring.withLock { (retired: inout Retired) throws(LogError) in
+            try writer.withLock { writer throws(LogError) in try checkOpen(writer) }
+            try finishSwap(&retired)
+            do throws(FileError) {
+                try removeStrays(among: try environment.fileSystem.list(directory), besides: [])
+            } catch {
+                throw .file(error)
+            }
+            retired.truncatedTo = nil
+        }
+    }
+
+    /// Removes what no swap is going to use.
+    private func removeStrays(
+        among names: [String], besides bases: [Offset]
+    ) throws(FileError) {
+        let strays = SegmentSwap.bases(among: names).filter { !bases.contains($0) }
+        try SegmentSwap(
+            directory: directory, fileSystem: environment.fileSystem, bases: strays
+        ).discard()
     }
 
     /// Where segments lie in the list, one behind the other; nil where they do not, or where the
@@ -64,6 +104,7 @@ extension PartitionLog {
         do throws(FileError) {
             // A snapshot may know of a transaction whose marker the new segments have no more.
             let names = try environment.fileSystem.list(directory)
+            try removeStrays(among: names, besides: swap.bases)
             let before = ProducerSnapshot.offsets(among: names).filter { $0 < end }
             for offset in before {
                 try environment.fileSystem.removeIfThere(ProducerSnapshot.path(directory, offset))
@@ -76,7 +117,8 @@ extension PartitionLog {
         do throws(FileError) {
             try swap.decide()
         } catch {
-            try? swap.discard()
+            // Nobody knows which name the file has: the next opening goes by what it finds.
+            if !error.leavesDoubt { try? swap.discard() }
             throw stopped(by: error)
         }
     }
@@ -86,6 +128,8 @@ extension PartitionLog {
     func finishSwap(_ retired: inout Retired) throws(LogError) {
         guard var pending = retired.swap else { return }
         let files = environment.fileSystem
+        // After a failed sync nobody knows what was decided: the next opening finds out.
+        try writer.withLock { writer throws(LogError) in try checkNotStopped(writer) }
         // Decided on stable storage before anything of the old segments goes.
         try stoppingInDoubt { () throws(FileError) in try files.syncDirectory(directory) }
         if !pending.areOldNamed {

@@ -37,7 +37,7 @@ extension PartitionLog {
         }
     }
 
-    private func checkNotStopped(_ writer: borrowing Writer) throws(LogError) {
+    func checkNotStopped(_ writer: borrowing Writer) throws(LogError) {
         if let reason = writer.stopReason { throw .stopped(partition: name, reason: reason) }
     }
 

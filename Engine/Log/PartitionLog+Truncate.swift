@@ -44,7 +44,9 @@ extension PartitionLog {
             syncing.withLock { $0.limit = planned.end }
             defer { syncing.withLock { $0.limit = nil } }
             try storingRecoveryPoint()
-            return try cutWithLocks(from: target, &retired.segments)
+            let end = try cutWithLocks(from: target, &retired.segments)
+            noteUncleaned(from: end, &retired)
+            return end
         }
         guard let end = cut else { return logEnd }
         let failure = LogError.truncated(partition: name, logEnd: end)
@@ -79,6 +81,9 @@ extension PartitionLog {
         var segmentIndex: Int
         var position: FilePosition
         var end: Offset
+        /// Stands for the offsets between the last batch that is kept and the end, which
+        /// compaction took: or the next opening would find the log to end before them.
+        var placeholder: RecordBatchHeader?
     }
 
     private func cut(at offset: Offset) throws(LogError) -> Cut {
@@ -89,10 +94,13 @@ extension PartitionLog {
         let found = try segment.batch(reaching: offset, end: limit)
         let position = found?.position ?? limit
         // An offset that no batch holds is a fine end, unless it would leave the segment empty.
-        let end =
-            position == .start
-            ? segment.baseOffset : min(offset, found?.header.baseOffset ?? offset)
-        return Cut(segmentIndex: index, position: position, end: end)
+        let end = min(offset, found?.header.baseOffset ?? offset)
+        guard position > .start, let last = try segment.lastBatch(before: position, end) else {
+            return Cut(segmentIndex: index, position: .start, end: segment.baseOffset)
+        }
+        return Cut(
+            segmentIndex: index, position: position, end: end,
+            placeholder: last.placeholder(upTo: end))
     }
 
     private func cutWithLocks(
@@ -148,7 +156,7 @@ extension PartitionLog {
             try segment.markDeleted()
             gone.append(RetiredSegment(segment: segment, dueAt: dueAt))
         }
-        let segment = try replace(old, keeping: cut.position, &writer)
+        let segment = try replace(old, keeping: cut, &writer)
         try segment.setTransactionIndex(aborted)
         replaceSegments(from: cut.segmentIndex, with: segment)
         old.abandonFiles()
@@ -172,13 +180,20 @@ extension PartitionLog {
 
     /// Puts a copy of the first bytes of a segment in its place.
     private func replace(
-        _ old: Segment, keeping end: FilePosition, _ writer: inout Writer
+        _ old: Segment, keeping cut: Cut, _ writer: inout Writer
     ) throws(LogError) -> Segment {
         let files = environment.fileSystem
+        var end = cut.position
         do {
             // Without a number of its own a left-over of an earlier try is overwritten.
             let copy = old.path + ".tmp"
             try files.copyPrefix(of: old.path, byteCount: Int64(end.rawValue), to: copy)
+            if let placeholder = cut.placeholder?.encodedAlone() {
+                let file = try files.open(copy, .write)
+                try file.write(all: placeholder.rawSpan, at: Int64(end.rawValue))
+                try file.sync()
+                end = end.advanced(by: placeholder.count)
+            }
             for file in [old.offsetIndexFile, old.timeIndexFile] {
                 let path = file.path
                 if try files.information(path) != nil { try files.remove(path) }
@@ -216,7 +231,6 @@ extension PartitionLog {
         let kept = Set(segments.map { ObjectIdentifier($0) })
         writer.unsealed.removeAll { !kept.contains(ObjectIdentifier($0)) }
         writer.nextOffset = end
-        noteUncleaned(from: end)
         writer.producers = nil
         writer.snapshots.removeAll { $0.offset > end }
         writer.epochs.truncate(to: end)

@@ -189,16 +189,29 @@ package final class PartitionLog: Sendable {
         from offset: Offset, bytesMax: Int, bound: ReadBound = .highWatermark,
         near: ReadPosition? = nil
     ) throws(LogError) -> LogSlice? {
-        let view = try view(bound)
-        do {
-            return try view.read(from: offset, bytesMax: bytesMax, near: near)
-        } catch {
-            // Retired meanwhile: what the files say of it is of no interest.
-            if offset < logStart { throw outOfRange(offset) }
-            // Truncated or cleaned meanwhile: what was looked at is not the log's any more.
-            let hasChanged = !view.segments.elementsEqual(segments, by: ===)
-            guard hasChanged, offset <= logEnd else { throw error }
-            return try self.view(bound).read(from: offset, bytesMax: bytesMax, near: nil)
+        try look(bound) { (view) throws(LogError) in
+            do throws(LogError) {
+                return try view.read(from: offset, bytesMax: bytesMax, near: near)
+            } catch {
+                // Retired meanwhile: what the files say of it is of no interest.
+                if offset < logStart { throw outOfRange(offset) }
+                throw error
+            }
+        }
+    }
+
+    /// Looks at the log; again where it failed and the log was retired from, truncated or cleaned
+    /// meanwhile: what was looked at is not the log's any more, and its files may be gone.
+    private func look<Result>(
+        _ bound: ReadBound, _ body: (LogView) throws(LogError) -> Result
+    ) throws(LogError) -> Result {
+        while true {
+            let view = try view(bound)
+            do throws(LogError) {
+                return try body(view)
+            } catch {
+                if view.segments.elementsEqual(segments, by: ===) { throw error }
+            }
         }
     }
 
@@ -216,7 +229,9 @@ package final class PartitionLog: Sendable {
     package func offset(
         forTimestamp timestamp: Timestamp
     ) throws(LogError) -> (offset: Offset, timestamp: Timestamp)? {
-        try view(.highWatermark).offset(forTimestamp: timestamp)
+        try look(.highWatermark) { (view) throws(LogError) in
+            try view.offset(forTimestamp: timestamp)
+        }
     }
 }
 

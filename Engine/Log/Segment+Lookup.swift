@@ -26,6 +26,27 @@ extension Segment {
         }
     }
 
+    /// The last batch before a position, at which a batch begins or the segment ends.
+    ///
+    /// - Parameter offset: the first that the batch at the position may have.
+    func lastBatch(
+        before position: FilePosition, _ offset: Offset
+    ) throws(LogError) -> RecordBatchHeader? {
+        let limit = FilePosition(byteCount)
+        if let found = try batch(reaching: offset.advanced(by: -1), end: limit),
+            found.position < position
+        {
+            return found.header
+        }
+        // Offsets are missing before the position: only a walk finds what is before them.
+        var last: RecordBatchHeader?
+        _ = try firstBatch(from: .start, to: position) { (header, _) in
+            last = header
+            return false
+        }
+        return last
+    }
+
     /// Whether some batch may have this timestamp or a later one.
     func mayReach(_ timestamp: Timestamp) throws(LogError) -> Bool {
         try withIndexes(checkingTimes: true) { $0.mayReach(timestamp) }

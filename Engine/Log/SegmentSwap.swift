@@ -23,6 +23,18 @@ struct SegmentSwap {
         .offsetIndex, .timeIndex, .transactionIndex,
     ]
 
+    /// The base offsets of all files among names that a cleaner has not put in place, rising.
+    static func bases(among names: [String]) -> [Offset] {
+        let suffixes = [SegmentName.cleanedSuffix, SegmentName.swapSuffix]
+        let bases = names.compactMap { name -> Offset? in
+            guard let suffix = suffixes.first(where: { name.hasSuffix($0) }) else { return nil }
+            let plain = String(name.dropLast(suffix.count))
+            return (sideEndings + [.log]).lazy
+                .compactMap { SegmentName.baseOffset(of: plain, $0) }.first
+        }
+        return Set(bases).sorted()
+    }
+
     private func path(_ base: Offset, _ ending: SegmentName.Ending, _ suffix: String) -> String {
         joinPath(directory, SegmentName.file(base, ending) + suffix)
     }

@@ -61,6 +61,8 @@ struct UnfinishedSwap {
             $0 >= bases[0] && $0 < end && !bases.contains($0)
         }
         do {
+            // Decided on stable storage before anything of the old segments goes.
+            try files.syncDirectory(directory)
             for base in old.reversed() {
                 for ending in SegmentName.Ending.allCases {
                     try files.removeIfThere(joinPath(directory, SegmentName.file(base, ending)))

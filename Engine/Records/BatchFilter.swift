@@ -20,7 +20,7 @@ package struct BatchFilter: ~Copyable, Sendable {
         /// Records that were kept, and those that were not.
         package var keptCount: Int32 = 0
         package var removedCount: Int32 = 0
-        /// Records without a value among those that were kept.
+        /// Tombstones among those that were kept.
         package var tombstoneCount: Int32 = 0
         /// The largest timestamp of those that were kept.
         package var maxTimestamp = Timestamp.none
@@ -55,7 +55,7 @@ package struct BatchFilter: ~Copyable, Sendable {
         while let record = try cursor.next() {
             if isKept(record) {
                 selection.keptCount &+= 1
-                if record.value == nil { selection.tombstoneCount &+= 1 }
+                if record.isTombstone { selection.tombstoneCount &+= 1 }
                 selection.maxTimestamp = max(selection.maxTimestamp, record.timestamp)
             } else {
                 let run = cursor.bytes.part(at: runStart, count: start &- runStart)

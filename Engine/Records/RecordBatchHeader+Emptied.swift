@@ -22,6 +22,17 @@ extension RecordBatchHeader {
         return header
     }
 
+    /// An empty batch for the offsets that are missing between this one and `end`; nil where none
+    /// are, or where they are more than a batch can stand for.
+    package func placeholder(upTo end: Offset) -> RecordBatchHeader? {
+        let count = end.rawValue - nextOffset.rawValue
+        guard count > 0, count <= Int64(Int32.max) else { return nil }
+        var header = placeholder
+        header.baseOffset = nextOffset
+        header.lastOffsetDelta = Int32(count - 1)
+        return header
+    }
+
     /// The bytes of a batch that is nothing but this header, with its checksum.
     package func encodedAlone() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.byteCount)

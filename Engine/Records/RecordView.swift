@@ -45,6 +45,12 @@ public struct RecordView: ~Escapable, BitwiseCopyable {
         get { valuePlace.bytes(in: bytes) }
     }
 
+    /// Whether it says that its key is gone: there is a key, and no value.
+    @inlinable
+    package var isTombstone: Bool {
+        valuePlace.count < 0 && BytePlace(word: keyWord & ~Self.decompressedBit).count >= 0
+    }
+
     /// The number of headers.
     @inlinable
     public var headerCount: Int { headers.remaining }

@@ -13,6 +13,8 @@ enum CrashChild {
         let number = Int64(arguments[3]) ?? 0
         switch arguments[1] {
         case "append": try appendForever(to: arguments[2], recoveryPoint: Offset(number))
+        case "compact":
+            try compactForever(in: arguments[2], recoveryPoint: Offset(number))
         case "many": try openMany(in: arguments[2], count: Int(number))
         case "fill": try await fillTopic(in: arguments[2], partitions: Int(number))
         case "churn": try await churn(in: arguments[2], life: Int(number))
