@@ -3,6 +3,7 @@ import Synchronization
 import Tally
 import TallyFiles
 import TallyLog
+import TallyRecords
 
 /// Measures appends that wait for stable storage, from several tasks at a time: each task sends a
 /// record of 100 bytes, waits for its acknowledgement, and sends the next.
@@ -38,7 +39,67 @@ struct GroupCommitBenchmark {
                     perSecond: outcome.perSecond, unit: "appends",
                     limitName: "pwrite + fdatasync on \(tasks) files", limitPerSecond: limit,
                     target: tasks == 64 ? "0.8 of it" : nil, note: outcome.note))
+            guard tasks == 64 else { continue }
+            try report(
+                BenchmarkLine(
+                    name: "the same from threads, without tasks", valueBytes: 100,
+                    perSecond: try appendFromThreads(tasks), unit: "appends",
+                    limitName: "pwrite + fdatasync on \(tasks) files",
+                    limitPerSecond: try parallelSyncs(files: tasks)))
         }
+    }
+
+    /// Threads that append to a log each and sync it: no producer, no task.
+    private func appendFromThreads(_ count: Int) throws -> Double {
+        let files = PosixFileSystem()
+        let environment = LogEnvironment(fileSystem: files, openFilesMax: 512)
+        let paths = (0..<count).map { directory + "/threads-\($0)" }
+        defer { for path in paths { try? FileManager.default.removeItem(atPath: path) } }
+        let logs = try paths.map { path in
+            try files.createDirectory(path)
+            return try PartitionLog.open(
+                path, environment: environment, configuration: LogConfiguration(),
+                checkpoint: PartitionCheckpoint(isClean: true, recoveryPoint: .zero))
+        }
+        var builder = try RecordBatchBuilder()
+        try builder.append(
+            key: nil, value: [UInt8](repeating: 7, count: 100).rawSpan, timestamp: .none)
+        let batch = try builder.finish()
+        let bytes = (0..<batch.byteCount).map {
+            batch.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
+        }
+        let rate = Self.rate(of: logs, seconds: seconds) { log in
+            var copy = bytes
+            var span = copy.mutableSpan
+            var batch = span.mutableBytes
+            let result = try log.append(&batch, from: .ownEncoder, now: .none)
+            try log.flush(reaching: result.nextOffset)
+        }
+        for log in logs { _ = try log.close() }
+        return rate
+    }
+
+    /// How often a second something can be done with each of some things, on a thread for each.
+    private static func rate<Thing: Sendable>(
+        of things: [Thing], seconds: Double, _ body: @escaping @Sendable (Thing) throws -> Void
+    ) -> Double {
+        let done = Atomic<Int>(0)
+        let start = ContinuousClock.now
+        let end = start + .seconds(seconds)
+        let finished = DispatchGroup()
+        for thing in things {
+            let thread = Thread {
+                while ContinuousClock.now < end, (try? body(thing)) != nil {
+                    done.add(1, ordering: .relaxed)
+                }
+                finished.leave()
+            }
+            finished.enter()
+            thread.start()
+        }
+        finished.wait()
+        let time = (ContinuousClock.now - start) / .seconds(1)
+        return Double(done.load(ordering: .relaxed)) / time
     }
 
     private func send(from taskCount: Int, partitions: Int) async throws -> Outcome {
@@ -96,27 +157,10 @@ struct GroupCommitBenchmark {
         defer { for path in paths { try? files.remove(path) } }
         try files.syncDirectory(directory)
         let chunk = [UInt8](repeating: 7, count: 170)
-        let done = Atomic<Int>(0)
-        let start = ContinuousClock.now
-        let end = start + .seconds(seconds)
-        let finished = DispatchGroup()
-        for file in opened {
-            let thread = Thread {
-                var position: Int64 = 0
-                while ContinuousClock.now < end {
-                    guard (try? file.write(all: chunk, at: position)) != nil,
-                        (try? file.sync()) != nil
-                    else { break }
-                    position += Int64(chunk.count)
-                    done.add(1, ordering: .relaxed)
-                }
-                finished.leave()
-            }
-            finished.enter()
-            thread.start()
+        return Self.rate(of: opened, seconds: seconds) { file in
+            try file.write(all: chunk, at: file.byteCount())
+            try file.sync()
         }
-        finished.wait()
-        return Double(done.load(ordering: .relaxed)) / ((ContinuousClock.now - start) / .seconds(1))
     }
 }
 
