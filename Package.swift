@@ -140,6 +140,8 @@ let package = Package(
             dependencies: [
                 "TallyFiles", "Tally", "TallyTestSupport",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
             ],
             path: "Tests/CoreTests", swiftSettings: plainSettings),
         .testTarget(

@@ -219,6 +219,29 @@ import Testing
         #expect(!throttle.moved(1))
     }
 
+    @Test("as many logs are cleaned at a time as there are threads for it, and no more")
+    func severalAtATime() async throws {
+        let engine = try await open {
+            $0.cleanerThreadsMax = 2
+            $0.cleanerBytesPerSecondMax = 30_000
+        }
+        for name in ["a", "b", "c"] {
+            try await create(name, in: engine)
+            try await fill(name, in: engine)
+        }
+        var most = 0
+        for _ in 0..<400 where most < 2 {
+            most = max(most, engine.surveyCompaction().count { $0.isRunning })
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        for _ in 0..<20 {
+            most = max(most, engine.surveyCompaction().count { $0.isRunning })
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(most == 2)
+        try await engine.close()
+    }
+
     @Test("a topic that is deleted while it is cleaned is gone, and its name can be used again")
     func deletion() async throws {
         let engine = try await open { $0.cleanerBytesPerSecondMax = 20_000 }
