@@ -114,6 +114,60 @@ import Testing
         mount.close()
     }
 
+    @Test("on a full disk a compacted topic is cleaned, and that is room to write in", .needsRoot)
+    func compactionOnFullDisk() async throws {
+        let mount = try TemporaryMount(mebibytes: 8)
+        let path = mount.path + "/data"
+        var configuration = configuration()
+        configuration.isCleanerEnabled = false
+        let engine = try await Engine.open(at: path, configuration: configuration)
+        try await engine.createTopic(
+            "a", partitions: 1,
+            configuration: try TopicConfiguration([
+                "cleanup.policy": "compact", "segment.bytes": "500000",
+                "file.delete.delay.ms": "0",
+            ]))
+        let producer = try engine.producer()
+        var latest: [String: Int] = [:]
+        var number = 0
+        while true {
+            let record = ProducerRecord(
+                topic: "a", key: "\(number % 20)", value: "\(number) " + Self.value)
+            do {
+                _ = try await producer.send(record)
+            } catch LogError.file(let error) {
+                #expect(error.isNoSpace, "\(error)")
+                break
+            }
+            latest["\(number % 20)"] = number
+            number += 1
+        }
+        try takeRest(of: mount)
+        _ = try await engine.compact(topic: "a")
+        engine.removeRetiredFiles()
+        #expect(try engine.partition(0, of: "a").log.byteCount < 1_500_000)
+        for again in 0..<100 {
+            latest["\(again % 20)"] = number + again
+            _ = try await producer.send(
+                ProducerRecord(
+                    topic: "a", key: "\(again % 20)", value: "\(number + again) " + Self.value))
+        }
+        try await engine.close()
+        let reopened = try await Engine.open(at: path, configuration: configuration)
+        var found: [String: Int] = [:]
+        for try await records in try reopened.consumer(
+            of: "a", ConsumerConfiguration(start: .earliest, end: .currentEnd))
+        {
+            try records.forEachRecord { record in
+                let text = record.valueText?.split(separator: " ").first ?? ""
+                found[record.keyText ?? ""] = Int(text)
+            }
+        }
+        #expect(found == latest)
+        try await reopened.close()
+        mount.close()
+    }
+
     @Test(
         "without a reserve: retention makes room, and nothing else that must be noted works",
         .needsRoot)
