@@ -52,7 +52,7 @@ package struct LogCleaner: Sendable {
             pace: pace)
         for group in log.groups(of: scope, before: end) {
             guard let new = try cleaner.clean(group) else { continue }
-            // Taken by retention meanwhile: the rest is looked at again next time.
+            // Taken by retention or truncated meanwhile: the rest is looked at again next time.
             guard try log.replace(Array(group), with: new) else { return cleaner.report }
             cleaner.noteReplaced(group, new)
         }

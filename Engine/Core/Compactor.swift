@@ -117,7 +117,8 @@ final class Compactor: Sendable {
         let start = ContinuousClock.now
         let share = configuration.cleanerDedupeBufferBytes / max(configuration.cleanerThreadsMax, 1)
         let cleaner = LogCleaner(
-            log, dedupeByteCountMax: share, pace: Pace { [throttle] in throttle.moved($0) })
+            log, dedupeByteCountMax: share,
+            pace: Pace { [throttle] in throttle.moved($0, unless: { log.isClosing }) })
         do {
             // On a full disk the reserve may be what is missing to make room.
             func cleanOnce() throws(LogError) -> CleaningReport {
