@@ -52,7 +52,8 @@ package struct LogRepair {
         if let swap = survey.names.first(where: { $0.hasSuffix(".swap") }) {
             plan.leftAlone = problems
             plan.refusal = cutOffset.map { _ in
-                "\(swap) is part of a cleaning that was interrupted; open the engine first"
+                "\(swap) is part of a cleaning that was interrupted; open the engine first, which "
+                    + "ends it; where the engine finds that file damaged, restore it from a copy"
             }
             return plan
         }
