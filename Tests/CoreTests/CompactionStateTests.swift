@@ -113,6 +113,27 @@ import Testing
         try await engine.close()
     }
 
+    @Test(
+        "a topic whose configuration was just stated is cleaned after the next opening, and says so"
+    )
+    func stated() async throws {
+        let engine = try await open()
+        try await create("a", in: engine)
+        try await fill("a", 30, in: engine)
+        try await engine.close()
+        try FileManager.default.removeItem(atPath: directory.path("topics.json"))
+        let again = try await open()
+        try await again.stateConfiguration(
+            ofTopic: "a", try TopicConfiguration(["cleanup.policy": "compact"]))
+        let text = await message { try await again.compact(topic: "a") }
+        #expect(text.contains("next opening"), "\(text)")
+        try await again.close()
+        let third = try await open()
+        _ = try await third.compact(topic: "a", rolling: true)
+        #expect(try await third.values(of: "a") == [0: ["25", "26", "27", "28", "29"]])
+        try await third.close()
+    }
+
     @Test("a topic is deleted at once, however slowly it is being cleaned")
     func slow() async throws {
         let engine = try await open { $0.cleanerBytesPerSecondMax = 10 }
