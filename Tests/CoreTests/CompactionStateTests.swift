@@ -134,6 +134,35 @@ import Testing
         try await third.close()
     }
 
+    @Test("of two cleanings of a partition the second is running still when the first is over")
+    func twice() async throws {
+        let engine = try await open { $0.cleanerBytesPerSecondMax = 1_000 }
+        try await create("a", in: engine)
+        try await fill("a", 20, in: engine)
+        let compactor = engine.compactor
+        let log = try engine.partition(0, of: "a").log
+        let partition = try engine.partition(0, of: "a")
+        try log.roll()
+        // One at a time holds the log; the other waits for it.
+        let isRunning = try log.withCleaning { () throws(LogError) in
+            let first = Thread { _ = try? compactor.cleanNow(partition, log) }
+            let second = Thread { _ = try? compactor.cleanNow(partition, log) }
+            first.start()
+            second.start()
+            Thread.sleep(forTimeInterval: 0.2)
+            return compactor.status(of: partition, now: .now).isRunning
+        }
+        #expect(isRunning)
+        func status() -> CompactionStatus { compactor.status(of: partition, now: .now) }
+        #expect(
+            try await eventually {
+                let status = status()
+                return status.history.runCount == 1 && status.isRunning
+            })
+        #expect(try await eventually { status().history.runCount == 2 && !status().isRunning })
+        try await engine.close()
+    }
+
     @Test("a topic is deleted at once, however slowly it is being cleaned")
     func slow() async throws {
         let engine = try await open { $0.cleanerBytesPerSecondMax = 10 }
