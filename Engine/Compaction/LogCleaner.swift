@@ -39,9 +39,15 @@ package struct LogCleaner: Sendable {
         report.firstDirty = scope.firstDirty
         report.cleanedEnd = scope.firstDirty
         guard !scope.segments.isEmpty else { return report }
-        let keys = try DirtyKeysReader(
-            scope, of: log, byteCountMax: dedupeByteCountMax, pace: pace
-        ).read()
+        let keys: DirtyKeys
+        do throws(LogError) {
+            keys = try DirtyKeysReader(
+                scope, of: log, byteCountMax: dedupeByteCountMax, pace: pace
+            ).read()
+        } catch {
+            if isOfGone(scope.segments[...], error) { return report }
+            throw error
+        }
         let end = keys.end
         report.readByteCount = keys.readByteCount
         report.keyCount = keys.count
@@ -51,8 +57,15 @@ package struct LogCleaner: Sendable {
             deleteRetentionMilliseconds: log.deleteRetentionMilliseconds, report: report,
             pace: pace)
         for group in log.groups(of: scope, before: end) {
-            guard let new = try cleaner.clean(group) else { continue }
-            // Taken by retention meanwhile: the rest is looked at again next time.
+            let new: [CleanedSegment]?
+            do throws(LogError) {
+                new = try cleaner.clean(group)
+            } catch {
+                if isOfGone(group, error) { return cleaner.report }
+                throw error
+            }
+            guard let new else { continue }
+            // Taken by retention or truncated meanwhile: the rest is looked at again next time.
             guard try log.replace(Array(group), with: new) else { return cleaner.report }
             cleaner.noteReplaced(group, new)
         }
@@ -60,5 +73,14 @@ package struct LogCleaner: Sendable {
         report = cleaner.report
         report.cleanedEnd = end
         return report
+    }
+
+    /// Whether an error is one of files that are not the log's any more, since retention took them
+    /// or a truncation did: what is left is looked at again next time.
+    private func isOfGone(_ segments: ArraySlice<Segment>, _ error: LogError) -> Bool {
+        switch error {
+        case .file, .corruption: !log.holds(segments)
+        default: false
+        }
     }
 }

@@ -126,12 +126,12 @@ struct SegmentCleaner: ~Copyable {
         do throws(LogError) {
             switch change {
             case .none:
-                if let horizon = header.deleteHorizon { report.note(horizon: horizon) }
+                noteHorizon(of: header)
                 try write(bytes, to: &writer)
             case .removed: break
             case .emptied: try write(header.emptied.encodedAlone().rawSpan, to: &writer)
             case .filtered(let selection, let horizon):
-                if let old = header.deleteHorizon { report.note(horizon: old) }
+                noteHorizon(of: header)
                 try write(selection, horizon, of: bytes, to: &writer)
             }
         } catch {
@@ -200,6 +200,14 @@ struct SegmentCleaner: ~Copyable {
         report.removedRecordCount += Int(header.recordCount)
         guard isLastOfProducer(header) else { return .removed }
         return header.recordCount == 0 ? .none : .emptied
+    }
+
+    /// Notes when what a batch still has may go. A horizon that is over is nothing to wait for: a
+    /// batch keeps it for the records beside the tombstones that went, and the log would be
+    /// cleaned again and again because of it.
+    private mutating func noteHorizon(of header: RecordBatchHeader) {
+        guard let horizon = header.deleteHorizon, horizon > now else { return }
+        report.note(horizon: horizon)
     }
 
     /// Whether what is known of a producer comes from this batch.

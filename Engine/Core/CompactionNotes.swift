@@ -24,7 +24,7 @@ struct CompactionNotes {
             let stored = try? JSONDecoder().decode(Stored.self, from: Data(found)),
             stored.version == 1
         else { return [:] }
-        return stored.partitions
+        return stored.partitions.mapValues(\.bounded)
     }
 
     /// Replaces the file.

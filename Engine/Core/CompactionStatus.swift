@@ -61,6 +61,23 @@ public struct CompactionHistory: Hashable, Sendable, Codable {
 }
 
 extension CompactionHistory {
+    /// The same with numbers that can be added to and subtracted: those of a file may be any.
+    var bounded: CompactionHistory {
+        func count(_ number: Int) -> Int { min(max(number, 0), .max / 2) }
+        func time(_ number: Int64?) -> Int64? { number.map { min(max($0, 0), .max / 2) } }
+        var history = self
+        history.runCount = count(runCount)
+        history.lastRunAt = time(lastRunAt)
+        history.lastRunMilliseconds = time(lastRunMilliseconds) ?? 0
+        history.readByteCount = count(readByteCount)
+        history.writtenByteCount = count(writtenByteCount)
+        history.removedRecordCount = count(removedRecordCount)
+        history.pendingTombstoneCount = count(pendingTombstoneCount)
+        history.firstDeleteHorizon = time(firstDeleteHorizon)
+        history.failedAt = time(failedAt)
+        return history
+    }
+
     /// Notes a cleaning that ended well.
     mutating func note(_ report: CleaningReport, at now: Timestamp, duration: Duration) {
         runCount += 1
@@ -78,6 +95,6 @@ extension CompactionHistory {
     /// Whether the last cleaning failed less than so many milliseconds ago.
     func hasJustFailed(_ now: Timestamp, within milliseconds: Int64) -> Bool {
         guard failure != nil, let failedAt else { return false }
-        return (0..<milliseconds).contains(now.rawValue - failedAt)
+        return (0..<max(milliseconds, 0)).contains(now.rawValue - failedAt)
     }
 }

@@ -27,8 +27,13 @@ final class CompactionThrottle: Sendable {
         self.bytesPerSecondMax = bytesPerSecondMax.map { max($0, 1) }
     }
 
+    /// So long, in seconds, a cleaning that waits may be deaf to the end of its log.
+    private static let napMax = 0.1
+
     /// Returns when it is time for the next bytes; false where cleaning is to end.
-    func moved(_ byteCount: Int) -> Bool {
+    ///
+    /// - Parameter isEnding: asked now and then whether this cleaning need not wait any longer.
+    func moved(_ byteCount: Int, unless isEnding: () -> Bool = { false }) -> Bool {
         if isStopped.load(ordering: .acquiring) { return false }
         guard let bytesPerSecondMax else { return true }
         let pause = state.withLock { state -> Duration in
@@ -41,17 +46,17 @@ final class CompactionThrottle: Sendable {
         }
         // Sleeping for less is not worth the switch to another thread.
         guard pause > .milliseconds(2) else { return true }
-        return sleep(for: pause)
+        return sleep(for: pause, unless: isEnding)
     }
 
-    private func sleep(for pause: Duration) -> Bool {
+    private func sleep(for pause: Duration, unless isEnding: () -> Bool) -> Bool {
         let end = Date(timeIntervalSinceNow: pause / .seconds(1))
         condition.lock()
         defer { condition.unlock() }
-        while !isStopped.load(ordering: .acquiring), Date() < end {
-            _ = condition.wait(until: end)
+        while !isStopped.load(ordering: .acquiring), !isEnding(), Date() < end {
+            _ = condition.wait(until: min(end, Date(timeIntervalSinceNow: Self.napMax)))
         }
-        return !isStopped.load(ordering: .acquiring)
+        return !isStopped.load(ordering: .acquiring) && !isEnding()
     }
 
     /// Ends all cleaning soon.

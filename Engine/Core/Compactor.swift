@@ -22,10 +22,16 @@ final class Compactor: Sendable {
     private struct State {
         /// Jobs of the background that are at work.
         var jobCount = 0
-        var running: Set<String> = []
+        /// How many clean a log, or wait for their turn: one in the background, others by hand.
+        var running: [String: Int] = [:]
         var histories: [String: CompactionHistory]
         /// Logs that failed in this life, for a reason that time does not mend.
         var isLeftAlone: Set<String> = []
+
+        mutating func noteEnd(of name: String) {
+            let count = running[name, default: 1] - 1
+            running[name] = count > 0 ? count : nil
+        }
     }
 
     init(data: DataDirectory, reserve: SpaceReserve, configuration: EngineConfiguration) {
@@ -75,7 +81,8 @@ final class Compactor: Sendable {
         }
         due.sort { $0.urgency > $1.urgency }
         return state.withLock { state in
-            for next in due where state.running.insert(next.partition.name).inserted {
+            for next in due where state.running[next.partition.name] == nil {
+                state.running[next.partition.name] = 1
                 return (next.partition, next.log)
             }
             return nil
@@ -85,7 +92,7 @@ final class Compactor: Sendable {
     /// How much a log needs cleaning; nil where it does not now.
     private func urgency(of name: String, _ log: PartitionLog, _ now: Timestamp) -> Double? {
         let known = state.withLock { state -> CompactionHistory? in
-            guard !state.isLeftAlone.contains(name), !state.running.contains(name) else {
+            guard !state.isLeftAlone.contains(name), state.running[name] == nil else {
                 return nil
             }
             return state.histories[name] ?? CompactionHistory()
@@ -106,7 +113,7 @@ final class Compactor: Sendable {
 
     /// Cleans a log at once, whatever its dirty ratio, after a cleaning of it that is under way.
     func cleanNow(_ partition: Partition, _ log: PartitionLog) throws -> CleaningReport {
-        state.withLock { _ = $0.running.insert(partition.name) }
+        state.withLock { $0.running[partition.name, default: 0] += 1 }
         return try clean(partition, log, .now)
     }
 
@@ -117,7 +124,8 @@ final class Compactor: Sendable {
         let start = ContinuousClock.now
         let share = configuration.cleanerDedupeBufferBytes / max(configuration.cleanerThreadsMax, 1)
         let cleaner = LogCleaner(
-            log, dedupeByteCountMax: share, pace: Pace { [throttle] in throttle.moved($0) })
+            log, dedupeByteCountMax: share,
+            pace: Pace { [throttle] in throttle.moved($0, unless: { log.isClosing }) })
         do {
             // On a full disk the reserve may be what is missing to make room.
             func cleanOnce() throws(LogError) -> CleaningReport {
@@ -143,7 +151,7 @@ final class Compactor: Sendable {
     ) {
         let duration = ContinuousClock.now - start
         state.withLock { state in
-            state.running.remove(name)
+            state.noteEnd(of: name)
             state.isLeftAlone.remove(name)
             state.histories[name, default: CompactionHistory()]
                 .note(report, at: .now, duration: duration)
@@ -154,7 +162,7 @@ final class Compactor: Sendable {
 
     private func note(_ error: LogError, of name: String) {
         state.withLock { state in
-            state.running.remove(name)
+            state.noteEnd(of: name)
             if case .closed = error { return }
             if !error.isPassing { state.isLeftAlone.insert(name) }
             state.histories[name, default: CompactionHistory()].failure = "\(error)"
@@ -179,7 +187,7 @@ final class Compactor: Sendable {
     func status(of partition: Partition, now: Timestamp) -> CompactionStatus {
         var status = CompactionStatus(topic: partition.topic, partition: partition.index)
         state.withLock { state in
-            status.isRunning = state.running.contains(partition.name)
+            status.isRunning = state.running[partition.name] != nil
             status.history = state.histories[partition.name] ?? CompactionHistory()
         }
         guard let log = partition.onlineLog else {

@@ -108,6 +108,16 @@ struct DataDirectory: Sendable {
         (try? OffsetCheckpoint.read(.cleaner, in: path, from: fileSystem)) ?? [:]
     }
 
+    /// Whether ``cleanedEnds()`` may say something, or cannot be read.
+    private func hasCleanedEnds() throws(LogError) -> Bool {
+        let file = joinPath(path, OffsetCheckpoint.Name.cleaner.rawValue)
+        do {
+            return try fileSystem.information(file) != nil
+        } catch {
+            throw .file(error)
+        }
+    }
+
     /// Replaces the checkpoint files.
     func write(_ lines: [CheckpointLine]) throws(LogError) {
         func write(
@@ -123,8 +133,10 @@ struct DataDirectory: Sendable {
         let cleaned = lines.compactMap { line in
             line.cleanedEnd.map { (line.topic, line.partition, $0) }
         }
-        // Kafka has the file once something was cleaned.
-        if !cleaned.isEmpty {
+        // Kafka has the file once something was cleaned. A line that outlived the last compacted
+        // topic would let a new one of its name pass for clean.
+        let isThere = try hasCleanedEnds()
+        if isThere || !cleaned.isEmpty {
             try OffsetCheckpoint.write(cleaned, .cleaner, in: path, on: fileSystem)
         }
     }

@@ -50,8 +50,12 @@ extension Engine {
         var results: [CompactionResult] = []
         for partition in chosen {
             let log = try partition.log
-            // Its configuration was lost: nobody has said that it is compacted.
-            guard log.isCompacting else { throw EngineError.notCompacted(topic: topic) }
+            guard log.isCompacting else {
+                throw LogError.notCleanable(
+                    partition: partition.name,
+                    reason: "its configuration was stated since the engine was opened; it holds "
+                        + "from the next opening on")
+            }
             let report = try await longWorkers.run { [self] in
                 if isRolling { try log.roll() }
                 let report = try compactor.cleanNow(partition, log)

@@ -37,6 +37,7 @@ public struct EngineConfiguration: Sendable {
     /// (`log.cleaner.backoff.ms`).
     public var cleanerBackoffMilliseconds: Int64 = 15_000
     /// How often an opening that takes long says how far it is, in milliseconds; at info level.
+    /// 0 for never.
     public var openProgressIntervalMilliseconds: Int64 = 5_000
     /// Space of the disk that is kept in a file, in bytes, so that retention, checkpoints and
     /// deletions go on when the disk is full; 0 for none. A megabyte holds the checkpoints of

@@ -28,9 +28,10 @@ final class OpeningProgress: Sendable {
         self.logger = logger
     }
 
-    /// Tells how far it is, again and again, until the task is cancelled.
+    /// Tells how far it is, again and again, until the task is cancelled; never where there is to
+    /// be no time in between.
     func tell(every interval: Duration) async {
-        while true {
+        while interval > .zero {
             do { try await Task.sleep(for: interval) } catch { return }
             logger.info("\(description)")
         }

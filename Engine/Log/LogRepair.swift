@@ -50,9 +50,12 @@ package struct LogRepair {
             partition: lastPathComponent(directory), directory: directory, damage: survey.damage)
         let problems = survey.report.problems.filter { $0.severity > .note }
         if let swap = survey.names.first(where: { $0.hasSuffix(".swap") }) {
+            // What seems to be missing lies in such files.
+            plan.damage = nil
             plan.leftAlone = problems
             plan.refusal = cutOffset.map { _ in
-                "\(swap) is part of a cleaning that was interrupted; open the engine first"
+                "\(swap) is part of a cleaning that was interrupted; open the engine first, which "
+                    + "ends it; where the engine finds that file damaged, restore it from a copy"
             }
             return plan
         }

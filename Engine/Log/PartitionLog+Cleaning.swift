@@ -164,6 +164,12 @@ extension PartitionLog {
             aborted: try gatherAborted(in: start..<max(start, found.end)))
     }
 
+    /// Whether segments are all the log's still.
+    package func holds(_ wanted: ArraySlice<Segment>) -> Bool {
+        let held = Set(segments.map { ObjectIdentifier($0) })
+        return wanted.allSatisfy { held.contains(ObjectIdentifier($0)) }
+    }
+
     /// Notes that everything before an offset was looked at, by a cleaning that began with
     /// ``cleaningScope(now:)``. What was truncated meanwhile and comes anew was not.
     package func noteCleaned(upTo offset: Offset) {

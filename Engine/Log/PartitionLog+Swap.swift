@@ -17,8 +17,8 @@ extension PartitionLog {
     /// - Parameters:
     ///   - old: one behind the other in the log, without the active one.
     ///   - new: cover the same offsets.
-    /// - Returns: false where the old ones are not the log's any more, since retention took them;
-    ///   then the new files are removed.
+    /// - Returns: false where the old ones are not the log's any more, since retention took them,
+    ///   or the log was truncated meanwhile; then the new files are removed.
     ///
     /// Throws ``LogError/file(_:)``, ``LogError/closed(partition:)`` and
     /// ``LogError/stopped(partition:reason:)``. Where the error came once the swap was decided,
@@ -56,7 +56,8 @@ extension PartitionLog {
             try? swap.discard()
             throw error
         }
-        if index(of: old) != nil { return true }
+        // What was truncated since the cleaning began made older records seem to be needless.
+        if retired.truncatedTo == nil, index(of: old) != nil { return true }
         try? swap.discard()
         return false
     }

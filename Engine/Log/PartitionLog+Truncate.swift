@@ -43,6 +43,7 @@ extension PartitionLog {
             let planned = try self.cut(at: offset)
             syncing.withLock { $0.limit = planned.end }
             defer { syncing.withLock { $0.limit = nil } }
+            noteUncleaned(from: planned.end, &retired)
             try storingRecoveryPoint()
             let end = try cutWithLocks(from: target, &retired.segments)
             noteUncleaned(from: end, &retired)

@@ -134,8 +134,8 @@ package struct PartitionSnapshot: Sendable {
         throw .corruption(
             Corruption(
                 file: joinPath(directory, swap), position: .start,
-                reason: "a log cleaner was interrupted while it put this file in place; opening "
-                    + "the data directory with an engine brings that to its end"))
+                reason: "a log cleaner puts this file in place just now, or was interrupted: try "
+                    + "again; if it stays, opening the data directory with an engine ends that"))
     }
 
     /// A segment seen before, where it is still the same file and has not become shorter, else a

@@ -77,6 +77,9 @@ struct SegmentSwap {
             try rename(base, .log, SegmentName.swapSuffix, "")
             // One after the other: what still waits tells which old segments had to go.
             try fileSystem.syncDirectory(directory)
+            // It has taken the place of the old one; an empty one means that something emptied it.
+            let index = path(base, .transactionIndex, "")
+            if try fileSystem.information(index)?.byteCount == 0 { try fileSystem.remove(index) }
         }
     }
 

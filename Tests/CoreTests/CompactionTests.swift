@@ -61,9 +61,12 @@ import Testing
         let engine = try await open()
         try await create("a", in: engine)
         try await fill("a", in: engine)
+        // A first cleaning may have come while the records were sent: the next one takes the rest.
         #expect(
             try await eventually {
-                engine.surveyCompaction().contains { $0.history.removedRecordCount > 50 }
+                engine.surveyCompaction().contains {
+                    $0.history.removedRecordCount > 50 && $0.dirtyRatio <= 0.5
+                }
             })
         // A hundred batches of a record each have 70 bytes or more.
         #expect(try engine.describeTopic("a").partitions[0].byteCount < 3500)

@@ -91,6 +91,21 @@ import Testing
             lines.first?.contains(" s: 0 after an unclean stop, 0 bytes scanned, 0 cut") == true)
     }
 
+    @Test("an opening that is to tell nothing on its way does not tell it without a pause")
+    func silent() async throws {
+        let messages = Messages()
+        let progress = OpeningProgress(
+            partitionCount: 1,
+            logger: Logger(label: "t") { _ in MessageHandler(messages: messages) })
+        for interval in [Duration.zero, .milliseconds(-1)] {
+            let ticker = Task { await progress.tell(every: interval) }
+            try await Task.sleep(for: .milliseconds(50))
+            ticker.cancel()
+            await ticker.value
+        }
+        #expect(messages.all == [])
+    }
+
     @Test("as long as partitions are being opened their number and names are told")
     func ticking() async throws {
         let messages = Messages()

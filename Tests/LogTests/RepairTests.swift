@@ -231,5 +231,9 @@ struct RepairTests {
         #expect(plan.steps.isEmpty && !plan.mendsEverything)
         #expect(plan.leftAlone.contains { $0.file.hasSuffix(".swap") })
         #expect(try repair(harness).plan(cuttingFrom: .zero).refusal?.contains(".swap") == true)
+        // Where the old segments have gone already, nobody is told to cut the log.
+        for base in log.bases { log.contents[SegmentName.file(base, .log)] = nil }
+        let going = try repair(try log.install(), closed(log)).plan()
+        #expect(going.damage == nil && !going.mendsEverything && going.steps.isEmpty)
     }
 }
