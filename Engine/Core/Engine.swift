@@ -59,8 +59,8 @@ public final class Engine: Service {
     }
 
     /// An engine that is dropped without ``close()`` ends its threads and gives the directory
-    /// back; the next opening is as after a crash of the process. Producers, consumers and
-    /// batches on their way keep it alive.
+    /// back; the next opening is as after a crash of the process. Producers, consumers, batches on
+    /// their way and a cleaning under way keep it alive.
     deinit {
         housekeeper.stop()
         compactor.stop()
