@@ -15,7 +15,8 @@ struct CompactionNotes {
         var partitions: [String: CompactionHistory]
     }
 
-    /// By partition name; empty where there is no file that makes sense.
+    /// By partition name; empty where there is no file that makes sense, and without the
+    /// partitions whose numbers make none.
     static func read(
         from directory: String, on fileSystem: any FileSystem
     ) -> [String: CompactionHistory] {
@@ -24,7 +25,7 @@ struct CompactionNotes {
             let stored = try? JSONDecoder().decode(Stored.self, from: Data(found)),
             stored.version == 1
         else { return [:] }
-        return stored.partitions.mapValues(\.bounded)
+        return stored.partitions.filter { $0.value.isSensible }
     }
 
     /// Replaces the file.

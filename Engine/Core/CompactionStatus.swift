@@ -14,6 +14,9 @@ public struct CompactionStatus: Hashable, Sendable {
     /// Bytes of closed segments from there on, as far as they can be cleaned now; a segment that
     /// lies on both sides counts as dirty.
     public internal(set) var dirtyByteCount = 0
+    /// Whether a cleaning is due: more is dirty than `min.cleanable.dirty.ratio` allows, a record
+    /// waits longer than `max.compaction.lag.ms`, or tombstones' `delete.retention.ms` is over.
+    public internal(set) var isDue = false
     /// Whether it is being cleaned at this moment.
     public internal(set) var isRunning = false
     /// What the cleanings so far have done.
@@ -61,23 +64,6 @@ public struct CompactionHistory: Hashable, Sendable, Codable {
 }
 
 extension CompactionHistory {
-    /// The same with numbers that can be added to and subtracted: those of a file may be any.
-    var bounded: CompactionHistory {
-        func count(_ number: Int) -> Int { min(max(number, 0), .max / 2) }
-        func time(_ number: Int64?) -> Int64? { number.map { min(max($0, 0), .max / 2) } }
-        var history = self
-        history.runCount = count(runCount)
-        history.lastRunAt = time(lastRunAt)
-        history.lastRunMilliseconds = time(lastRunMilliseconds) ?? 0
-        history.readByteCount = count(readByteCount)
-        history.writtenByteCount = count(writtenByteCount)
-        history.removedRecordCount = count(removedRecordCount)
-        history.pendingTombstoneCount = count(pendingTombstoneCount)
-        history.firstDeleteHorizon = time(firstDeleteHorizon)
-        history.failedAt = time(failedAt)
-        return history
-    }
-
     /// Notes a cleaning that ended well.
     mutating func note(_ report: CleaningReport, at now: Timestamp, duration: Duration) {
         runCount += 1
@@ -90,6 +76,22 @@ extension CompactionHistory {
         firstDeleteHorizon = report.firstDeleteHorizon?.rawValue
         failure = nil
         failedAt = nil
+    }
+
+    /// Whether the numbers are such as cleanings leave: what is added to them does not overflow.
+    var isSensible: Bool {
+        let counts = [
+            runCount, readByteCount, writtenByteCount, removedRecordCount, pendingTombstoneCount,
+        ]
+        // Up to the end of the year 9999.
+        let times = [lastRunAt, failedAt].compactMap { $0 }
+        return counts.allSatisfy { (0...Int.max / 2).contains($0) } && lastRunMilliseconds >= 0
+            && times.allSatisfy { (0...253_402_300_799_999).contains($0) }
+    }
+
+    /// Whether tombstones or markers that the last cleaning kept may go now.
+    func hasPassedHorizon(_ now: Timestamp) -> Bool {
+        firstDeleteHorizon.map { $0 <= now.rawValue } ?? false
     }
 
     /// Whether the last cleaning failed less than so many milliseconds ago.

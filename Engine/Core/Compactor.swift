@@ -105,8 +105,7 @@ final class Compactor: Sendable {
         if survey.isOverdue { return 2 }
         if survey.isDue { return survey.dirtyRatio }
         // Tombstones whose time is over go although nothing new has come.
-        if let horizon = known.firstDeleteHorizon, horizon <= now.rawValue { return 0 }
-        return nil
+        return known.hasPassedHorizon(now) ? 0 : nil
     }
 
     // MARK: One log
@@ -197,6 +196,8 @@ final class Compactor: Sendable {
         status.firstDirtyOffset = log.firstDirtyOffset
         if let survey = try? log.cleaningSurvey(now: now) {
             (status.cleanByteCount, status.dirtyByteCount) = survey.byteCounts
+            status.isDue =
+                survey.isDue || survey.isOverdue || status.history.hasPassedHorizon(now)
         }
         return status
     }

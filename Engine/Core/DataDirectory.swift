@@ -104,8 +104,15 @@ struct DataDirectory: Sendable {
 
     /// Where the last cleaning of each compacted log ended. What cannot be read only costs a
     /// cleaning of more than is needed.
+    ///
+    /// Only what is on stable storage is cleaned, and the recovery points are written before this
+    /// file: an end behind its recovery point is of another log, or damaged. Believed, it would
+    /// keep old values whose tombstones go, and they would come back.
     func cleanedEnds() -> [String: Offset] {
-        (try? OffsetCheckpoint.read(.cleaner, in: path, from: fileSystem)) ?? [:]
+        guard let cleaned = try? OffsetCheckpoint.read(.cleaner, in: path, from: fileSystem),
+            let stored = try? OffsetCheckpoint.read(.recoveryPoint, in: path, from: fileSystem)
+        else { return [:] }
+        return cleaned.filter { $0.value <= stored[$0.key] ?? .zero }
     }
 
     /// Whether ``cleanedEnds()`` may say something, or cannot be read.

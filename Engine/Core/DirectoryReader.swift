@@ -45,6 +45,7 @@ package struct DirectoryReader: Sendable {
         let cleanedEnds = data.cleanedEnds()
         let logStarts = try data.checkpoints().logStarts
         let histories = CompactionNotes.read(from: data.path, on: data.fileSystem)
+        let now = Timestamp.now
         let topics = try catalog().topics.values.filter(\.configuration.isCompacted)
         return topics.sorted { $0.name < $1.name }.flatMap { topic in
             (0..<Int32(topic.partitionCount)).map { index in
@@ -56,12 +57,35 @@ package struct DirectoryReader: Sendable {
                         opening: data.partitionPath(topic.name, index), environment: environment,
                         logStart: logStarts[name] ?? .zero)
                     status.note(log, cleanedEnd: cleanedEnds[name] ?? .zero)
+                    let least = Double(topic.configuration.value(of: .cleanableDirtyRatioMin))
+                    status.isDue =
+                        status.dirtyRatio > least ?? 0.5 || status.history.hasPassedHorizon(now)
                 } catch {
                     status.history.failure = "\(error)"
                 }
                 return status
             }
         }
+    }
+
+    /// Partitions that `topics.json` lists and that have no directory, with whether the checkpoints
+    /// say that records of theirs were stored. Throws as ``topics()`` does.
+    package func missingPartitions() throws -> [(path: String, wereRecordsStored: Bool)] {
+        guard let catalog = try TopicCatalog.read(from: data.path, on: data.fileSystem) else {
+            return []
+        }
+        let checkpoints = try data.checkpoints()
+        var missing: [(path: String, wereRecordsStored: Bool)] = []
+        for topic in catalog.topics.values.sorted(by: { $0.name < $1.name }) {
+            for index in 0..<Int32(topic.partitionCount) {
+                let path = data.partitionPath(topic.name, index)
+                guard try data.fileSystem.information(path) == nil else { continue }
+                let name = "\(topic.name)-\(index)"
+                let stored = checkpoints.recoveryPoints[name] ?? .zero
+                missing.append((path, stored > checkpoints.logStarts[name] ?? .zero))
+            }
+        }
+        return missing
     }
 
     private func catalog() throws -> TopicCatalog {

@@ -6,11 +6,13 @@ extension Engine {
     /// was lost: until then nothing of it is retired or compacted. On return it is on stable
     /// storage; it holds from the next opening of the engine on.
     ///
-    /// Throws ``EngineError/unknownTopic(name:known:)``, and
-    /// ``EngineError/configurationIsStated(topic:)`` for any other topic.
+    /// Throws ``EngineError/unknownTopic(name:known:)``,
+    /// ``EngineError/invalidConfiguration(name:value:reason:)`` where settings do not go together,
+    /// and ``EngineError/configurationIsStated(topic:)`` for any other topic.
     public func stateConfiguration(
         ofTopic name: String, _ configuration: TopicConfiguration
     ) async throws {
+        try configuration.checkTogether()
         try await workers.run { [self] in
             try withLogErrors { try state(configuration, of: name) }
         }

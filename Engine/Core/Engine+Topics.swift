@@ -43,7 +43,8 @@ extension Engine {
     ///
     /// - Parameter partitions: 1 or more. A key goes to the same partition for ever only while
     ///   this number stays the same.
-    /// Throws ``EngineError``: the name is taken or invalid, the number makes no sense.
+    /// Throws ``EngineError``: the name is taken or invalid, the number makes no sense, the
+    /// settings do not go together.
     @discardableResult
     public func createTopic(
         _ name: String, partitions count: Int,
@@ -53,6 +54,7 @@ extension Engine {
         guard (1...TopicLimits.partitionsMax).contains(count) else {
             throw EngineError.invalidPartitionCount(count)
         }
+        try configuration.checkTogether()
         return try await workers.run { [self] in
             try withLogErrors { try create(name, partitions: count, configuration) }
             return try describeTopic(name)

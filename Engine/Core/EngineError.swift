@@ -97,8 +97,9 @@ extension EngineError: CustomStringConvertible {
         case .timestampOutOfRange(let topic, let milliseconds, let allowed):
             """
             A record with timestamp \(milliseconds) cannot go to topic "\(topic)" now, which \
-            takes \(allowed.lowerBound) to \(allowed.upperBound). Mend the timestamp, or change \
-            message.timestamp.before.max.ms or message.timestamp.after.max.ms.
+            takes \(allowed.lowerBound) to \(allowed.upperBound). Mend the timestamp; the \
+            limits are the topic's message.timestamp.before.max.ms and \
+            message.timestamp.after.max.ms.
             """
         case .invalidPartitionCount(let count):
             "\(count) is no number of partitions; give 1 to \(TopicLimits.partitionsMax)."

@@ -40,6 +40,17 @@ public struct TopicConfiguration: Hashable, Sendable {
         values[name] = value
     }
 
+    /// Whether the settings go together; each by itself is right. Throws
+    /// ``EngineError/invalidConfiguration(name:value:reason:)``.
+    func checkTogether() throws(EngineError) {
+        let least = value(of: .compactionLagMillisecondsMin)
+        let most = value(of: .compactionLagMillisecondsMax)
+        guard let low = Int64(least), let high = Int64(most), low > high else { return }
+        throw .invalidConfiguration(
+            name: TopicSetting.compactionLagMillisecondsMin.rawValue, value: least,
+            reason: "max.compaction.lag.ms=\(most) is less; give at most that")
+    }
+
     /// The value in force: what was set, else the default.
     public func value(of setting: TopicSetting) -> String {
         values[setting.rawValue] ?? setting.defaultValue

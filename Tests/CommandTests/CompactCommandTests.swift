@@ -66,6 +66,63 @@ import Testing
         }
     }
 
+    @Test("where nothing is compacted, or nobody has said what is, that is said")
+    func nothingCompacted() throws {
+        let none = try CommandWorkplace()
+        #expect(try none.run("topics", "create", "plain", "--partitions", "1").exitCode == 0)
+        for arguments in [["compact"], ["compact", "--now"], ["compaction", "status"]] {
+            let run = try none.run(arguments, input: [])
+            #expect(run.exitCode == 0)
+            #expect(run.errors == "No topic is compacted (cleanup.policy=compact).\n")
+        }
+        let empty = try CommandWorkplace()
+        try FileManager.default.createDirectory(
+            atPath: empty.data, withIntermediateDirectories: false)
+        #expect(try empty.run("compact", "--now").errors.hasPrefix("No topic is compacted"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: empty.data).isEmpty)
+        let place = try place()
+        try FileManager.default.removeItem(atPath: place.data + "/topics.json")
+        let found = "Found without topics.json: stock. Nothing of them is compacted until"
+        for arguments in [["compact", "--now"], ["compaction", "status"], ["compact", "stock"]] {
+            let run = try place.run(arguments, input: [])
+            #expect(run.errors.contains(found), "\(run.errors)")
+            #expect(run.exitCode == (arguments.last == "stock" ? 1 : 0))
+        }
+    }
+
+    @Test("Ctrl-C ends a cleaning in order: the directory is closed, and nothing is lost")
+    func interrupted() throws {
+        let place = try CommandWorkplace()
+        _ = try place.run(
+            "topics", "create", "big", "--partitions", "4", "--config", "cleanup.policy=compact",
+            "--config", "segment.bytes=100000")
+        let lines = (0..<100_000).map { "k\($0 % 50000)\tvalue number \($0)\n" }.joined()
+        #expect(try place.run(["produce", "big"], input: Array(lines.utf8)).exitCode == 0)
+        let process = Process()
+        process.executableURL = CommandRun.program
+        process.arguments = ["compact", "--now", "--roll", "--data", place.data]
+        let errors = Pipe()
+        process.standardError = errors
+        process.standardOutput = FileHandle.nullDevice
+        let mark = place.data + "/.kafka_cleanshutdown"
+        #expect(FileManager.default.fileExists(atPath: mark))
+        try process.run()
+        // It is at work once the mark of a clean stop is gone.
+        while process.isRunning, FileManager.default.fileExists(atPath: mark) { usleep(200) }
+        process.interrupt()
+        process.waitUntilExit()
+        let text = String(
+            decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(process.terminationReason == .exit)
+        #expect(
+            process.terminationStatus == 130 && text == "Interrupted.\n",
+            "\(process.terminationStatus) \(text)")
+        #expect(FileManager.default.fileExists(atPath: mark))
+        #expect(try place.run("compact", "--now", "--roll").exitCode == 0)
+        let consumed = try place.run("consume", "big")
+        #expect(consumed.lines.count == 50000)
+    }
+
     @Test("a partition that cannot be cleaned is named, and the others are cleaned")
     func failure() throws {
         let place = try place()

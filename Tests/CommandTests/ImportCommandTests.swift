@@ -110,6 +110,14 @@ import Testing
         #expect(run.errors.contains("--config retention.ms=-1"))
     }
 
+    @Test("nothing is said of retention where a topic is only compacted")
+    func compacted() throws {
+        _ = try place.run(
+            "topics", "create", "events", "--partitions", "1", "--config", "cleanup.policy=compact")
+        let run = try run(Self.table.replacingOccurrences(of: "2026-", with: "2010-"))
+        #expect(run.exitCode == 0 && run.errors.isEmpty, "\(run.errors)")
+    }
+
     @Test("a topic keeps its number of partitions, and that is said")
     func partitions() throws {
         _ = try place.run("topics", "create", "events", "--partitions", "2")

@@ -41,6 +41,17 @@ import Testing
         return (first.nextOffset.rawValue, first.sizeInBytes)
     }
 
+    @Test("inspect misses a partition whose directory is gone, as repair does")
+    func missingDirectory() async throws {
+        try await prepare()
+        try FileManager.default.removeItem(atPath: partition)
+        let verified = await CommandRun.inspect("--verify", data)
+        #expect(verified.exitCode == ExitCodes.failure)
+        #expect(verified.output.contains("damage: \(partition): byte 0: the directory is missing"))
+        #expect(verified.output.contains("1 problem found"))
+        try FileManager.default.removeItem(atPath: data + "/topics.json")
+    }
+
     @Test("indexes come back; what was done is said before, and the second run has nothing to do")
     func indexes() async throws {
         try await prepare()

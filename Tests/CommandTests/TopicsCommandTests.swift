@@ -47,6 +47,15 @@ struct CommandWorkplace {
 }
 
 @Suite struct TopicsCommandTests {
+    @Test("one is not said to be many")
+    func one() throws {
+        let place = try CommandWorkplace()
+        let one = try place.run("topics", "create", "a", "--partitions", "1")
+        #expect(one.output == "Created topic a with 1 partition.\n")
+        let produced = try place.run("produce", "a", input: "k\tv\n")
+        #expect(produced.errors == "Produced 1 record to topic a.\n")
+    }
+
     @Test("topics are created, listed, described and deleted")
     func life() throws {
         let place = try CommandWorkplace()

@@ -107,6 +107,71 @@ import Testing
         try await engine.close()
     }
 
+    @Test("notes whose numbers make no sense are forgotten, and cleaning goes on")
+    func senselessNotes() async throws {
+        let engine = try await open { $0.isCleanerEnabled = false }
+        try await create("a", in: engine)
+        try await fill("a", in: engine)
+        try await engine.compact(topic: "a")
+        try await engine.close()
+        let path = directory.path("compaction-status.json")
+        let sound = try String(contentsOfFile: path, encoding: .utf8)
+        let wrong = [
+            ("\"runCount\" : 1", "\"runCount\" : 9223372036854775807"),
+            ("\"readByteCount\" : ", "\"readByteCount\" : -"),
+            ("\"pendingTombstoneCount\" : 0", "\"pendingTombstoneCount\" : -1"),
+            (
+                "\"runCount\" : 1",
+                "\"failure\" : \"x\", \"failedAt\" : -9223372036854775808, \"runCount\" : 1"
+            ),
+        ]
+        for (old, new) in wrong {
+            let text = sound.replacing(old, with: new)
+            #expect(text != sound, "\(old)")
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            let again = try await open { $0.isCleanerEnabled = false }
+            #expect(try await again.compactionStatus().map(\.history) == [CompactionHistory()])
+            try await again.compact(topic: "a")
+            #expect(try await again.compactionStatus().map(\.history.runCount) == [1])
+            try await again.close()
+        }
+    }
+
+    @Test("a cleaner's checkpoint behind what was stored is not believed: no deletion is undone")
+    func aheadOfTheLog() async throws {
+        let engine = try await open { $0.isCleanerEnabled = false }
+        try await create("a", ["delete.retention.ms": "0"], in: engine)
+        let producer = try engine.producer()
+        for value in ["old", nil] {
+            let record = ProducerRecord(topic: "a", partition: 0, key: "gone", value: value)
+            _ = try await producer.send(record)
+        }
+        _ = try await producer.send(key: "stays", value: "1", to: "a")
+        try await engine.close()
+        try "0\n1\na 0 999\n".write(
+            toFile: directory.path("cleaner-offset-checkpoint"), atomically: true, encoding: .utf8)
+        for _ in 0..<3 {
+            let again = try await open { $0.isCleanerEnabled = false }
+            try await again.compact(topic: "a", rolling: true)
+            #expect(try await map(of: "a", in: again)["gone"] == nil)
+            #expect(try await map(of: "a", in: again)["stays"] == "1")
+            try await again.close()
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    @Test("a record that waits longer than max.compaction.lag.ms makes a cleaning due")
+    func overdue() async throws {
+        let engine = try await open { $0.isCleanerEnabled = false }
+        let lazy = ["min.cleanable.dirty.ratio": "1"]
+        try await create("a", lazy, in: engine)
+        try await create("b", lazy.merging(["max.compaction.lag.ms": "1"]) { $1 }, in: engine)
+        for topic in ["a", "b"] { try await fill(topic, in: engine) }
+        try await Task.sleep(for: .milliseconds(5))
+        #expect(try await engine.compactionStatus().map(\.isDue) == [false, true])
+        try await engine.close()
+    }
+
     @Test("memory for three keys is enough, in more goes")
     func smallMemory() async throws {
         let engine = try await open {

@@ -157,6 +157,32 @@ import Testing
         }
     }
 
+    @Test("lags of compaction that contradict each other are refused, also where they are stated")
+    func lags() async throws {
+        let directory = try TemporaryDirectory()
+        let lags = try TopicConfiguration([
+            "min.compaction.lag.ms": "10", "max.compaction.lag.ms": "9",
+        ])
+        let expected = EngineError.invalidConfiguration(
+            name: "min.compaction.lag.ms", value: "10",
+            reason: "max.compaction.lag.ms=9 is less; give at most that")
+        let engine = try await Engine.open(at: directory.path)
+        await #expect(throws: expected) {
+            try await engine.createTopic("a", partitions: 1, configuration: lags)
+        }
+        #expect(try engine.topics().isEmpty)
+        try await engine.createTopic(
+            "a", partitions: 1,
+            configuration: try TopicConfiguration([
+                "min.compaction.lag.ms": "10", "max.compaction.lag.ms": "10",
+            ]))
+        try await engine.close()
+        try FileManager.default.removeItem(atPath: directory.path("topics.json"))
+        let again = try await Engine.open(at: directory.path)
+        await #expect(throws: expected) { try await again.stateConfiguration(ofTopic: "a", lags) }
+        try await again.close()
+    }
+
     @Test("records that no topic knows are not swallowed by a new topic")
     func leftOvers() async throws {
         let directory = try TemporaryDirectory()

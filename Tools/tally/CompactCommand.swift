@@ -11,10 +11,12 @@ struct CompactCommand: AsyncParsableCommand {
             that no application has open; one that has calls Engine.compact instead.
 
             Without --now only partitions are cleaned that are due: those of which more is dirty \
-            than min.cleanable.dirty.ratio allows. The active segment, records of transactions \
-            that are open, and records younger than min.compaction.lag.ms are never cleaned; \
-            --roll closes the active segment first. Tombstones stay for delete.retention.ms after \
-            the cleaning that met them first.
+            than min.cleanable.dirty.ratio allows, or a record waits longer than \
+            max.compaction.lag.ms, or tombstones' time is over. The active segment, records of \
+            transactions that are open, and records younger than min.compaction.lag.ms are never \
+            cleaned; --roll closes the active segment first. Tombstones stay for \
+            delete.retention.ms after the cleaning that met them first. After Ctrl-C what was \
+            cleaned stays so, and the rest is as it was.
 
             --json prints an object a line: topic, partition, firstDirtyOffset, removedRecords, \
             oldBytes, newBytes, pendingTombstones.
@@ -43,23 +45,50 @@ struct CompactCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await printingRows { streams in
-            try data.requireDirectory()
-            let (topic, partition, now, roll) = (topic, partition, now, roll)
-            let outcome = try await withEngine(at: data.data) { engine in
-                try await Self.compact(engine, topic, partition, now: now, rolling: roll)
+        try data.requireDirectory()
+        let (topic, partition, now, roll) = (topic, partition, now, roll)
+        let data = data.data
+        // An engine would make a data directory of one that is none.
+        let found = try DirectoryReader(path: data).topics()
+        guard topic != nil || !found.isEmpty else { return Console.note(Self.nothingCompacted) }
+        let outcome = try await interruptible {
+            try await withEngine(at: data) { engine in
+                do {
+                    // Cleaning ends soon once the engine is being closed.
+                    return try await withTaskCancellationHandler {
+                        try await Self.compact(engine, topic, partition, now: now, rolling: roll)
+                    } onCancel: {
+                        Task { try? await engine.close() }
+                    }
+                } catch {
+                    try Task.checkCancellation()
+                    throw error
+                }
             }
-            try show(outcome.results, streams)
+        }
+        try await printingRows { streams in
+            if !outcome.unstated.isEmpty {
+                try streams.note(CompactionStatusCommand.unstated(outcome.unstated))
+            }
+            try show(outcome, streams)
             for failure in outcome.failures { try streams.note("error: \(failure)") }
             guard outcome.failures.isEmpty else {
-                throw CommandFailure("\(outcome.failures.count) partitions could not be cleaned")
+                let count = Format.count(outcome.failures.count, "partition")
+                throw CommandFailure("\(count) could not be cleaned")
             }
         }
     }
 
+    /// What is said where there is nothing to clean or to show.
+    static let nothingCompacted = "No topic is compacted (cleanup.policy=compact)."
+
     private struct Outcome: Sendable {
         var results: [CompactionResult] = []
         var failures: [String] = []
+        /// Topics whose configuration was lost.
+        var unstated: [String] = []
+        /// Compacted partitions that were asked for.
+        var partitionCount = 0
     }
 
     /// A partition that fails does not keep the others from being cleaned.
@@ -67,21 +96,29 @@ struct CompactCommand: AsyncParsableCommand {
         _ engine: Engine, _ topic: String?, _ partition: Int32?, now: Bool, rolling: Bool
     ) async throws -> Outcome {
         var outcome = Outcome()
-        for wanted in try await partitions(of: engine, topic, partition) {
-            if !now, !isDue(wanted, engine) { continue }
+        outcome.unstated = try unstated(in: engine, topic)
+        let all = try await partitions(of: engine, topic, partition)
+        outcome.partitionCount = all.count
+        for wanted in all {
+            try Task.checkCancellation()
+            if !now, !wanted.isDue { continue }
             do {
                 outcome.results += try await engine.compact(
                     topic: wanted.topic, partition: wanted.partition, rolling: rolling)
             } catch {
+                try Task.checkCancellation()
                 outcome.failures.append("\(wanted.topic)-\(wanted.partition): \(error)")
             }
         }
         return outcome
     }
 
-    private static func isDue(_ status: CompactionStatus, _ engine: Engine) -> Bool {
-        let topic = try? engine.describeTopic(status.topic)
-        return status.isDue(by: topic?.configuration)
+    /// Topics that nobody has said to be compacted or not, since `topics.json` was lost. One that
+    /// was asked for is an error.
+    private static func unstated(in engine: Engine, _ topic: String?) throws -> [String] {
+        guard let topic else { return try engine.topics().filter(\.isDiscovered).map(\.name) }
+        guard try engine.describeTopic(topic).isDiscovered else { return [] }
+        throw CommandFailure(CompactionStatusCommand.unstated([topic]))
     }
 
     private static func partitions(
@@ -101,10 +138,15 @@ struct CompactCommand: AsyncParsableCommand {
             topic: topic, partition: partition, count: description.partitions.count)
     }
 
-    private func show(_ results: [CompactionResult], _ streams: CommandStreams) throws {
+    private func show(_ outcome: Outcome, _ streams: CommandStreams) throws {
+        let results = outcome.results
         guard !results.isEmpty else {
-            return try streams.note(
-                now ? "There was nothing to clean." : "Nothing is due; --now does not wait.")
+            guard outcome.failures.isEmpty else { return }
+            if outcome.partitionCount > 0 {
+                return try streams.note("Nothing is due; --now does not wait.")
+            }
+            guard outcome.unstated.isEmpty else { return }
+            return try streams.note(Self.nothingCompacted)
         }
         var table = OutputTable([
             .text("topic"), .number("partition"), .number("clean up to"),

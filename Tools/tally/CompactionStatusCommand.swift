@@ -10,8 +10,9 @@ struct CompactionStatusCommand: AsyncParsableCommand {
         discussion: """
             Reads the files without a lock: an application may have the directory open. Clean and \
             dirty are bytes of closed segments before and from the first dirty offset on; a \
-            cleaning is due when dirty exceeds min.cleanable.dirty.ratio of both. Records and \
-            bytes are those of all cleanings so far.
+            cleaning is due when dirty exceeds min.cleanable.dirty.ratio of both, or tombstones' \
+            delete.retention.ms is over; min.compaction.lag.ms and max.compaction.lag.ms are not \
+            looked at. Records and bytes are those of all cleanings so far.
 
             --json prints an object a line: topic, partition, firstDirtyOffset, cleanBytes, \
             dirtyBytes, isDue, runs, lastRunAt, lastRunMilliseconds, readBytes, \
@@ -27,11 +28,12 @@ struct CompactionStatusCommand: AsyncParsableCommand {
         try await printingRows { streams in
             try data.requireDirectory()
             let reader = try DirectoryReader(path: data.data)
-            let settings = try reader.topics().map { ($0.name, $0.configuration) }
-            let configurations = Dictionary(uniqueKeysWithValues: settings)
+            let unstated = try reader.topics().filter(\.isDiscovered).map(\.name)
+            if !unstated.isEmpty { try streams.note(Self.unstated(unstated)) }
             let all = try reader.compactionStatus()
             guard !all.isEmpty else {
-                return try streams.note("No topic is compacted (cleanup.policy=compact).")
+                guard unstated.isEmpty else { return }
+                return try streams.note(CompactCommand.nothingCompacted)
             }
             var table = OutputTable([
                 .text("topic"), .number("partition"), .number("clean bytes"),
@@ -39,26 +41,25 @@ struct CompactionStatusCommand: AsyncParsableCommand {
                 .number("records removed"), .number("tombstones"), .text("failure"),
             ])
             for status in all {
-                let isDue = status.isDue(by: configurations[status.topic])
                 if rows.json {
-                    try streams.output.write { status.fields(isDue, &$0) }
+                    try streams.output.write { status.fields(&$0) }
                 } else {
-                    try table.add(status.cells(isDue), to: streams.output)
+                    try table.add(status.cells, to: streams.output)
                 }
             }
             try table.flush(to: streams.output)
         }
     }
+
+    /// What is to be said of topics whose configuration was lost.
+    static func unstated(_ topics: [String]) -> String {
+        "Found without topics.json: \(topics.joined(separator: ", ")). Nothing of them is "
+            + "compacted until their configuration is stated (tally topics configure)."
+    }
 }
 
 extension CompactionStatus {
-    /// Whether more of it is dirty than its topic allows.
-    func isDue(by configuration: TopicConfiguration?) -> Bool {
-        let least = configuration.flatMap { Double($0.value(of: .cleanableDirtyRatioMin)) }
-        return dirtyRatio > least ?? 0.5
-    }
-
-    fileprivate func cells(_ isDue: Bool) -> [String] {
+    fileprivate var cells: [String] {
         [
             topic, "\(partition)", cleanByteCount.grouped, dirtyByteCount.grouped, ratioText,
             isDue ? "yes" : "no",
@@ -74,7 +75,7 @@ extension CompactionStatus {
         return "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10)"
     }
 
-    fileprivate func fields(_ isDue: Bool, _ line: inout JSONLine) {
+    fileprivate func fields(_ line: inout JSONLine) {
         func time(_ milliseconds: Int64?) -> String? {
             milliseconds.map { OutputTime.text(Timestamp(rawValue: $0)) }
         }

@@ -31,6 +31,11 @@ enum Format {
         return unit == 0 ? "\(number) B" : fixed(value, 1) + " " + units[unit]
     }
 
+    /// A number of things: 1 record, 2,000 records.
+    static func count(_ number: Int, _ noun: String) -> String {
+        "\(number.grouped) \(noun)\(number == 1 ? "" : "s")"
+    }
+
     /// With so many digits behind the point.
     static func fixed(_ number: Double, _ digits: Int) -> String {
         String(format: "%.\(digits)f", number)

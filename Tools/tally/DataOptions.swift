@@ -17,10 +17,11 @@ struct DataOptions: ParsableArguments {
     static func requireDirectory(_ path: String) throws {
         let found = try PosixFileSystem().information(path)
         guard found?.isDirectory == true else {
-            let reason = found == nil ? "there is no" : "a file, and no directory, is the"
+            let reason =
+                found == nil
+                ? "there is no data directory \(path)" : "\(path) is a file and no directory"
             throw CommandFailure(
-                "\(reason) data directory \(path); name it with --data DIR",
-                exitCode: ExitCodes.noInput)
+                "\(reason); name it with --data DIR", exitCode: ExitCodes.noInput)
         }
     }
 }

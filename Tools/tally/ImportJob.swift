@@ -72,7 +72,8 @@ struct ImportJob: Sendable {
         var report = Report()
         report.createdTopic = try await createTopicIfNeeded(engine)
         let before = try engine.describeTopic(topic)
-        let retention = before.configuration.retentionMilliseconds
+        let isDeleting = before.configuration.value(of: .cleanupPolicy).contains("delete")
+        let retention = isDeleting ? before.configuration.retentionMilliseconds : nil
         var configuration = ProducerConfiguration()
         configuration.compression = compression
         configuration.batchBytes = 64 << 10

@@ -50,6 +50,8 @@ struct InspectTarget {
     }
 
     var parts: [Part]
+    /// The data directory; nil where one partition or segment was named.
+    var dataDirectory: String? { parts.first?.label.map { parentDirectory(of: $0.path) } }
     let environment: LogEnvironment
     let fileSystem: any FileSystem
 

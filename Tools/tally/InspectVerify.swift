@@ -1,3 +1,4 @@
+import Tally
 import TallyLog
 import TallyRecords
 
@@ -14,7 +15,6 @@ struct InspectVerify {
     }
 
     func run() throws -> Int32 {
-        var line = JSONLine(isASCIIOnly: true)
         var checked = LogTotals()
         var problemCount = 0
         for part in target.parts {
@@ -23,21 +23,44 @@ struct InspectVerify {
             checked.add(report)
             for problem in report.problems {
                 if problem.severity > .note { problemCount += 1 }
-                if isJSON {
-                    line.begin()
-                    line.field("severity", problem.severity.rawValue)
-                    line.field("file", problem.file)
-                    line.field("position", problem.position.rawValue)
-                    line.field("reason", problem.reason)
-                    line.end()
-                    try streams.output.write(line.bytes)
-                } else {
-                    try streams.output.write(line: problem.description)
-                }
+                try tell(problem.severity, problem.file, problem.position, problem.reason)
             }
         }
+        problemCount += try tellMissing()
         if !isJSON { try streams.output.write(line: conclusion(checked, problemCount)) }
         return problemCount == 0 ? ExitCodes.success : ExitCodes.failure
+    }
+
+    /// Tells of partitions whose directory is gone, which nothing else of the files does. Returns
+    /// their number.
+    private func tellMissing() throws -> Int {
+        guard let directory = target.dataDirectory else { return 0 }
+        let reader = try DirectoryReader(path: directory, fileSystem: target.fileSystem)
+        let missing = try reader.missingPartitions()
+        for (path, wereRecordsStored) in missing {
+            let stored = wereRecordsStored ? ", and records of it were on stable storage" : ""
+            try tell(
+                wereRecordsStored ? .damage : .mendable, path, FilePosition(0),
+                "the directory is missing, but topics.json lists the partition\(stored)")
+        }
+        return missing.count
+    }
+
+    private func tell(
+        _ severity: LogProblem.Severity, _ file: String, _ position: FilePosition, _ reason: String
+    ) throws {
+        guard isJSON else {
+            let problem = "\(severity.rawValue): \(file): byte \(position): \(reason)"
+            return try streams.output.write(line: problem)
+        }
+        var line = JSONLine(isASCIIOnly: true)
+        line.begin()
+        line.field("severity", severity.rawValue)
+        line.field("file", file)
+        line.field("position", position.rawValue)
+        line.field("reason", reason)
+        line.end()
+        try streams.output.write(line.bytes)
     }
 
     private func conclusion(_ checked: LogTotals, _ problemCount: Int) -> String {

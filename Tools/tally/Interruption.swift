@@ -8,17 +8,28 @@ import Foundation
 func interruptible<Success: Sendable>(
     _ work: @escaping @Sendable () async throws -> Success
 ) async throws -> Success {
-    let task = Task { try await work() }
-    let sources = [SIGINT, SIGTERM].map { number in
+    let (isListening, listening) = AsyncStream<Void>.makeStream()
+    let task = Task {
+        for await _ in isListening { break }
+        try Task.checkCancellation()
+        return try await work()
+    }
+    var sources: [any DispatchSourceSignal] = []
+    for number in [SIGINT, SIGTERM] {
         signal(number, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
         source.setEventHandler {
             if task.isCancelled { _exit(130) }
             task.cancel()
         }
-        source.resume()
-        return source
+        await withCheckedContinuation { continuation in
+            source.setRegistrationHandler { continuation.resume() }
+            source.resume()
+        }
+        sources.append(source)
     }
+    // Work that began earlier could be ended by a signal half done.
+    listening.finish()
     defer {
         for source in sources { source.cancel() }
         for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }

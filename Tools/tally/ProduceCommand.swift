@@ -52,11 +52,12 @@ struct ProduceCommand: AsyncParsableCommand {
                     }
                 } catch {
                     try await producer.flush()
-                    Console.note("\(count.grouped) records before that are in the topic.")
+                    let sent = Format.count(count, "record")
+                    Console.note("\(sent) before that \(count == 1 ? "is" : "are") in the topic.")
                     throw error
                 }
                 try await producer.flush()
-                Console.note("Produced \(count.grouped) records to topic \(topic).")
+                Console.note("Produced \(Format.count(count, "record")) to topic \(topic).")
                 try await updateProjection(engine, directory: data)
             }
         }

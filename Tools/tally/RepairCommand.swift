@@ -152,9 +152,8 @@ private struct RepairRun {
     }
 
     private func tell(_ damage: RepairDamage, _ plan: RepairPlan) throws {
-        let extent =
-            "\(damage.byteCount) bytes in \(damage.segmentCount) segments, from offset "
-            + "\(damage.offset) on"
+        let segments = Format.count(damage.segmentCount, "segment")
+        let extent = "\(damage.byteCount) bytes in \(segments), from offset \(damage.offset) on"
         if plan.isCutting {
             try say("  ending the log at offset \(damage.offset) takes \(extent), out of it")
         } else if damage.isCutByOpening {

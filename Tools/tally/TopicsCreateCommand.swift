@@ -24,7 +24,8 @@ struct TopicsCreateCommand: AsyncParsableCommand {
             try await engine.createTopic(
                 topic, partitions: partitions, configuration: configuration)
         }
-        Console.out("Created topic \(created.name) with \(created.partitions.count) partitions.")
+        let count = Format.count(created.partitions.count, "partition")
+        Console.out("Created topic \(created.name) with \(count).")
     }
 }
 
