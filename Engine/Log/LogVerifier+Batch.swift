@@ -89,6 +89,11 @@ extension LogVerifier {
         if !isDense || header.baseOffset > progress.nextOffset ?? state.segment.baseOffset {
             progress.hasGaps = true
         }
+        let isFirst = state.report.batchCount == 0
+        let expected = isFirst ? state.segment.baseOffset : progress.nextOffset
+        if !isDense || header.baseOffset > expected ?? header.baseOffset {
+            progress.hasInnerGaps = true
+        }
         progress.nextOffset = header.nextOffset
         checkEpoch(found, state)
         report.transactions.note(header, control: control)

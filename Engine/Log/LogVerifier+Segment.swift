@@ -37,11 +37,30 @@ extension LogVerifier {
     }
 
     private mutating func checkStart(of state: borrowing SegmentCheck) {
+        if let next = progress.nextOffset, state.segment.baseOffset > next,
+            let before = report.segments.last?.baseOffset
+        {
+            progress.holes.append((before, state.segment.baseOffset, next))
+        }
         guard let next = progress.nextOffset, state.segment.baseOffset < next else { return }
         note(
             .damage, state.segment.path,
             "the segment is named for offset \(state.segment.baseOffset), but the one before it "
                 + "reaches to \(next.advanced(by: -1))")
+    }
+
+    /// Where no cleaner has been, no offsets are missing between segments. (A cleaner leaves gaps
+    /// within them, too.)
+    mutating func checkHoles() throws(LogError) {
+        guard !progress.hasInnerGaps, !progress.isIncomplete else { return }
+        for hole in progress.holes {
+            // Retired while we looked: then so was what lay between.
+            guard try information(path(hole.before, .log)) != nil else { continue }
+            note(
+                .damage, path(hole.after, .log),
+                "offsets \(hole.nextOffset) to \(hole.after.advanced(by: -1)) are missing before "
+                    + "this segment: a file was removed. Restore it from a copy")
+        }
     }
 
     private mutating func walk(

@@ -28,6 +28,10 @@ package struct LogVerifier: ~Copyable {
         var nextOffset: Offset?
         /// Whether offsets are missing somewhere, as after compaction.
         var hasGaps = false
+        /// Whether some are missing within a segment.
+        var hasInnerGaps = false
+        /// Segments in front of which offsets are missing, and those before them.
+        var holes: [(before: Offset, after: Offset, nextOffset: Offset)] = []
         /// Whether some part of the log could not be walked: what is made from the log cannot be
         /// held against it any more.
         var isIncomplete = false
@@ -73,6 +77,7 @@ package struct LogVerifier: ~Copyable {
             try check(segmentAt: base, isLast: base == bases.last)
         }
         if only == nil {
+            try checkHoles()
             try checkSnapshots(names)
             try checkEpochs()
             try checkMetadata()

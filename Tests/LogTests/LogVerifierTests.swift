@@ -42,6 +42,27 @@ import Testing
         }
     }
 
+    @Test("a segment that is missing in the middle is damage; where a cleaner has been it may be")
+    func missingSegment() throws {
+        let files = SimulatedFileSystem(directories: ["/data", LogHarness.directory])
+        let log = try LogHarness(files: files).open()
+        while log.segments.count < 4 { try log.append(values: [[UInt8](repeating: 1, count: 200)]) }
+        _ = try log.close()
+        let bases = log.segments.map(\.baseOffset)
+        for ending in SegmentName.Ending.allCases {
+            let path = joinPath(LogHarness.directory, SegmentName.file(bases[1], ending))
+            if try files.information(path) != nil { try files.remove(path) }
+        }
+        let report = try LogVerifier(
+            of: LogHarness.directory, environment: .readOnly(on: files)
+        ).verify()
+        let damage = report.problems.filter { $0.severity == .damage }
+        #expect(damage.map(\.file).count == 1)
+        #expect(damage.first?.file.hasSuffix(SegmentName.file(bases[2], .log)) == true)
+        let missing = "offsets \(bases[1]) to \(bases[2].advanced(by: -1)) are missing"
+        #expect(damage.first?.reason.contains(missing) == true)
+    }
+
     @Test("an index that a running Kafka has reserved is no problem")
     func reservedIndex() throws {
         let partition = try GoldenPartition("golden-lz4-0")
