@@ -70,8 +70,13 @@ package struct LogRepair {
         }
         try addIndexSteps(to: &plan, survey, sound)
         try addSnapshotSteps(to: &plan, survey, sound)
-        plan.steps += strays(survey)
         plan.leftAlone = problems.filter { !isCovered($0, plan, survey) }
+        // Where a segment is missing they are what is left to tell of it.
+        if !plan.leftAlone.contains(where: { $0.severity == .damage }) {
+            let strays = strays(survey)
+            plan.steps += strays
+            plan.leftAlone.removeAll { problem in strays.contains(.removeFile(problem.file)) }
+        }
         return plan
     }
 
@@ -265,9 +270,8 @@ package struct LogRepair {
             case .writeSnapshot(let offset, _): path(offset, .producerSnapshot) == problem.file
             case .removeSnapshots(let offsets, _):
                 offsets.contains { path($0, .producerSnapshot) == problem.file }
-            case .removeFile(let file): file == problem.file
             case .writeEpochs: problem.file == joinPath(directory, LeaderEpochs.fileName)
-            case .lowerCheckpoints, .putAside, .cut: false
+            case .lowerCheckpoints, .putAside, .cut, .removeFile: false
             }
         }
     }

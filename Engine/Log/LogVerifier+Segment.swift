@@ -57,9 +57,9 @@ extension LogVerifier {
             // Retired while we looked: then so was what lay between.
             guard try information(path(hole.before, .log)) != nil else { continue }
             note(
-                .damage, path(hole.after, .log),
-                "offsets \(hole.nextOffset) to \(hole.after.advanced(by: -1)) are missing before "
-                    + "this segment: a file was removed. Restore it from a copy")
+                .damage, path(hole.nextOffset, .log),
+                "the file is missing: offsets \(hole.nextOffset) to "
+                    + "\(hole.after.advanced(by: -1)) are in no segment. Restore it from a copy")
         }
     }
 

@@ -45,6 +45,27 @@ struct RepairTests {
         }
     }
 
+    @Test("a segment that somebody removed is told of; nothing behind it is cut, no trace removed")
+    func removedSegment() throws {
+        var generator = SeededGenerator.fromEnvironment()
+        var log = try DamagedLog(batchCount: 80, using: &generator)
+        try #require(log.bases.count >= 4)
+        let (gone, next) = (log.bases[1], log.bases[2])
+        log.contents[SegmentName.file(gone, .log)] = nil
+        let harness = try log.install()
+        let end = closed(log)
+        for checkpoint in [nil, end] {
+            let plan = try repair(harness, checkpoint).plan()
+            #expect(plan.damage == nil && plan.steps.isEmpty && !plan.mendsEverything)
+            let told = try #require(plan.leftAlone.first { $0.severity == .damage })
+            #expect(told.file.hasSuffix(SegmentName.file(gone, .log)))
+            #expect(told.reason.contains("offsets \(gone) to \(next.advanced(by: -1))"))
+            // Nor when somebody tries.
+            let cut = try repair(harness, checkpoint).plan(cuttingFrom: next)
+            #expect(cut.steps.isEmpty && cut.refusal?.contains("nothing is to be cut") == true)
+        }
+    }
+
     @Test(
         "every damaged index is built again as it was, and then there is nothing left to do",
         arguments: IndexDamageTests.Damage.allCases, [SegmentName.Ending.offsetIndex, .timeIndex])
