@@ -49,7 +49,8 @@ final class Compactor: Sendable {
 
     // MARK: In the background
 
-    /// Starts as many jobs as may run and do not run yet. Each cleans until nothing is due.
+    /// Starts as many jobs as may run and do not run yet. Each cleans what is due, no log twice: one
+    /// that is due still, since retention or a truncation came between, waits for the next round.
     func start(for engine: Engine) {
         let count = state.withLock { state in
             let count = max(configuration.cleanerThreadsMax, 1) - state.jobCount
@@ -58,7 +59,9 @@ final class Compactor: Sendable {
         }
         for _ in 0..<count {
             engine.longWorkers.submit { [self, engine] in
-                while let next = take(engine) {
+                var done: Set<String> = []
+                while let next = take(engine, besides: done) {
+                    done.insert(next.partition.name)
                     _ = try? clean(next.partition, next.log, .now)
                     try? engine.writeCheckpoints()
                 }
@@ -69,11 +72,13 @@ final class Compactor: Sendable {
     }
 
     /// The dirtiest log that is due, marked as running.
-    private func take(_ engine: Engine) -> (partition: Partition, log: PartitionLog)? {
+    private func take(
+        _ engine: Engine, besides done: Set<String>
+    ) -> (partition: Partition, log: PartitionLog)? {
         guard throttle.moved(0) else { return nil }
         let now = Timestamp.now
         var due: [(partition: Partition, log: PartitionLog, urgency: Double)] = []
-        for partition in engine.partitions {
+        for partition in engine.partitions where !done.contains(partition.name) {
             guard let log = partition.onlineLog, log.isCompacting, log.stopReason == nil,
                 let urgency = urgency(of: partition.name, log, now)
             else { continue }

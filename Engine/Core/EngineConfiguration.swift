@@ -24,7 +24,8 @@ public struct EngineConfiguration: Sendable {
     public var producerExpirationMilliseconds: Int64 = 86_400_000
     /// Whether compacted topics are cleaned in the background (`log.cleaner.enable`).
     public var isCleanerEnabled = true
-    /// How many logs are cleaned at a time (`log.cleaner.threads`); at least 1.
+    /// How many logs are cleaned at a time (`log.cleaner.threads`); at least 1, and no more than
+    /// ``threadsMax``, which projections and retention share.
     public var cleanerThreadsMax = 1
     /// Memory for the keys of the logs that are being cleaned, in bytes, for all of them together
     /// (`log.cleaner.dedupe.buffer.size`). About 45 bytes a key; a log with more keys is cleaned
