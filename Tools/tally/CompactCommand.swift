@@ -154,11 +154,7 @@ struct CompactCommand: AsyncParsableCommand {
             .number("tombstones"),
         ])
         for result in results {
-            if rows.json {
-                try streams.output.write { result.fields(&$0) }
-            } else {
-                try table.add(result.cells, to: streams.output)
-            }
+            try table.add(result.cells, orJSON: result.fields, rows, to: streams.output)
         }
         try table.flush(to: streams.output)
         try streams.output.flush()

@@ -41,11 +41,7 @@ struct CompactionStatusCommand: AsyncParsableCommand {
                 .number("records removed"), .number("tombstones"), .text("failure"),
             ])
             for status in all {
-                if rows.json {
-                    try streams.output.write { status.fields(&$0) }
-                } else {
-                    try table.add(status.cells, to: streams.output)
-                }
+                try table.add(status.cells, orJSON: status.fields, rows, to: streams.output)
             }
             try table.flush(to: streams.output)
         }

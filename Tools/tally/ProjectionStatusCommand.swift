@@ -47,11 +47,7 @@ struct ProjectionStatusCommand: AsyncParsableCommand {
             state.partitions.map { ($0.partition, $0) }, uniquingKeysWith: { $1 })
         for end in ends {
             let row = Row(topic: state.topic, end: end, status: known[end.index])
-            if rows.json {
-                try output.write(row.fields)
-            } else {
-                try table.add(row.cells, to: output)
-            }
+            try table.add(row.cells, orJSON: row.fields, rows, to: output)
         }
     }
 

@@ -22,6 +22,20 @@ extension Output {
     }
 }
 
+extension OutputTable {
+    /// Adds a row; or, where JSON is asked for, writes it as a line at once.
+    mutating func add(
+        _ cells: @autoclosure () -> [String], orJSON fields: (inout JSONLine) -> Void,
+        _ rows: RowOptions, to output: Output
+    ) throws {
+        if rows.json {
+            try output.write(fields)
+        } else {
+            try add(cells(), to: output)
+        }
+    }
+}
+
 extension JSONLine {
     /// A text or null.
     mutating func field(_ name: StaticString, orNull value: String?) {

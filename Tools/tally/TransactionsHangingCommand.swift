@@ -90,11 +90,9 @@ struct TransactionsHangingCommand: AsyncParsableCommand {
             .number("first offset"), .number("last offset"), .text("started at"), .number("age"),
         ])
         for transaction in hanging {
-            if rows.json {
-                try streams.output.write { transaction.fields(at: now, &$0) }
-            } else {
-                try table.add(transaction.cells(at: now), to: streams.output)
-            }
+            try table.add(
+                transaction.cells(at: now), orJSON: { transaction.fields(at: now, &$0) }, rows,
+                to: streams.output)
         }
         try table.flush(to: streams.output)
         try streams.output.flush()
