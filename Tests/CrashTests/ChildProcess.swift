@@ -45,9 +45,17 @@ final class ChildProcess: @unchecked Sendable {
         Foundation.kill(process.processIdentifier, SIGKILL)
         let text = await waitUntilExit()
         // By our signal, and not by a trap or an error of its own.
-        #expect(process.terminationReason == .uncaughtSignal)
+        let end = String(decoding: text.suffix(300), as: UTF8.self)
+        #expect(process.terminationReason == .uncaughtSignal, "\(end)")
         #expect(process.terminationStatus == SIGKILL)
         return text
+    }
+
+    /// Lets it live for so many microseconds behind its first line, and kills it.
+    func kill(afterLineAnd microseconds: Int) async -> String {
+        await waitForLines(1)
+        try? await Task.sleep(for: .microseconds(microseconds))
+        return String(decoding: await kill(), as: UTF8.self)
     }
 
     /// Waits for its own end; all that it said.

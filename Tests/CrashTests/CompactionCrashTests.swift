@@ -8,11 +8,8 @@ import Testing
 /// A cleaner in a process that is killed.
 @Suite("A cleaner that is killed", .serialized)
 struct CompactionCrashTests {
-    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        .deletingLastPathComponent().appendingPathComponent("TallyCrashChild")
-
     @Test("killed 40 times at random, it leaves the latest acknowledged value of each key")
-    func killed() throws {
+    func killed() async throws {
         var generator = SeededGenerator.fromEnvironment()
         let temporary = try TemporaryDirectory()
         let directory = temporary.path("t-0")
@@ -22,7 +19,9 @@ struct CompactionCrashTests {
         var acknowledged: [String: Int64] = [:]
         var unfinished = 0
         for round in 0..<40 {
-            for (key, offset) in try live(in: directory, recoveryPoint, using: &generator) {
+            for (key, offset) in try await live(
+                in: directory, recoveryPoint, using: &generator)
+            {
                 acknowledged[key] = max(acknowledged[key] ?? -1, offset)
             }
             if try leftOvers(directory, files) != [] { unfinished += 1 }
@@ -50,28 +49,9 @@ struct CompactionCrashTests {
     private func live(
         in directory: String, _ recoveryPoint: Offset,
         using generator: inout some RandomNumberGenerator
-    ) throws -> [String: Int64] {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = Self.program
-        process.arguments = ["compact", directory, "\(recoveryPoint)"]
-        process.standardOutput = output
-        try process.run()
-        let reader = output.fileHandleForReading
-        var text = Data()
-        while !text.contains(0x0A) {
-            let more = reader.availableData
-            if more.isEmpty { break }
-            text += more
-        }
-        usleep(UInt32.random(in: 0..<90_000, using: &generator))
-        kill(process.processIdentifier, SIGKILL)
-        text += reader.readDataToEndOfFile()
-        process.waitUntilExit()
-        let told = String(decoding: text, as: UTF8.self)
-        // By our signal, and not by an error or a trap of its own.
-        #expect(process.terminationReason == .uncaughtSignal, "\(told.suffix(300))")
-        #expect(process.terminationStatus == SIGKILL)
+    ) async throws -> [String: Int64] {
+        let child = try ChildProcess("compact", directory, "\(recoveryPoint)")
+        let told = await child.kill(afterLineAnd: .random(in: 0..<90_000, using: &generator))
         var latest: [String: Int64] = [:]
         for line in told.split(separator: "\n") {
             let words = line.split(separator: " ")

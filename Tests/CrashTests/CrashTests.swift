@@ -8,21 +8,8 @@ import Testing
 /// Tests with a second process, killed or limited.
 @Suite("A process of its own", .serialized)
 struct CrashTests {
-    /// The child's program lies beside the tests' own.
-    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        .deletingLastPathComponent().appendingPathComponent("TallyCrashChild")
-
-    private func child(_ arguments: String...) -> (process: Process, output: Pipe) {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = Self.program
-        process.arguments = arguments
-        process.standardOutput = output
-        return (process, output)
-    }
-
     @Test("killed 50 times at random, every acknowledged record is there, in order, exactly once")
-    func killed() throws {
+    func killed() async throws {
         var generator = SeededGenerator.fromEnvironment()
         let temporary = try TemporaryDirectory()
         let directory = temporary.path("t-0")
@@ -32,9 +19,10 @@ struct CrashTests {
         var acknowledged = Offset.zero
         var epoch = LeaderEpoch.none
         for round in 0..<50 {
-            let (process, output) = child("append", directory, "\(recoveryPoint)")
-            try process.run()
-            let told = try readUntilKilled(process, output, using: &generator)
+            // Some die before they have said anything but that they opened the log.
+            let child = try ChildProcess("append", directory, "\(recoveryPoint)")
+            let told = Told(
+                await child.kill(afterLineAnd: .random(in: 0..<60_000, using: &generator)))
             #expect(told.opened >= acknowledged, "round \(round)")
             acknowledged = max(acknowledged, told.acknowledged)
 
@@ -55,40 +43,20 @@ struct CrashTests {
         print("\(acknowledged) records were acknowledged in 50 lives")
     }
 
+    /// What was said: the last whole line is what was acknowledged.
     private struct Told {
         var opened = Offset(-1)
         var acknowledged = Offset.zero
-    }
 
-    /// Lets the child live for a moment after it has opened the log, kills it, and takes the last
-    /// whole line as what was acknowledged.
-    private func readUntilKilled(
-        _ process: Process, _ output: Pipe, using generator: inout some RandomNumberGenerator
-    ) throws -> Told {
-        var text = Data()
-        // Some die before they have said anything but that they opened the log.
-        let reader = output.fileHandleForReading
-        while !text.contains(0x0A) {
-            let more = reader.availableData
-            if more.isEmpty { break }
-            text += more
-        }
-        usleep(UInt32.random(in: 0..<60_000, using: &generator))
-        kill(process.processIdentifier, SIGKILL)
-        text += reader.readDataToEndOfFile()
-        process.waitUntilExit()
-        // By our signal, and not by a trap of its own.
-        #expect(process.terminationReason == .uncaughtSignal)
-        #expect(process.terminationStatus == SIGKILL)
-        var told = Told()
-        for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
-            if line.hasPrefix("open ") {
-                told.opened = Offset(Int64(line.dropFirst(5)) ?? -1)
-            } else {
-                told.acknowledged = Offset(Int64(line) ?? -1)
+        init(_ text: String) {
+            for line in text.split(separator: "\n") {
+                if line.hasPrefix("open ") {
+                    opened = Offset(Int64(line.dropFirst(5)) ?? -1)
+                } else {
+                    acknowledged = Offset(Int64(line) ?? -1)
+                }
             }
         }
-        return told
     }
 
     private func expectRecords(in log: PartitionLog, _ story: String) throws {
@@ -118,18 +86,15 @@ struct CrashTests {
     }
 
     @Test("4,000 partitions live under a limit of 224 descriptors, and never use more than 205")
-    func manyPartitions() throws {
+    func manyPartitions() async throws {
         // In memory where there is such a file system: 4,000 partitions sync some 20,000 times.
         let memory = "/dev/shm/tally-test-\(ProcessInfo.processInfo.processIdentifier)"
         let temporary = try TemporaryDirectory()
         let isInMemory = mkdir(memory, 0o700) == 0
         defer { if isInMemory { try? FileManager.default.removeItem(atPath: memory) } }
-        let (process, output) = child("many", isInMemory ? memory : temporary.path, "4000")
-        try process.run()
-        let text = String(
-            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
+        let child = try ChildProcess("many", isInMemory ? memory : temporary.path, "4000")
+        let text = String(decoding: await child.waitUntilExit(), as: UTF8.self)
+        #expect(child.status == 0)
         let most = try #require(
             text.split(separator: "\n").last.flatMap { Int($0.dropFirst("most ".count)) })
         // The pool's, and standard input, output and error.

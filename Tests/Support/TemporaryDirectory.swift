@@ -17,8 +17,10 @@ package final class TemporaryDirectory: Sendable {
     /// - Parameter holdsDamage: the test damages logs on purpose, so that they are not verified.
     package init(holdsDamage: Bool = false) throws {
         isVerified = !holdsDamage
+        // What `mkdtemp` puts letters of its own in the place of.
+        let blanks = String(repeating: "X", count: 6)
         var name = Array(
-            (FileManager.default.temporaryDirectory.path + "/tally-test-XXXXXX").utf8CString)
+            (FileManager.default.temporaryDirectory.path + "/tally-test-\(blanks)").utf8CString)
         guard mkdtemp(&name) != nil else {
             throw CocoaError(.fileWriteUnknown)
         }
