@@ -14,13 +14,13 @@ run: release
 	.build/release/tally demo
 
 test: test-build
-	@$(SWIFT) test --skip-build
+	@SWIFT="$(SWIFT)" sh Tools/Checks/test.sh
 
 bench: release
 	.build/release/tally bench
 
-# One after the other: what is quickest to fail comes first. The layering check is one of the tests,
-# but its verdict should not have to be looked for among them.
+# One after the other: what is quickest to fail comes first. Layering and style are among the tests
+# too, but nobody should have to wait for all of them to hear of a line that is too long.
 check: export TALLY_WARNINGS := error
 check: setup
 	@$(MAKE) --no-print-directory lint
@@ -35,7 +35,7 @@ format: setup
 	@$(SWIFT) format format --in-place --parallel --recursive $(SOURCES)
 
 layering: test-build
-	@$(SWIFT) test --skip-build --filter 'ScenarioTests.LayeringTests'
+	@SWIFT="$(SWIFT)" sh Tools/Checks/test.sh --filter 'ScenarioTests.(LayeringTests|StyleTests)'
 
 release: setup
 	$(SWIFT) build -c release --product tally

@@ -49,8 +49,9 @@ final class Compactor: Sendable {
 
     // MARK: In the background
 
-    /// Starts as many jobs as may run and do not run yet. Each cleans what is due, no log twice: one
-    /// that is due still, since retention or a truncation came between, waits for the next round.
+    /// Starts as many jobs as may run and do not run yet. Each cleans what is due, no log twice:
+    /// one that is due still, since retention or a truncation came between, waits for the next
+    /// round.
     func start(for engine: Engine) {
         let count = state.withLock { state in
             let count = max(configuration.cleanerThreadsMax, 1) - state.jobCount
