@@ -23,7 +23,7 @@ public final class Engine: Service {
     /// For work that takes minutes (a projection): it must not keep threads from appends.
     let longWorkers: WorkerPool
     /// Looked at by every send: held for moments only, never while a file is touched.
-    let state: Mutex<State>
+    let state: UnfairLock<State>
     /// Held while topics are created or deleted, while a transaction is aborted by hand, and while
     /// logs are closed. Taken before `state`.
     let changing = Mutex<Void>(())
@@ -32,7 +32,7 @@ public final class Engine: Service {
     private let housekeeper = Housekeeper()
     let compactor: Compactor
 
-    struct State: ~Copyable {
+    struct State: ~Copyable, Sendable {
         var catalog: TopicCatalog
         /// Partitions by topic, in order.
         var partitions: [String: [Partition]]
@@ -52,7 +52,7 @@ public final class Engine: Service {
         self.environment = environment
         self.reserve = reserve
         self.workers = workers
-        self.state = Mutex(state)
+        self.state = UnfairLock(state)
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
         compactor = Compactor(data: data, reserve: reserve, configuration: configuration)
         housekeeper.start(for: self)

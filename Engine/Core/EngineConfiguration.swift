@@ -11,8 +11,9 @@ public struct EngineConfiguration: Sendable {
     /// never more than half of what the process may have open (`ulimit -n`).
     public var openFilesMax = 512
     /// Threads for file work at most: appends, syncs, and reads of cold pages block there and
-    /// never on Swift's own threads. Started when needed.
-    public var threadsMax = 16
+    /// never on Swift's own threads. Started when needed. So many syncs of different partitions
+    /// are under way at a time, and a disk does many in hardly more time than one.
+    public var threadsMax = 48
     /// How often recovery points are written, in milliseconds: what a crash makes the next
     /// opening check again is at most what was appended since.
     public var checkpointIntervalMilliseconds: Int64 = 60_000

@@ -11,9 +11,9 @@ public final class Producer: Sendable {
     private let engine: Engine
     private let configuration: ProducerConfiguration
     private let account: ProducerAccount
-    private let state = Mutex(State())
+    private let state = UnfairLock(State())
 
-    private struct State {
+    private struct State: Sendable {
         var topics: [String: TopicAccumulators] = [:]
     }
 

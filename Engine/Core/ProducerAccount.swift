@@ -9,23 +9,16 @@ import TallyRecords
 final class ProducerAccount: Sendable {
     private let byteCountMax: Int
     private let pendingByteCount = Atomic<Int>(0)
-    private let state = Mutex(State())
+    private let state = UnfairLock(State())
     private let recordCounter = Counter(label: "tally_producer_records_total")
     private let byteCounter = Counter(label: "tally_producer_bytes_total")
     private let errorCounter = Counter(label: "tally_producer_errors_total")
 
-    private struct State {
+    private struct State: Sendable {
         var roomWaiters: [CheckedContinuation<Void, Never>] = []
-        /// Rises with each flush: it waits for the batches of its round and of earlier ones, and
-        /// not for what others send meanwhile.
-        var round = 0
-        /// Batches by the round they were opened in.
-        var batchCounts: [Int: Int] = [:]
+        var rounds = ProducerRounds()
         var flushWaiters: [(round: Int, continuation: CheckedContinuation<Void, Never>)] = []
         var firstError: (any Error)?
-
-        /// All batches of earlier rounds have arrived or failed.
-        var oldestRound: Int { batchCounts.keys.min() ?? .max }
     }
 
     init(byteCountMax: Int) { self.byteCountMax = byteCountMax }
@@ -42,19 +35,13 @@ final class ProducerAccount: Sendable {
 
     /// Notes a batch that was opened, and returns its round.
     func open() -> Int {
-        state.withLock { state in
-            state.batchCounts[state.round, default: 0] += 1
-            return state.round
-        }
+        state.withLock { $0.rounds.open() }
     }
 
     /// Ends the round: batches that are opened from now on are of the next. Returns the one that
     /// has ended.
     func endRound() -> Int {
-        state.withLock { state in
-            defer { state.round += 1 }
-            return state.round
-        }
+        state.withLock { $0.rounds.end() }
     }
 
     /// A batch has arrived, or failed to.
@@ -69,14 +56,14 @@ final class ProducerAccount: Sendable {
             errorCounter.increment()
             if batch.hasUnattended { state.withLock { $0.firstError = $0.firstError ?? error } }
         }
+        let round = batch.round
         let left = pendingByteCount.subtract(byteCount, ordering: .sequentiallyConsistent).newValue
         let woken = state.withLock { state in
             var woken: [CheckedContinuation<Void, Never>] = []
             if left < byteCountMax { swap(&woken, &state.roomWaiters) }
-            let count = (state.batchCounts[batch.round] ?? 0) - 1
-            state.batchCounts[batch.round] = count > 0 ? count : nil
-            guard count <= 0 else { return woken }
-            let oldest = state.oldestRound
+            state.rounds.close(round)
+            guard !state.flushWaiters.isEmpty else { return woken }
+            let oldest = state.rounds.oldest
             let done = state.flushWaiters.filter { $0.round < oldest }
             state.flushWaiters.removeAll { $0.round < oldest }
             return woken + done.map(\.continuation)
@@ -100,7 +87,7 @@ final class ProducerAccount: Sendable {
     func waitUntilDone(through round: Int) async {
         await withCheckedContinuation { continuation in
             let now = state.withLock { state in
-                if state.oldestRound > round { return true }
+                if state.rounds.oldest > round { return true }
                 state.flushWaiters.append((round, continuation))
                 return false
             }

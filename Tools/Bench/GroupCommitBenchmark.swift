@@ -31,8 +31,7 @@ struct GroupCommitBenchmark {
                     note: outcome.note))
         }
         for tasks in [4, 16, 64] {
-            let limit = try parallelSyncs(files: tasks)
-            let outcome = try await send(from: tasks, partitions: tasks)
+            let (outcome, limit) = try await sendBesideLimit(from: tasks)
             try report(
                 BenchmarkLine(
                     name: "group commit, \(tasks) to \(tasks) partitions", valueBytes: 100,
@@ -47,6 +46,18 @@ struct GroupCommitBenchmark {
                     limitName: "pwrite + fdatasync on \(tasks) files",
                     limitPerSecond: try parallelSyncs(files: tasks)))
         }
+    }
+
+    /// What tasks reach with a partition each, and what the disk does: the median of five pairs,
+    /// since neither stays the same from one second to the next.
+    private func sendBesideLimit(from tasks: Int) async throws -> (Outcome, limit: Double) {
+        var pairs: [(Outcome, limit: Double)] = []
+        for _ in 0..<5 {
+            let limit = try parallelSyncs(files: tasks)
+            pairs.append((try await send(from: tasks, partitions: tasks), limit))
+        }
+        pairs.sort { $0.0.perSecond / $0.limit < $1.0.perSecond / $1.limit }
+        return pairs[pairs.count / 2]
     }
 
     /// Threads that append to a log each and sync it: no producer, no task.
