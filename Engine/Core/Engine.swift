@@ -29,6 +29,8 @@ public final class Engine: Service {
     let changing = Mutex<Void>(())
     /// Held while the checkpoint files are written; true once they were for the last time.
     private let checkpointing = Mutex(false)
+    /// Producers whose records have a time limit; those that are gone are forgotten in time.
+    private let timedProducers = Mutex<[WeakProducer]>([])
     private let housekeeper = Housekeeper()
     let compactor: Compactor
 
@@ -166,6 +168,26 @@ public final class Engine: Service {
 
     /// How many times logs were synced since the engine was opened.
     package var syncCount: Int { environment.syncCount }
+
+    // MARK: Producers
+
+    private struct WeakProducer {
+        weak var producer: Producer?
+    }
+
+    /// Holds the producer to its `delivery.timeout.ms` for as long as it lives.
+    func watchTimeouts(of producer: Producer) {
+        timedProducers.withLock { producers in
+            producers.removeAll { $0.producer == nil }
+            producers.append(WeakProducer(producer: producer))
+        }
+    }
+
+    /// Gives up records that wait too long; see ``Producer``.
+    func enforceDeliveryTimeouts() {
+        let producers = timedProducers.withLock { $0.compactMap(\.producer) }
+        for producer in producers { producer.enforceTimeout() }
+    }
 
     // MARK: Partitions
 

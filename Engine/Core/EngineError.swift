@@ -36,6 +36,9 @@ public enum EngineError: Error, Hashable, Sendable {
     case recordTooLarge(byteCount: Int, limit: Int, setting: String)
     /// The producer's buffer is full: wait for room, and try again.
     case producerBufferFull(byteCount: Int, limit: Int)
+    /// A record was not sent within `delivery.timeout.ms`. Where it was being written by then, it
+    /// may be stored: sending it again may store it twice.
+    case deliveryTimeout(partition: String, milliseconds: Int64, mayBeStored: Bool)
     /// A producer or consumer was given settings that make no sense.
     case invalidSetting(name: String, reason: String)
     /// The producer has no transaction open in the partition, or has written with another epoch.
@@ -119,6 +122,12 @@ extension EngineError: CustomStringConvertible {
             """
             The producer holds \(byteCount) bytes that are not delivered yet, and buffer.memory \
             is \(limit). Wait with `waitForRoom()`, then try again.
+            """
+        case .deliveryTimeout(let partition, let milliseconds, let mayBeStored):
+            """
+            A record for \(partition) was not sent within delivery.timeout.ms, \(milliseconds): \
+            the disk does not keep up, or hangs. \
+            \(mayBeStored ? "It was being written and may be stored." : "It was not stored.")
             """
         case .invalidSetting(let name, let reason): "\(name) cannot be used: \(reason)."
         case .noOpenTransaction(let partition, let producerID, let producerEpoch, let open):

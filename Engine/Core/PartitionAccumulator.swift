@@ -14,33 +14,48 @@ final class PartitionAccumulator: Sendable {
     private let codec: Codec
     private let batchBytes: Int
     private let byteCountMax: Int
+    /// Which setting gives ``byteCountMax``.
+    private let byteCountMaxSetting: String
     private let isSynced: Bool
+    /// Told as soon as the log has it: what is left to be done for the sync comes after.
+    private let isToldEarly: Bool
     /// Without a linger, a batch waits only for the delivery before it.
     private let isEager: Bool
     /// Held, so that the directory's lock is, for as long as something may still be written.
     private let engine: Engine
     private let account: ProducerAccount
-    private let state = Mutex(State())
+    private let reports: DeliveryReportQueue
+    private let state: Mutex<State>
 
     private struct State {
         var open: ProducerBatch?
         var openByteCount = 0
         var ready: Deque<ProducerBatch> = []
+        /// Being written.
+        var delivering: [ProducerBatch] = []
         var isDelivering = false
+        /// Used by the delivery that runs. Nil where the log does not know the producer.
+        var sequence: ProducerSequence?
     }
 
     init(
         _ partition: Partition, log: PartitionLog, codec: Codec,
-        configuration: ProducerConfiguration, engine: Engine, account: ProducerAccount
+        configuration: ProducerConfiguration, shared: ProducerParts
     ) {
         self.partition = partition
         self.codec = codec
         batchBytes = configuration.batchBytes
-        byteCountMax = log.batchBytesMax
+        byteCountMax = min(log.batchBytesMax, configuration.requestBytesMax)
+        byteCountMaxSetting =
+            configuration.requestBytesMax < log.batchBytesMax
+            ? "max.request.size" : TopicSetting.maxMessageBytes.rawValue
         isSynced = log.durability == .synced
+        isToldEarly = configuration.acknowledgements != .all
         isEager = configuration.lingerMilliseconds == 0
-        self.engine = engine
-        self.account = account
+        engine = shared.engine
+        account = shared.account
+        reports = shared.reports
+        state = Mutex(State(sequence: shared.identity.map(ProducerSequence.init)))
     }
 
     /// What appending a record led to.
@@ -56,7 +71,7 @@ final class PartitionAccumulator: Sendable {
     /// Throws ``EngineError/recordTooLarge(byteCount:limit:setting:)`` and ``RecordError``.
     func add(
         key: RawSpan?, value: RawSpan?, timestamp: Timestamp, headers: [RecordHeader],
-        tell: (@Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void)?
+        interest: ProducerBatch.Interest
     ) throws -> Added {
         // Also where the record is refused: the batch it found full is ready.
         defer { deliverReady() }
@@ -69,7 +84,7 @@ final class PartitionAccumulator: Sendable {
             }
             if let open = state.open {
                 do {
-                    try add(to: open, key, value, timestamp, headers, tell, &state)
+                    try add(to: open, key, value, timestamp, headers, interest, &state)
                     return .joined
                 } catch let error where error.isBatchFull {
                     Self.seal(&state)
@@ -78,11 +93,11 @@ final class PartitionAccumulator: Sendable {
             let batch = try ProducerBatch(
                 codec: codec, capacity: min(batchBytes, 1 << 20), byteCountMax: byteCountMax)
             do {
-                try add(to: batch, key, value, timestamp, headers, tell, &state)
+                try add(to: batch, key, value, timestamp, headers, interest, &state)
             } catch let error where error.isBatchFull {
                 throw EngineError.recordTooLarge(
                     byteCount: estimate, limit: byteCountMax,
-                    setting: TopicSetting.maxMessageBytes.rawValue)
+                    setting: byteCountMaxSetting)
             }
             // Under the lock that a flush takes after it has ended its round: it finds the batch
             // here, or the batch is of a later round.
@@ -94,12 +109,10 @@ final class PartitionAccumulator: Sendable {
 
     private func add(
         to batch: ProducerBatch, _ key: RawSpan?, _ value: RawSpan?, _ timestamp: Timestamp,
-        _ headers: [RecordHeader],
-        _ tell: (@Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void)?,
-        _ state: inout State
+        _ headers: [RecordHeader], _ interest: ProducerBatch.Interest, _ state: inout State
     ) throws(RecordError) {
         let byteCount = try batch.append(
-            key: key, value: value, timestamp: timestamp, headers: headers, tell: tell)
+            key: key, value: value, timestamp: timestamp, headers: headers, interest: interest)
         state.openByteCount += byteCount
         account.add(byteCount)
     }
@@ -143,10 +156,10 @@ final class PartitionAccumulator: Sendable {
         while true {
             let batches = state.withLock { state in
                 if isEager, state.ready.isEmpty { Self.seal(&state) }
-                let batches = Array(state.ready)
+                state.delivering = Array(state.ready)
                 state.ready.removeAll(keepingCapacity: true)
-                if batches.isEmpty { state.isDelivering = false }
-                return batches
+                if state.delivering.isEmpty { state.isDelivering = false }
+                return state.delivering
             }
             if batches.isEmpty { return }
             deliver(batches)
@@ -159,15 +172,42 @@ final class PartitionAccumulator: Sendable {
 
     private func deliver(_ batches: [ProducerBatch]) {
         var outcomes = batches.map { batch in
-            ProducerBatch.Outcome {
-                try batch.write(to: partition.log, now: .now)
-            }
+            ProducerBatch.Outcome { try write(batch) }
         }
+        if isToldEarly { finish(batches, outcomes) }
         if isSynced { sync(&outcomes) }
-        for (batch, outcome) in zip(batches, outcomes) {
-            account.remove(batch, outcome)
-            batch.complete(outcome)
+        if !isToldEarly { finish(batches, outcomes) }
+    }
+
+    /// Writes one batch, with the next sequence numbers. One caller at a time.
+    private func write(_ batch: ProducerBatch) throws -> AppendResult {
+        guard var sequence = state.withLock({ $0.sequence }) else {
+            return try batch.write(to: partition.log, as: .none, now: .now)
         }
+        // What was not written uses up no numbers: the next batch gets them.
+        defer { state.withLock { $0.sequence = sequence } }
+        let result: AppendResult
+        do {
+            result = try batch.write(to: partition.log, as: sequence.batchProducer, now: .now)
+        } catch LogError.producer(let refusal) where refusal.isOutOfOrder {
+            // The log's end was taken back, and our last batches with it.
+            sequence.reset()
+            result = try batch.write(to: partition.log, as: sequence.batchProducer, now: .now)
+        }
+        sequence.advance(by: batch.recordCount)
+        return result
+    }
+
+    private func finish(_ batches: [ProducerBatch], _ outcomes: [ProducerBatch.Outcome]) {
+        for (batch, outcome) in zip(batches, outcomes) { finish(batch, outcome) }
+    }
+
+    /// Nothing more happens to the batch: counts it out and tells everybody.
+    private func finish(_ batch: ProducerBatch, _ outcome: ProducerBatch.Outcome) {
+        let isReported = reports.add(
+            batch, topic: partition.topic, partition: partition.index, outcome)
+        account.remove(batch, outcome, isReported: isReported)
+        batch.complete(outcome)
     }
 
     /// Nothing counts as delivered before it is on stable storage.
@@ -182,6 +222,42 @@ final class PartitionAccumulator: Sendable {
                 return .failure(error)
             }
         }
+    }
+
+    // MARK: Time limits
+
+    /// Gives up what was taken before a time and is not delivered yet. What is being written goes
+    /// on, but nobody waits for it any longer.
+    func giveUp(takenBefore time: ContinuousClock.Instant, after milliseconds: Int64) {
+        let (late, writing) = state.withLock { state in
+            if let open = state.open, open.openedAt < time { Self.seal(&state) }
+            let late = state.ready.filter { $0.openedAt < time }
+            if !late.isEmpty { state.ready.removeAll { $0.openedAt < time } }
+            return (late, state.delivering.filter { $0.openedAt < time })
+        }
+        func timeout(isStored: Bool) -> ProducerBatch.Outcome {
+            .failure(
+                EngineError.deliveryTimeout(
+                    partition: partition.name, milliseconds: milliseconds, mayBeStored: isStored))
+        }
+        for batch in late { finish(batch, timeout(isStored: false)) }
+        for batch in writing { batch.complete(timeout(isStored: true)) }
+    }
+}
+
+/// What the accumulators of a producer share.
+struct ProducerParts: Sendable {
+    var engine: Engine
+    var account: ProducerAccount
+    var reports: DeliveryReportQueue
+    /// Who the producer is to the logs; nil where they do not know it.
+    var identity: ProducerIdentity?
+}
+
+extension ProducerRefusal {
+    fileprivate var isOutOfOrder: Bool {
+        if case .outOfOrderSequence = reason { return true }
+        return false
     }
 }
 

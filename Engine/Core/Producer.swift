@@ -1,26 +1,41 @@
-import Synchronization
+import TallyFiles
 import TallyLog
 public import TallyRecords
 
 /// Sends records to topics: chooses the partition, gathers records into batches, delivers the
 /// batches in order, and tells where each record went.
 ///
+/// Three ways to send: `send` waits for a record, or for an array of them, and
+/// ``enqueue(topic:partition:key:value:timestamp:headers:token:)`` for none, with
+/// ``deliveryReports()`` or ``flush()`` to tell what became of them.
+///
 /// A record counts as sent when its topic's durability promises it: by default, on stable
-/// storage. Thread rule: any thread and task; two sends of one task keep their order per partition.
+/// storage. Unless `acks` says otherwise, batches carry a producer id and sequence numbers, so
+/// that the log stores none twice. Nothing is tried again by itself: an append to a log of the
+/// same process succeeds, or leaves no trace, or stops the partition, and none of these changes
+/// by trying. So the order within a partition is the order of sending.
+///
+/// Thread rule: any thread and task; two sends of one task keep their order per partition.
 public final class Producer: Sendable {
-    private let engine: Engine
     private let configuration: ProducerConfiguration
-    private let account: ProducerAccount
+    private let parts: ProducerParts
     private let state = UnfairLock(State())
+
+    private var engine: Engine { parts.engine }
+    private var account: ProducerAccount { parts.account }
 
     private struct State: Sendable {
         var topics: [String: TopicAccumulators] = [:]
     }
 
     init(engine: Engine, configuration: ProducerConfiguration) {
-        self.engine = engine
         self.configuration = configuration
-        account = ProducerAccount(byteCountMax: configuration.bufferBytesMax)
+        let account = ProducerAccount(
+            byteCountMax: configuration.bufferBytesMax,
+            isKeepingErrors: configuration.acknowledgements != .none)
+        parts = ProducerParts(
+            engine: engine, account: account, reports: DeliveryReportQueue(account: account),
+            identity: configuration.usesIdempotence ? .drawn() : nil)
     }
 
     // MARK: Sending
@@ -33,28 +48,60 @@ public final class Producer: Sendable {
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
         if account.isFull { await waitForRoom() }
         return try await withCheckedThrowingContinuation { continuation in
-            do {
-                let topic = record.topic
-                let accumulators = try accumulators(of: topic)
-                let partition = try accumulators.choosePartition(
-                    of: topic, explicit: record.partition, key: record.key?.rawSpan,
-                    byteCount: record.value?.count ?? 0)
-                try add(
-                    to: accumulators, partition, key: record.key?.rawSpan,
-                    value: record.value?.rawSpan,
-                    timestamp: record.timestamp, headers: record.headers
-                ) { index, timestamp, outcome in
-                    continuation.resume(
-                        with: outcome.map { result in
-                            RecordMetadata(
-                                topic: topic, partition: partition,
-                                offset: result.baseOffset.advanced(by: Int64(index)),
-                                timestamp: result.logAppendTime ?? timestamp)
-                        })
-                }
-            } catch {
-                continuation.resume(throwing: error)
+            add(record) { continuation.resume(with: $0) }
+        }
+    }
+
+    /// Sends records and returns where each went, or why it did not, in their order.
+    ///
+    /// As many calls for single records at once: records of a partition share batches and syncs. A
+    /// record that is refused leaves the others alone.
+    public func send(
+        _ records: [ProducerRecord]
+    ) async -> [Result<RecordMetadata, any Error>] {
+        let outcomes = GatheredOutcomes(count: records.count)
+        for (index, record) in records.enumerated() {
+            if account.isFull { await waitForRoom() }
+            add(record) { outcomes.set($0, at: index) }
+        }
+        return await outcomes.all()
+    }
+
+    /// Takes a record; `tell` is called once, now or later.
+    private func add(
+        _ record: ProducerRecord,
+        tell: @escaping @Sendable (Result<RecordMetadata, any Error>) -> Void
+    ) {
+        let topic = record.topic
+        do {
+            let accumulators = try accumulators(of: topic)
+            let partition = try accumulators.choosePartition(
+                of: topic, explicit: record.partition, key: record.key?.rawSpan,
+                value: record.value?.rawSpan)
+            let isAwaited = configuration.acknowledgements != .none
+            let later: @Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void = {
+                index, timestamp, outcome in
+                tell(
+                    outcome.map { result in
+                        RecordMetadata(
+                            topic: topic, partition: partition,
+                            offset: result.baseOffset.advanced(by: Int64(index)),
+                            timestamp: result.logAppendTime ?? timestamp)
+                    })
             }
+            try add(
+                to: accumulators, partition, key: record.key?.rawSpan,
+                value: record.value?.rawSpan, timestamp: record.timestamp,
+                headers: record.headers,
+                interest: ProducerBatch.Interest(tell: isAwaited ? later : nil))
+            guard !isAwaited else { return }
+            tell(
+                .success(
+                    RecordMetadata(
+                        topic: topic, partition: partition, offset: Offset(-1),
+                        timestamp: record.timestamp ?? .now)))
+        } catch {
+            tell(.failure(error))
         }
     }
 
@@ -65,14 +112,17 @@ public final class Producer: Sendable {
         try await send(ProducerRecord(topic: topic, key: key, value: value))
     }
 
-    /// Takes a record to be delivered and returns at once; ``flush()`` tells whether it was.
+    /// Takes a record to be delivered and returns at once; ``flush()`` or ``deliveryReports()``
+    /// tell whether it was.
     ///
     /// Copies nothing but the bytes into the batch. Throws
     /// ``EngineError/producerBufferFull(byteCount:limit:)`` where too much is undelivered: wait
     /// with ``waitForRoom()``.
+    ///
+    /// - Parameter token: what the report says of the record, for the sender to know it by.
     public func enqueue(
         topic: String, partition: Int32? = nil, key: RawSpan?, value: RawSpan?,
-        timestamp: Timestamp? = nil, headers: [RecordHeader] = []
+        timestamp: Timestamp? = nil, headers: [RecordHeader] = [], token: UInt64? = nil
     ) throws {
         if account.isFull {
             throw EngineError.producerBufferFull(
@@ -80,14 +130,16 @@ public final class Producer: Sendable {
         }
         let accumulators = try accumulators(of: topic)
         let chosen = try accumulators.choosePartition(
-            of: topic, explicit: partition, key: key, byteCount: value?.byteCount ?? 0)
+            of: topic, explicit: partition, key: key, value: value)
         try add(
             to: accumulators, chosen, key: key, value: value, timestamp: timestamp,
-            headers: headers,
-            tell: nil)
+            headers: headers, interest: ProducerBatch.Interest(token: token))
     }
 
-    /// Whether ``enqueue(topic:partition:key:value:timestamp:headers:)`` would refuse now.
+    /// Reports of everything that is delivered from now on, whichever way it was sent.
+    public func deliveryReports() -> DeliveryReports { DeliveryReports(parts.reports) }
+
+    /// Whether ``enqueue(topic:partition:key:value:timestamp:headers:token:)`` would refuse now.
     public var isFull: Bool { account.isFull }
 
     /// Bytes of records that are taken and not delivered; for tests.
@@ -100,11 +152,20 @@ public final class Producer: Sendable {
         await account.waitForRoom()
     }
 
+    private var accumulators: [PartitionAccumulator] {
+        state.withLock { state in state.topics.values.flatMap { $0.accumulators } }
+    }
+
     private func deliverAll() {
-        let all = state.withLock { state in
-            state.topics.values.flatMap { $0.accumulators }
-        }
-        for accumulator in all { accumulator.deliver() }
+        for accumulator in accumulators { accumulator.deliver() }
+    }
+
+    /// Gives up what waits longer than `delivery.timeout.ms`.
+    func enforceTimeout() {
+        let limit = configuration.deliveryTimeout
+        guard limit > 0, account.byteCount > 0 else { return }
+        let time = ContinuousClock.now - .milliseconds(limit)
+        for accumulator in accumulators { accumulator.giveUp(takenBefore: time, after: limit) }
     }
 
     /// Delivers everything that was taken, without waiting for lingers, nor for records that
@@ -122,13 +183,13 @@ public final class Producer: Sendable {
 
     private func add(
         to topic: TopicAccumulators, _ partition: Int32, key: RawSpan?, value: RawSpan?,
-        timestamp: Timestamp?, headers: [RecordHeader],
-        tell: (@Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void)?
+        timestamp: Timestamp?, headers: [RecordHeader], interest: ProducerBatch.Interest
     ) throws {
         try topic.rules.check(hasKey: key != nil, timestamp: timestamp)
         let accumulator = topic.accumulators[Int(partition)]
         let added = try accumulator.add(
-            key: key, value: value, timestamp: timestamp ?? .now, headers: headers, tell: tell)
+            key: key, value: value, timestamp: timestamp ?? .now, headers: headers,
+            interest: interest)
         guard case .opened(let batch) = added else { return }
         guard configuration.lingerMilliseconds > 0 else { return accumulator.deliverIfIdle() }
         let linger = Duration.milliseconds(configuration.lingerMilliseconds)
@@ -154,20 +215,19 @@ public final class Producer: Sendable {
         var replaced: TopicAccumulators?
         defer { replaced?.deliver() }
         return try state.withLock { state in
-            // A topic that was deleted and created again has other partitions.
-            if let known = state.topics[topic], known.partitions.first === partitions.first {
-                return known
-            }
+            // A topic that was deleted and created again has other partitions, and one that has
+            // grown has more.
+            if let known = state.topics[topic], known.isMade(for: partitions) { return known }
             let topicConfiguration = try engine.configuration(of: topic)
             let codec = topicConfiguration.compression ?? configuration.compression
             let accumulators = try partitions.map { partition in
                 PartitionAccumulator(
                     partition, log: try partition.log, codec: codec, configuration: configuration,
-                    engine: engine, account: account)
+                    shared: parts)
             }
             let made = TopicAccumulators(
                 partitions, accumulators, rules: RecordRules(topic: topic, topicConfiguration),
-                batchBytes: configuration.batchBytes)
+                configuration: configuration)
             replaced = state.topics.updateValue(made, forKey: topic)
             return made
         }
@@ -182,18 +242,9 @@ extension Engine {
     public func producer(
         _ configuration: ProducerConfiguration = ProducerConfiguration()
     ) throws(EngineError) -> Producer {
-        guard configuration.compression.isSupported else {
-            throw .invalidSetting(
-                name: "compression.type",
-                reason: "codec not supported: \(configuration.compression); use none or lz4")
-        }
-        guard (1...(512 << 20)).contains(configuration.batchBytes) else {
-            throw .invalidSetting(name: "batch.size", reason: "give 1 to \(512 << 20)")
-        }
-        guard configuration.lingerMilliseconds >= 0, configuration.bufferBytesMax > 0 else {
-            throw .invalidSetting(
-                name: "linger.ms or buffer.memory", reason: "they cannot be negative")
-        }
-        return Producer(engine: self, configuration: configuration)
+        try configuration.check()
+        let producer = Producer(engine: self, configuration: configuration)
+        watchTimeouts(of: producer)
+        return producer
     }
 }

@@ -8,6 +8,7 @@ import TallyRecords
 /// Thread rule: any thread.
 final class ProducerAccount: Sendable {
     private let byteCountMax: Int
+    private let isKeepingErrors: Bool
     private let pendingByteCount = Atomic<Int>(0)
     private let state = UnfairLock(State())
     private let recordCounter = Counter(label: "tally_producer_records_total")
@@ -21,7 +22,11 @@ final class ProducerAccount: Sendable {
         var firstError: (any Error)?
     }
 
-    init(byteCountMax: Int) { self.byteCountMax = byteCountMax }
+    /// - Parameter isKeepingErrors: whether ``takeError()`` tells of what nobody waited for.
+    init(byteCountMax: Int, isKeepingErrors: Bool) {
+        self.byteCountMax = byteCountMax
+        self.isKeepingErrors = isKeepingErrors
+    }
 
     /// Bytes that are not delivered yet.
     var byteCount: Int { pendingByteCount.load(ordering: .acquiring) }
@@ -45,19 +50,22 @@ final class ProducerAccount: Sendable {
     }
 
     /// A batch has arrived, or failed to.
-    func remove(_ batch: ProducerBatch, _ outcome: ProducerBatch.Outcome) {
-        // A batch's estimate counts its header, which no record was charged for.
-        let byteCount = batch.byteCount - RecordBatchHeader.byteCount
+    ///
+    /// - Parameter isReported: its bytes count on, until its report is taken.
+    func remove(_ batch: ProducerBatch, _ outcome: ProducerBatch.Outcome, isReported: Bool) {
+        let byteCount = batch.chargedByteCount
         switch outcome {
         case .success:
             recordCounter.increment(by: batch.recordCount)
             byteCounter.increment(by: byteCount)
         case .failure(let error):
             errorCounter.increment()
-            if batch.hasUnattended { state.withLock { $0.firstError = $0.firstError ?? error } }
+            if isKeepingErrors, batch.hasUnattended {
+                state.withLock { $0.firstError = $0.firstError ?? error }
+            }
         }
         let round = batch.round
-        let left = pendingByteCount.subtract(byteCount, ordering: .sequentiallyConsistent).newValue
+        let left = subtract(isReported ? 0 : byteCount)
         let woken = state.withLock { state in
             var woken: [CheckedContinuation<Void, Never>] = []
             if left < byteCountMax { swap(&woken, &state.roomWaiters) }
@@ -69,6 +77,20 @@ final class ProducerAccount: Sendable {
             return woken + done.map(\.continuation)
         }
         for waiter in woken { waiter.resume() }
+    }
+
+    /// Reports were taken: the bytes of their batches count no more.
+    func free(_ byteCount: Int) {
+        guard subtract(byteCount) < byteCountMax else { return }
+        let woken = state.withLock { state in
+            defer { state.roomWaiters = [] }
+            return state.roomWaiters
+        }
+        for waiter in woken { waiter.resume() }
+    }
+
+    private func subtract(_ byteCount: Int) -> Int {
+        pendingByteCount.subtract(byteCount, ordering: .sequentiallyConsistent).newValue
     }
 
     /// Returns once there is room.

@@ -4,17 +4,28 @@ import TallyRecords
 
 /// One batch on its way: records being encoded, and whom to tell when it has arrived.
 ///
-/// Thread rule: any thread; guarded by its own lock, which is taken inside the accumulator's.
+/// Thread rule: any thread; guarded by locks of its own, which are taken inside the accumulator's.
 final class ProducerBatch: Sendable {
     /// Told where the batch's records went, or why they did not.
     typealias Outcome = Result<AppendResult, any Error>
 
+    /// When the first record was taken.
+    let openedAt = ContinuousClock.now
+    /// Held while the batch is written, which may take long.
     private let content: Mutex<Content>
+    /// Whom to tell: may be told while the batch is being written, that it took too long.
+    private let audience = Mutex(Audience())
 
     private struct Content: ~Copyable {
         var builder: RecordBatchBuilder
-        var waiters: [Waiter] = []
         var round = 0
+    }
+
+    private struct Audience {
+        var waiters: [Waiter] = []
+        var tokens: [(index: Int, token: UInt64)] = []
+        /// How many records somebody waits, or waited, for.
+        var attendedCount = 0
         /// Waits for the end of the linger.
         var linger: Task<Void, Never>?
         var isComplete = false
@@ -36,6 +47,9 @@ final class ProducerBatch: Sendable {
     /// Bytes of the batch so far, uncompressed.
     var byteCount: Int { content.withLock { $0.builder.estimatedByteCount } }
 
+    /// Bytes that its records were charged for: without the header.
+    var chargedByteCount: Int { byteCount - RecordBatchHeader.byteCount }
+
     /// Records so far.
     var recordCount: Int { content.withLock { $0.builder.recordCount } }
 
@@ -46,32 +60,47 @@ final class ProducerBatch: Sendable {
     }
 
     /// Whether nobody waits for some record: a failure of it is for the next flush to tell.
-    var hasUnattended: Bool {
-        content.withLock { $0.waiters.count < $0.builder.recordCount }
+    var hasUnattended: Bool { audience.withLock { $0.attendedCount } < recordCount }
+
+    /// Who wants to hear of a record.
+    struct Interest {
+        /// Told of the record's outcome, once.
+        var tell: (@Sendable (Int, Timestamp, Outcome) -> Void)?
+        /// What a delivery report says of the record.
+        var token: UInt64?
     }
 
     /// Encodes a record. Returns the bytes it took.
     func append(
         key: RawSpan?, value: RawSpan?, timestamp: Timestamp, headers: [RecordHeader],
-        tell: (@Sendable (Int, Timestamp, Outcome) -> Void)?
+        interest: Interest
     ) throws(RecordError) -> Int {
-        try content.withLock { content throws(RecordError) in
+        let (byteCount, index) = try content.withLock {
+            (content) throws(RecordError) -> (Int, Int) in
             let before = content.builder.estimatedByteCount
             try content.builder.append(
                 key: key, value: value, timestamp: timestamp, headers: headers)
-            if let tell {
-                content.waiters.append(
-                    Waiter(
-                        index: content.builder.recordCount - 1, timestamp: timestamp, tell: tell))
-            }
-            return content.builder.estimatedByteCount - before
+            return (
+                content.builder.estimatedByteCount - before, content.builder.recordCount - 1
+            )
         }
+        guard interest.tell != nil || interest.token != nil else { return byteCount }
+        audience.withLock { audience in
+            if let tell = interest.tell {
+                audience.waiters.append(Waiter(index: index, timestamp: timestamp, tell: tell))
+                audience.attendedCount += 1
+            }
+            if let token = interest.token { audience.tokens.append((index, token)) }
+        }
+        return byteCount
     }
 
     /// Finishes the batch and appends it to the log. Blocks.
-    func write(to log: PartitionLog, now: Timestamp) throws -> AppendResult {
+    func write(
+        to log: PartitionLog, as producer: BatchProducer, now: Timestamp
+    ) throws -> AppendResult {
         try content.withLock { content in
-            var bytes = try content.builder.finishMutable()
+            var bytes = try content.builder.finishMutable(producer: producer)
             return try log.append(&bytes, from: .ownEncoder, now: now)
         }
     }
@@ -79,25 +108,42 @@ final class ProducerBatch: Sendable {
     /// Takes the task that waits for the end of the linger. It holds the batch and, with the
     /// accumulator, the engine, and so is ended once the batch has arrived.
     func linger(_ task: Task<Void, Never>) {
-        let isComplete = content.withLock { content in
-            content.linger = task
-            return content.isComplete
+        let isComplete = audience.withLock { audience in
+            audience.linger = task
+            return audience.isComplete
         }
         if isComplete { endLinger() }
     }
 
     private func endLinger() {
-        content.withLock { $0.linger.take() }?.cancel()
+        audience.withLock { $0.linger.take() }?.cancel()
     }
 
     /// Tells everybody who waits, once.
     func complete(_ outcome: Outcome) {
-        let waiters = content.withLock { content in
-            defer { content.waiters = [] }
-            content.isComplete = true
-            return content.waiters
+        let waiters = audience.withLock { audience in
+            defer { audience.waiters = [] }
+            audience.isComplete = true
+            return audience.waiters
         }
         endLinger()
         for waiter in waiters { waiter.tell(waiter.index, waiter.timestamp, outcome) }
+    }
+
+    /// What a delivery report says of it.
+    func report(topic: String, partition: Int32, _ outcome: Outcome) -> DeliveryReport {
+        let tokens = audience.withLock { $0.tokens }
+        var report = DeliveryReport(
+            topic: topic, partition: partition, baseOffset: nil, recordCount: recordCount,
+            records: [], error: nil)
+        switch outcome {
+        case .success(let result): report.baseOffset = result.baseOffset
+        case .failure(let error): report.error = error
+        }
+        report.records = tokens.map { index, token in
+            DeliveryReport.Record(
+                token: token, offset: report.baseOffset?.advanced(by: Int64(index)))
+        }
+        return report
     }
 }

@@ -45,24 +45,8 @@ public struct RecordMetadata: Hashable, Sendable {
     public var topic: String
     /// The partition.
     public var partition: Int32
-    /// The record's offset.
+    /// The record's offset; -1 where nobody waited for it (`acks=0`).
     public var offset: Offset
     /// The record's timestamp, as stored.
     public var timestamp: Timestamp
-}
-
-/// How a producer gathers and sends. Names and defaults are Kafka's, where Kafka has them.
-public struct ProducerConfiguration: Hashable, Sendable {
-    /// `batch.size`: a batch of this many bytes of records is sent at once.
-    public var batchBytes = 16_384
-    /// `linger.ms`: how long a batch that is not full waits for more records. With 0 it waits
-    /// only for the batch before it.
-    public var lingerMilliseconds: Int64 = 0
-    /// `buffer.memory`: bytes of records that may wait to be delivered.
-    public var bufferBytesMax = 32 << 20
-    /// `compression.type`: none or LZ4. A topic that names a codec overrides it.
-    public var compression = Codec.none
-
-    /// The defaults.
-    public init() {}
 }

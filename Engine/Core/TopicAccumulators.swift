@@ -10,15 +10,23 @@ final class TopicAccumulators: Sendable {
     /// What each record is held against.
     let rules: RecordRules
     private let sticky: StickyPartition
+    private let partitioner: Partitioner?
 
     init(
         _ partitions: [Partition], _ accumulators: [PartitionAccumulator], rules: RecordRules,
-        batchBytes: Int
+        configuration: ProducerConfiguration
     ) {
         self.partitions = partitions
         self.rules = rules
         self.accumulators = accumulators
-        sticky = StickyPartition(count: Int32(accumulators.count), batchBytes: batchBytes)
+        partitioner = configuration.partitioner
+        sticky = StickyPartition(
+            count: Int32(accumulators.count), batchBytes: configuration.batchBytes)
+    }
+
+    /// Whether these are still the topic's partitions.
+    func isMade(for current: [Partition]) -> Bool {
+        partitions.count == current.count && partitions.first === current.first
     }
 
     /// Sends everything on its way.
@@ -26,21 +34,26 @@ final class TopicAccumulators: Sendable {
         for accumulator in accumulators { accumulator.deliver() }
     }
 
-    /// The partition a record goes to: the one that is asked for, else the key's as every Kafka
-    /// client chooses it, else one that key-less records stick to until a batch is full.
+    /// The partition a record goes to: the one that is asked for, else the partitioner's, else the
+    /// key's as every Kafka client chooses it, else one that key-less records stick to until a
+    /// batch is full.
     ///
     /// Throws ``EngineError/unknownPartition(topic:partition:count:)``.
     func choosePartition(
-        of topic: String, explicit: Int32?, key: RawSpan?, byteCount: Int
+        of topic: String, explicit: Int32?, key: RawSpan?, value: RawSpan?
     ) throws(EngineError) -> Int32 {
         let count = Int32(accumulators.count)
-        if let explicit {
-            guard explicit >= 0, explicit < count else {
-                throw .unknownPartition(topic: topic, partition: explicit, count: Int(count))
+        let asked =
+            explicit
+            ?? partitioner?.choose(
+                Partitioner.Record(topic: topic, partitionCount: count, key: key, value: value))
+        if let asked {
+            guard asked >= 0, asked < count else {
+                throw .unknownPartition(topic: topic, partition: asked, count: Int(count))
             }
-            return explicit
+            return asked
         }
         if let key { return Murmur2.partition(forKey: key, count: count) }
-        return sticky.next(byteCount: byteCount)
+        return sticky.next(byteCount: value?.byteCount ?? 0)
     }
 }

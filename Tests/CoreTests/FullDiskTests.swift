@@ -37,11 +37,14 @@ import Testing
     /// Sends until nothing fits any more; the values that were acknowledged.
     private func fill(_ engine: Engine) async throws -> [String] {
         files.capacityBytes = files.usedBytes + 3_000
+        // One producer: each that ever wrote is in every snapshot.
+        let producer = try engine.producer()
         var values: [String] = []
         while true {
             let value = "value \(values.count)" + String(repeating: ".", count: 80)
             do {
-                try await send(value, to: engine)
+                _ = try await producer.send(
+                    ProducerRecord(topic: "a", partition: 0, key: nil as String?, value: value))
                 values.append(value)
             } catch LogError.file(let error) {
                 #expect(error.isNoSpace)

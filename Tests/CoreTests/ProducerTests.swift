@@ -74,10 +74,12 @@ import Testing
         try await engine.close()
     }
 
-    @Test("a record that fits no batch is refused, and the batch before it goes out")
-    func tooLarge() async throws {
+    @Test(
+        "a record that fits no batch is refused, and the batch before it goes out",
+        arguments: [("max.message.bytes", 2 << 20), ("max.request.size", 1 << 20)])
+    func tooLarge(refusing: String, requestBytesMax: Int) async throws {
         let engine = try await engine()
-        let producer = try patient(engine)
+        let producer = try patient(engine) { $0.requestBytesMax = requestBytesMax }
         try producer.enqueue("before", to: "a")
         let large = RecordHeader(name: "h", value: Array(repeating: 7, count: 1_100_000))
         do {
@@ -86,7 +88,7 @@ import Testing
                     topic: "a", key: nil as String?, value: "x", headers: [large]))
             Issue.record("it was taken")
         } catch EngineError.recordTooLarge(let byteCount, let limit, let setting) {
-            #expect(byteCount > limit && setting == "max.message.bytes")
+            #expect(byteCount > limit && setting == refusing)
         }
         var records = try engine.consumer(of: "a").makeAsyncIterator()
         #expect(try await records.next()?.nextOffset == Offset(1))

@@ -1,0 +1,82 @@
+public import TallyRecords
+
+/// What must have happened before a record counts as sent (`acks`).
+public enum Acknowledgements: Hashable, Sendable {
+    /// `acks=0`: nothing. `send` returns once the record is taken, without an offset, and nobody
+    /// is told of an error but the metrics.
+    case none
+    /// `acks=1`: the log has it, which a crash of the process does not undo. Under `.synced` the
+    /// sync, and with it the visibility to consumers, comes right after.
+    case leader
+    /// `acks=all`: what the topic's durability promises; by default, that it is on stable storage.
+    case all
+}
+
+/// How a producer gathers and sends. Names and defaults are Kafka's, where Kafka has them.
+public struct ProducerConfiguration: Sendable {
+    /// `batch.size`: a batch of this many bytes of records is sent at once.
+    public var batchBytes = 16_384
+    /// `linger.ms`: how long a batch that is not full waits for more records. With 0 it waits
+    /// only for the batch before it.
+    public var lingerMilliseconds: Int64 = 0
+    /// `buffer.memory`: bytes of records that may wait to be delivered, or for their reports to be
+    /// taken where somebody asked for ``Producer/deliveryReports()``.
+    public var bufferBytesMax = 32 << 20
+    /// `compression.type`: none or LZ4. A topic that names a codec overrides it.
+    public var compression = Codec.none
+    /// `acks`: what must have happened before a record counts as sent.
+    public var acknowledgements = Acknowledgements.all
+    /// `enable.idempotence`: whether batches carry a producer id and sequence numbers, with which
+    /// the log knows a batch that comes again. Nil means: where `acks` is all, which it needs.
+    public var isIdempotent: Bool?
+    /// `max.request.size`: how large a record may be, uncompressed, in bytes; a topic's
+    /// `max.message.bytes` may be lower.
+    public var requestBytesMax = 1 << 20
+    /// `delivery.timeout.ms`: how long a record may wait until it is sent. One that was not even
+    /// begun to be written by then is given up; for one that is being written the error says that
+    /// it may be stored. Looked at every second. 0 for no limit; nil for two minutes, or half a
+    /// minute longer than the linger where that is more.
+    public var deliveryTimeoutMilliseconds: Int64?
+    /// `partitioner.class`: the partition of records that name none; nil for Kafka's default.
+    public var partitioner: Partitioner?
+
+    /// The defaults: idempotent, durable, at once.
+    public init() {}
+
+    /// Whether batches carry a producer id.
+    var usesIdempotence: Bool { isIdempotent ?? (acknowledgements == .all) }
+
+    /// How long a record may wait, in milliseconds; 0 for no limit.
+    var deliveryTimeout: Int64 {
+        deliveryTimeoutMilliseconds
+            ?? max(120_000, lingerMilliseconds.addingReportingOverflow(30_000).partialValue)
+    }
+
+    /// Throws ``EngineError/invalidSetting(name:reason:)``.
+    func check() throws(EngineError) {
+        guard compression.isSupported else {
+            throw .invalidSetting(
+                name: "compression.type",
+                reason: "codec not supported: \(compression); use none or lz4")
+        }
+        guard (1...(512 << 20)).contains(batchBytes) else {
+            throw .invalidSetting(name: "batch.size", reason: "give 1 to \(512 << 20)")
+        }
+        guard lingerMilliseconds >= 0, bufferBytesMax > 0 else {
+            throw .invalidSetting(
+                name: "linger.ms or buffer.memory", reason: "they cannot be negative")
+        }
+        guard requestBytesMax > 0 else {
+            throw .invalidSetting(name: "max.request.size", reason: "give a positive number")
+        }
+        guard deliveryTimeout == 0 || deliveryTimeout > lingerMilliseconds else {
+            throw .invalidSetting(
+                name: "delivery.timeout.ms",
+                reason: "it must be above linger.ms (\(lingerMilliseconds)), or 0 for no limit")
+        }
+        guard !usesIdempotence || acknowledgements == .all else {
+            throw .invalidSetting(
+                name: "enable.idempotence", reason: "it needs acks=all, as with Kafka")
+        }
+    }
+}
