@@ -19,11 +19,14 @@ public struct ConsumedRecords: Sendable {
     /// The high watermark when they were fetched; `highWatermark - nextOffset` is the lag.
     public let highWatermark: Offset
     let slice: LogSlice
+    /// Transactions whose records are not to be seen.
+    let aborted: [AbortedTransaction]
 
     /// Bytes of the batches, as stored.
     public var byteCount: Int { slice.byteCount }
 
-    /// Walks over the batches, as they lie in the log.
+    /// Walks over the batches, as they lie in the log; for readers of committed records, without
+    /// those of aborted transactions.
     ///
     /// Their checksums were checked. Throws what `body` throws.
     public func forEachBatch(_ body: (borrowing RecordBatch) throws -> Void) throws {
@@ -31,8 +34,16 @@ public struct ConsumedRecords: Sendable {
         var position = 0
         while position < bytes.byteCount {
             let batch = try RecordBatch(bytes, at: position)
-            try body(batch)
+            if aborted.isEmpty || !isAborted(batch.header) { try body(batch) }
             position += batch.header.sizeInBytes
+        }
+    }
+
+    private func isAborted(_ header: RecordBatchHeader) -> Bool {
+        guard header.attributes.isTransactional, !header.attributes.isControl else { return false }
+        return aborted.contains { transaction in
+            transaction.producerID == header.producerID
+                && (transaction.firstOffset...transaction.lastOffset).contains(header.baseOffset)
         }
     }
 

@@ -14,7 +14,7 @@ public final class Consumer: AsyncSequence, Sendable {
     public let topic: String
     private let engine: Engine
     private let configuration: ConsumerConfiguration
-    private let assigned: [Assigned]
+    private let assigned: [PartitionReader]
     private let turn = Atomic<Int>(0)
     private let arrival = Arrival()
 
@@ -25,31 +25,13 @@ public final class Consumer: AsyncSequence, Sendable {
         self.engine = engine
         self.topic = topic
         self.configuration = configuration
-        assigned = partitions.map { Assigned(partition: $0, log: $1) }
+        assigned = partitions.map { partition, log in
+            PartitionReader(partition, log: log, configuration: configuration)
+        }
     }
 
     deinit {
         for assigned in assigned { assigned.partition.arrivals.remove(arrival) }
-    }
-
-    /// A partition that is read, and where.
-    private final class Assigned: Sendable {
-        let partition: Partition
-        let log: PartitionLog
-        let position = Mutex<Position>(Position())
-
-        init(partition: Partition, log: PartitionLog) {
-            self.partition = partition
-            self.log = log
-        }
-    }
-
-    private struct Position {
-        var offset: Offset?
-        var end: Offset?
-        var near: ReadPosition?
-        /// Rises with each seek, so that a fetch under way does not undo it.
-        var generation = 0
     }
 
     // MARK: Positions
@@ -59,7 +41,7 @@ public final class Consumer: AsyncSequence, Sendable {
     public var positions: [Int32: Offset?] {
         var positions: [Int32: Offset?] = [:]
         for assigned in assigned {
-            positions[assigned.partition.index] = assigned.position.withLock { $0.offset }
+            positions[assigned.partition.index] = assigned.position
         }
         return positions
     }
@@ -69,11 +51,7 @@ public final class Consumer: AsyncSequence, Sendable {
     public var lag: [Int32: Int64] {
         var lag: [Int32: Int64] = [:]
         for assigned in assigned {
-            // Anything may have been sought: before the log's start there are no records.
-            let logStart = assigned.log.logStart
-            let start = Swift.max(assigned.position.withLock { $0.offset } ?? logStart, logStart)
-            lag[assigned.partition.index] =
-                Swift.max(assigned.log.highWatermark.rawValue - start.rawValue, 0)
+            lag[assigned.partition.index] = assigned.lag
         }
         return lag
     }
@@ -91,28 +69,30 @@ public final class Consumer: AsyncSequence, Sendable {
 
     /// Seeks on the calling thread, which may have to wait for the disk.
     package func seekBlocking(partition: Int32, to target: StartingPosition) throws {
-        guard let assigned = assigned.first(where: { $0.partition.index == partition }) else {
-            throw EngineError.unknownPartition(
-                topic: topic, partition: partition, count: assigned.count)
-        }
-        let offset = try Self.offset(of: target, in: assigned.log)
-        assigned.position.withLock { position in
-            position.offset = offset
-            position.near = nil
-            position.generation += 1
-        }
+        try reader(of: partition).seek(to: target)
         arrival.signal()
     }
 
-    private static func offset(
-        of target: StartingPosition, in log: PartitionLog
-    ) throws(LogError) -> Offset {
-        switch target {
-        case .earliest: log.logStart
-        case .latest: log.highWatermark
-        case .offset(let offset): offset
-        case .time(let time): try log.offset(forTimestamp: time)?.offset ?? log.highWatermark
+    private func reader(of partition: Int32) throws(EngineError) -> PartitionReader {
+        guard let found = assigned.first(where: { $0.partition.index == partition }) else {
+            throw .unknownPartition(
+                topic: topic, partition: partition, count: assigned.count)
         }
+        return found
+    }
+
+    /// Passes partitions over until they are resumed; what was fetched before stays as it is.
+    ///
+    /// Throws ``EngineError/unknownPartition(topic:partition:count:)`` for a partition that this
+    /// consumer does not read; the others are paused then.
+    public func pause(_ partitions: [Int32]) throws(EngineError) {
+        for partition in partitions { try reader(of: partition).isPaused = true }
+    }
+
+    /// Reads partitions again that were paused; see ``pause(_:)``.
+    public func resume(_ partitions: [Int32]) throws(EngineError) {
+        for partition in partitions { try reader(of: partition).isPaused = false }
+        arrival.signal()
     }
 
     // MARK: The sequence
@@ -148,12 +128,6 @@ public final class Consumer: AsyncSequence, Sendable {
         }
     }
 
-    enum Fetched: Sendable {
-        case records(ConsumedRecords)
-        case nothing
-        case ended
-    }
-
     /// Records of the next partition that has some. Blocks; on a worker.
     func fetchAny() throws -> Fetched {
         try checkTopic()
@@ -161,7 +135,7 @@ public final class Consumer: AsyncSequence, Sendable {
         for _ in assigned.indices {
             let index = turn.wrappingAdd(1, ordering: .relaxed).oldValue
             let assigned = assigned[(index & Int.max) % self.assigned.count]
-            switch try fetch(assigned) {
+            switch try assigned.fetch() {
             case .records(let records): return .records(records)
             case .nothing: hasEnded = false
             case .ended: break
@@ -181,69 +155,8 @@ public final class Consumer: AsyncSequence, Sendable {
         }
     }
 
-    private func fetch(_ assigned: Assigned) throws -> Fetched {
-        let log = assigned.log
-        let highWatermark = log.highWatermark
-        let start = try assigned.position.withLock { position in
-            if position.offset == nil {
-                position.offset = try Self.offset(of: configuration.start, in: log)
-            }
-            if configuration.end == .currentEnd, position.end == nil {
-                position.end = highWatermark
-            }
-            return position
-        }
-        guard let offset = start.offset else { return .nothing }
-        // Behind the log's end there is nothing to be through with: reading says so.
-        if let end = start.end, offset >= end, offset <= log.logEnd { return .ended }
-        guard
-            let slice = try log.read(
-                from: offset, bytesMax: configuration.fetchBytesMax, near: start.near)
-        else { return start.end == nil ? .nothing : .ended }
-        let epoch = try check(slice)
-        let moved = assigned.position.withLock { position in
-            guard position.generation == start.generation else { return false }
-            position.offset = slice.nextOffset
-            position.near = slice.end
-            return true
-        }
-        // Somebody sought elsewhere meanwhile: what was fetched is not what comes next.
-        guard moved else { return try fetch(assigned) }
-        return .records(
-            ConsumedRecords(
-                topic: topic, partition: assigned.partition.index, startOffset: offset,
-                nextOffset: slice.nextOffset, leaderEpoch: epoch, highWatermark: highWatermark,
-                slice: slice))
-    }
-
-    /// Checks every batch before an application sees it. Returns the last one's epoch.
-    private func check(_ slice: LogSlice) throws -> LeaderEpoch {
-        var epoch = LeaderEpoch.none
-        let bytes = slice.content.all
-        var at = 0
-        while at < bytes.byteCount {
-            do {
-                let batch = try RecordBatch(bytes, at: at)
-                if configuration.isCheckingChecksums { try batch.verifyChecksum() }
-                epoch = batch.header.partitionLeaderEpoch
-                at += batch.header.sizeInBytes
-            } catch {
-                throw LogError.corruption(
-                    Corruption(
-                        file: slice.file, position: slice.position.advanced(by: at),
-                        reason: "\(error)"))
-            }
-        }
-        return epoch
-    }
-
-    /// Has every partition tell of its next record.
     private func watch() {
-        for assigned in assigned {
-            let mark = assigned.log.highWatermarkWatermark
-            let position = assigned.position.withLock { $0.offset } ?? mark.offset
-            assigned.partition.arrivals.wake(arrival, behind: position, of: mark)
-        }
+        for assigned in assigned { assigned.watch(for: arrival) }
     }
 }
 

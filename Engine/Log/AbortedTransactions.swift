@@ -24,8 +24,8 @@ package struct AbortedTransaction: Hashable, Sendable {
     }
 }
 
-/// How far a reader may see, and what it is shown.
-package enum IsolationLevel: String, CaseIterable, Sendable {
+/// How far a reader may see, and what it is shown (`isolation.level`).
+public enum IsolationLevel: String, CaseIterable, Sendable {
     /// Everything, whether its transaction ended or not.
     case readUncommitted = "read_uncommitted"
     /// Up to the last stable offset, without the records of aborted transactions.
