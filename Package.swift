@@ -138,7 +138,7 @@ let package = Package(
         .testTarget(
             name: "CoreTests",
             dependencies: [
-                "TallyFiles", "Tally", "TallyTestSupport",
+                "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyTestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
@@ -146,7 +146,10 @@ let package = Package(
             path: "Tests/CoreTests", swiftSettings: plainSettings),
         .testTarget(
             name: "StateStoreTests",
-            dependencies: ["Tally", "TallyStateStore", "TallyTestSupport"],
+            dependencies: [
+                "Tally", "TallyStateStore", "TallyTestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             path: "Tests/StateStoreTests", swiftSettings: plainSettings),
         .testTarget(
             name: "ImportTests", dependencies: ["TallyImport", "TallyTestSupport"],
