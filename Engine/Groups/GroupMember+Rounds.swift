@@ -10,6 +10,7 @@ extension GroupMember {
         }
         let attempt = takeAttempt()
         state = .joining(attempt: attempt)
+        lastAdvance = now
         needsRejoin = false
         heartbeat = nil
         let request = JoinRequest(
@@ -123,6 +124,7 @@ extension GroupMember {
     private mutating func sendSync(_ assignments: [String: [UInt8]], at now: GroupInstant) {
         let attempt = takeAttempt()
         state = .syncing(attempt: attempt)
+        lastAdvance = now
         heartbeat = nil
         actions.append(
             .sync(
