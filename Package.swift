@@ -67,7 +67,7 @@ let package = Package(
         .target(
             name: "Tally",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction",
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "TallyGroups",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -78,7 +78,9 @@ let package = Package(
         // MARK: StateStore
         .target(
             name: "TallyStateStore",
-            dependencies: ["Tally", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Tally", "TallyGroups", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             path: "StateStore", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
 
         // MARK: Tools

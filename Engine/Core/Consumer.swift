@@ -1,4 +1,4 @@
-import Synchronization
+import TallyGroups
 import TallyLog
 public import TallyRecords
 
@@ -14,9 +14,8 @@ public final class Consumer: AsyncSequence, Sendable {
     public let topic: String
     private let engine: Engine
     private let configuration: ConsumerConfiguration
-    private let assigned: [PartitionReader]
-    private let turn = Atomic<Int>(0)
-    private let arrival = Arrival()
+    private let readers: PartitionReaders
+    private var arrival: Arrival { readers.arrival }
 
     init(
         engine: Engine, topic: String, partitions: [(Partition, PartitionLog)],
@@ -25,13 +24,10 @@ public final class Consumer: AsyncSequence, Sendable {
         self.engine = engine
         self.topic = topic
         self.configuration = configuration
-        assigned = partitions.map { partition, log in
-            PartitionReader(partition, log: log, configuration: configuration)
-        }
-    }
-
-    deinit {
-        for assigned in assigned { assigned.partition.arrivals.remove(arrival) }
+        readers = PartitionReaders(
+            partitions.map { partition, log in
+                PartitionReader(partition, log: log, configuration: configuration)
+            })
     }
 
     // MARK: Positions
@@ -40,9 +36,7 @@ public final class Consumer: AsyncSequence, Sendable {
     /// was sought.
     public var positions: [Int32: Offset?] {
         var positions: [Int32: Offset?] = [:]
-        for assigned in assigned {
-            positions[assigned.partition.index] = assigned.position
-        }
+        for reader in readers.all { positions[reader.partition.index] = reader.position }
         return positions
     }
 
@@ -50,9 +44,7 @@ public final class Consumer: AsyncSequence, Sendable {
     /// markers and compacted records count.
     public var lag: [Int32: Int64] {
         var lag: [Int32: Int64] = [:]
-        for assigned in assigned {
-            lag[assigned.partition.index] = assigned.lag
-        }
+        for reader in readers.all { lag[reader.partition.index] = reader.lag }
         return lag
     }
 
@@ -74,9 +66,10 @@ public final class Consumer: AsyncSequence, Sendable {
     }
 
     private func reader(of partition: Int32) throws(EngineError) -> PartitionReader {
-        guard let found = assigned.first(where: { $0.partition.index == partition }) else {
+        let id = TopicPartition(topic: topic, partition: partition)
+        guard let found = readers.first(id) else {
             throw .unknownPartition(
-                topic: topic, partition: partition, count: assigned.count)
+                topic: topic, partition: partition, count: readers.all.count)
         }
         return found
     }
@@ -122,7 +115,7 @@ public final class Consumer: AsyncSequence, Sendable {
             case .records(let records): return records
             case .ended: return nil
             case .nothing:
-                watch()
+                readers.watch()
                 try await arrival.wait(after: seen)
             }
         }
@@ -131,32 +124,18 @@ public final class Consumer: AsyncSequence, Sendable {
     /// Records of the next partition that has some. Blocks; on a worker.
     func fetchAny() throws -> Fetched {
         try checkTopic()
-        var hasEnded = true
-        for _ in assigned.indices {
-            let index = turn.wrappingAdd(1, ordering: .relaxed).oldValue
-            let assigned = assigned[(index & Int.max) % self.assigned.count]
-            switch try assigned.fetch() {
-            case .records(let records): return .records(records)
-            case .nothing: hasEnded = false
-            case .ended: break
-            }
-        }
-        return hasEnded ? .ended : .nothing
+        return try readers.fetchAny()
     }
 
     /// Throws where the topic is not the one that this consumer was made for: its files are gone,
     /// and the positions mean nothing in a topic that was created anew.
     private func checkTopic() throws(EngineError) {
         let current = try engine.partitions(of: topic)
-        guard let first = assigned.first else { return }
+        guard let first = readers.all.first else { return }
         let index = Int(first.partition.index)
         guard index < current.count, current[index] === first.partition else {
             throw .topicReplaced(name: topic)
         }
-    }
-
-    private func watch() {
-        for assigned in assigned { assigned.watch(for: arrival) }
     }
 }
 

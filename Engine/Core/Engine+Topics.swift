@@ -1,5 +1,6 @@
 import Synchronization
 import TallyFiles
+import TallyGroups
 public import TallyLog
 public import TallyRecords
 
@@ -131,9 +132,15 @@ extension Engine {
     /// Deletes a topic and its records. Readers that hold slices keep valid memory; consumers
     /// that wait end with an error.
     ///
-    /// Throws ``EngineError/unknownTopic(name:known:)``.
+    /// Throws ``EngineError/unknownTopic(name:known:)``, and ``EngineError/group(_:)`` where the topic
+    /// is gone and what groups have committed in it could not be forgotten.
     public func deleteTopic(_ name: String) async throws {
         try await workers.run { [self] in try withLogErrors { try delete(name) } }
+        groups.partitionsChanged()
+        // Of another topic of its name its offsets say nothing.
+        try await askGroups { (coordinator, _) throws(GroupError) in
+            try coordinator.topicDeleted(name)
+        }
     }
 
     private func delete(_ name: String) throws {

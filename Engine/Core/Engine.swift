@@ -33,6 +33,9 @@ public final class Engine: Service {
     private let timedProducers = Mutex<[WeakProducer]>([])
     private let housekeeper = Housekeeper()
     let compactor: Compactor
+    /// Groups and what else is no log.
+    private let engineState: any EngineState
+    let groups: GroupService
 
     struct State: ~Copyable, Sendable {
         var catalog: TopicCatalog
@@ -46,7 +49,8 @@ public final class Engine: Service {
 
     init(
         data: DataDirectory, configuration: EngineConfiguration, environment: LogEnvironment,
-        reserve: SpaceReserve, workers: WorkerPool, state: consuming sending State
+        reserve: SpaceReserve, workers: WorkerPool, engineState: any EngineState,
+        state: consuming sending State
     ) {
         directory = data.path
         self.data = data
@@ -57,6 +61,11 @@ public final class Engine: Service {
         self.state = UnfairLock(state)
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
         compactor = Compactor(data: data, reserve: reserve, configuration: configuration)
+        self.engineState = engineState
+        groups = GroupService(
+            lane: SerialLane(on: workers), store: engineState.offsets,
+            configuration: configuration.groups)
+        engineState.identifyTopics { [weak self] topic in self?.identity(of: topic) }
         housekeeper.start(for: self)
     }
 
@@ -66,6 +75,7 @@ public final class Engine: Service {
     deinit {
         housekeeper.stop()
         compactor.stop()
+        groups.stop()
         workers.close()
         longWorkers.close()
     }
@@ -124,6 +134,7 @@ public final class Engine: Service {
     private func closeOnce() async throws {
         housekeeper.stop()
         compactor.stop()
+        groups.stop()
         defer {
             workers.close()
             longWorkers.close()
@@ -134,7 +145,10 @@ public final class Engine: Service {
     private func closeLogs() throws {
         // A creation or deletion under way ends first; later ones find the engine closed.
         try changing.withLock { _ in
-            defer { state.withLock { $0.lock.take() }?.release() }
+            defer {
+                try? engineState.close()
+                state.withLock { $0.lock.take() }?.release()
+            }
             var firstError: (any Error)?
             let partitions = partitions
             for partition in partitions {
@@ -168,6 +182,9 @@ public final class Engine: Service {
 
     /// How many times logs were synced since the engine was opened.
     package var syncCount: Int { environment.syncCount }
+
+    /// Whether ``close()`` was called.
+    var isClosed: Bool { state.withLock { $0.isClosed } }
 
     // MARK: Producers
 
@@ -214,6 +231,11 @@ public final class Engine: Service {
         var reports: [String: RecoveryReport] = [:]
         for partition in partitions { reports[partition.name] = partition.onlineLog?.recovery }
         return reports
+    }
+
+    /// Which topic has a name now; nil where there is none.
+    private func identity(of topic: String) -> TopicID? {
+        state.withLock { $0.catalog.topics[topic]?.id }
     }
 
     /// What was set for a topic.

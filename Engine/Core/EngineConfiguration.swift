@@ -1,4 +1,5 @@
 public import Logging
+public import TallyGroups
 public import TallyLog
 
 /// How an engine is opened. A value type.
@@ -45,6 +46,11 @@ public struct EngineConfiguration: Sendable {
     /// deletions go on when the disk is full; 0 for none. A megabyte holds the checkpoints of
     /// 4,000 partitions.
     public var spaceReserveBytes = 1 << 20
+    /// Where groups and their offsets are kept. Nothing is kept by default: with `TallyStateStore`
+    /// say `.sqlite`.
+    public var state = EngineStateFactory.inMemory
+    /// Limits and times of consumer groups.
+    public var groups = GroupConfiguration()
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

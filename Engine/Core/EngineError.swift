@@ -1,5 +1,7 @@
 import Foundation
+public import TallyGroups
 import TallyLog
+public import TallyRecords
 
 /// What the engine refuses, and why. Errors of files and logs come as ``LogError``.
 public enum EngineError: Error, Hashable, Sendable {
@@ -39,6 +41,13 @@ public enum EngineError: Error, Hashable, Sendable {
     /// A record was not sent within `delivery.timeout.ms`. Where it was being written by then, it
     /// may be stored: sending it again may store it twice.
     case deliveryTimeout(partition: String, milliseconds: Int64, mayBeStored: Bool)
+    /// The group refuses, or cannot answer.
+    case group(GroupError)
+    /// A group has no position in a partition that can be read, and its members do not say where
+    /// to go on (`auto.offset.reset`).
+    case offsetUnavailable(UnavailableOffset)
+    /// The group has given the partition to another member, or to none yet.
+    case notAssigned(partition: String, group: String)
     /// A producer or consumer was given settings that make no sense.
     case invalidSetting(name: String, reason: String)
     /// The producer has no transaction open in the partition, or has written with another epoch.
@@ -48,6 +57,20 @@ public enum EngineError: Error, Hashable, Sendable {
     case unreadableFile(path: String, reason: String)
     /// The engine was closed.
     case closed
+}
+
+/// Why a group cannot go on in a partition by itself.
+public struct UnavailableOffset: Error, Hashable, Sendable {
+    /// Topic and partition as the directory is named.
+    public var partition: String
+    /// The group.
+    public var group: String
+    /// What the group has committed, or where it was; nil where it never committed.
+    public var committed: Offset?
+    /// The first offset that can be read.
+    public var logStart: Offset
+    /// The offset behind the last record that can be read.
+    public var logEnd: Offset
 }
 
 extension EngineError: CustomStringConvertible {
@@ -129,6 +152,17 @@ extension EngineError: CustomStringConvertible {
             the disk does not keep up, or hangs. \
             \(mayBeStored ? "It was being written and may be stored." : "It was not stored.")
             """
+        case .group(let error): "\(error)"
+        case .offsetUnavailable(let offset):
+            """
+            Group "\(offset.group)" \
+            \(offset.committed.map { "stands at offset \($0)" } ?? "has committed nothing") in \
+            \(offset.partition), which holds \(offset.logStart) to \(offset.logEnd) \
+            (exclusive). Choose: set auto.offset.reset to earliest, latest, nearest or a \
+            duration, or commit an offset in that range.
+            """
+        case .notAssigned(let partition, let group):
+            "\(partition) is not assigned to this member of group \"\(group)\"."
         case .invalidSetting(let name, let reason): "\(name) cannot be used: \(reason)."
         case .noOpenTransaction(let partition, let producerID, let producerEpoch, let open):
             "\(partition) has no open transaction of producer \(producerID)"

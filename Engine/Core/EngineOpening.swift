@@ -17,10 +17,11 @@ struct EngineOpening: Sendable {
             try await workers.run { try renewCheckpoints(prepared, partitions) }
             return Engine(
                 data: data, configuration: configuration, environment: prepared.environment,
-                reserve: prepared.reserve, workers: workers,
+                reserve: prepared.reserve, workers: workers, engineState: prepared.engineState,
                 state: Engine.State(
                     catalog: prepared.catalog, partitions: partitions, lock: prepared.lock))
         } catch {
+            try? prepared.engineState.close()
             prepared.lock.release()
             throw error
         }
@@ -31,6 +32,7 @@ struct EngineOpening: Sendable {
         var catalog: TopicCatalog
         var environment: LogEnvironment
         var reserve: SpaceReserve
+        var engineState: any EngineState
         var isClean: Bool
         var recoveryPoints: [String: Offset]
         var logStarts: [String: Offset]
@@ -54,7 +56,8 @@ struct EngineOpening: Sendable {
             if isClean { try data.markOpen() }
             return Prepared(
                 lock: lock, catalog: catalog, environment: environment, reserve: reserve,
-                isClean: isClean, recoveryPoints: checkpoints.recoveryPoints,
+                engineState: try configuration.state.open(data.path), isClean: isClean,
+                recoveryPoints: checkpoints.recoveryPoints,
                 logStarts: checkpoints.logStarts, cleanedEnds: data.cleanedEnds())
         } catch {
             lock.release()

@@ -1,4 +1,5 @@
 import Synchronization
+import TallyGroups
 import TallyLog
 import TallyRecords
 
@@ -42,6 +43,9 @@ final class PartitionReader: Sendable {
         state = Mutex(State(offset: start))
     }
 
+    /// Topic and number.
+    var id: TopicPartition { TopicPartition(topic: partition.topic, partition: partition.index) }
+
     // MARK: Positions
 
     /// The next offset to read; nil where reading has not begun and nothing was sought.
@@ -80,7 +84,7 @@ final class PartitionReader: Sendable {
         }
     }
 
-    private static func offset(
+    static func offset(
         of target: StartingPosition, in log: PartitionLog
     ) throws(LogError) -> Offset {
         switch target {

@@ -1,0 +1,66 @@
+public import TallyGroups
+
+extension Engine {
+    /// All consumer groups, by id.
+    ///
+    /// Throws ``EngineError/group(_:)`` where the store cannot be read.
+    public func groupListings() async throws -> [GroupListing] {
+        try await askGroups { coordinator, _ in coordinator.list() }
+    }
+
+    /// What a group looks like now.
+    ///
+    /// Throws ``EngineError/group(_:)`` with `groupIDNotFound`.
+    public func describeGroup(_ group: String) async throws -> GroupDescription {
+        try await askGroups { (coordinator, _) throws(GroupError) in
+            try coordinator.describe(group)
+        }
+    }
+
+    /// How far a group has committed; nil for all partitions. Those without an offset are missing.
+    public func committedOffsets(
+        ofGroup group: String, partitions: Set<TopicPartition>? = nil
+    ) async throws -> [TopicPartition: CommittedOffset] {
+        let answers = try await askGroups { coordinator, _ in
+            coordinator.fetchOffsets(group: group, partitions: partitions)
+        }
+        return answers.compactMapValues { try? $0.get() }
+    }
+
+    /// Commits offsets for a group from outside: one without members, or that never had any.
+    ///
+    /// Throws ``EngineError/group(_:)`` with `unknownMemberID` where the group has members.
+    public func commitOffsets(
+        _ offsets: [TopicPartition: OffsetToCommit], ofGroup group: String
+    ) async throws {
+        let request = OffsetCommitRequest(group: group, caller: .outside, offsets: offsets)
+        let refused = try await askGroups { (coordinator, now) throws(GroupError) in
+            try coordinator.commit(request, at: now)
+        }
+        if let first = refused.min(by: { $0.key < $1.key }) {
+            throw EngineError.group(first.value)
+        }
+    }
+
+    /// Forgets a group without members, with its offsets.
+    ///
+    /// Throws ``EngineError/group(_:)`` with `groupIDNotFound` or `nonEmptyGroup`.
+    public func deleteGroup(_ group: String) async throws {
+        try await askGroups { (coordinator, _) throws(GroupError) in
+            try coordinator.deleteGroup(group)
+        }
+    }
+
+    func askGroups<Success: Sendable>(
+        _ request:
+            @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
+            Success
+    ) async throws -> Success {
+        if isClosed { throw EngineError.closed }
+        do {
+            return try await groups.ask(request)
+        } catch {
+            throw EngineError.group(error)
+        }
+    }
+}

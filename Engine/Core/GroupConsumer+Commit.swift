@@ -1,0 +1,185 @@
+import Synchronization
+public import TallyGroups
+public import TallyRecords
+
+/// Positions up to which the application has come back for more.
+struct ReturnedPositions: Sendable {
+    private(set) var offsets: [TopicPartition: OffsetToCommit] = [:]
+    private var committed: [TopicPartition: Offset] = [:]
+    private var lastCommit = ContinuousClock.now
+
+    /// Everything that was handed out until now is finished with.
+    mutating func note(_ readers: [PartitionReader]) {
+        offsets = [:]
+        for reader in readers {
+            guard let (offset, epoch) = reader.positionAndEpoch else { continue }
+            offsets[reader.id] = OffsetToCommit(offset: offset, leaderEpoch: epoch)
+        }
+    }
+
+    /// What is not committed yet.
+    var uncommitted: [TopicPartition: OffsetToCommit] {
+        offsets.filter { committed[$0.key] != $0.value.offset }
+    }
+
+    /// Whether it is time for the next automatic commit.
+    mutating func isDue(_ interval: Duration, at now: ContinuousClock.Instant) -> Bool {
+        guard now - lastCommit >= interval else { return false }
+        lastCommit = now
+        return true
+    }
+
+    mutating func noteCommitted(_ done: [TopicPartition: OffsetToCommit]) {
+        for (partition, offset) in done { committed[partition] = offset.offset }
+    }
+}
+
+extension GroupConsumer {
+    // MARK: Committing
+
+    /// Commits the position behind these records: they need not be read again. Returns once that
+    /// is on stable storage.
+    ///
+    /// Throws ``EngineError/group(_:)``: `illegalGeneration` or `unknownMemberID` where the group
+    /// has gone on without this member, `rebalanceInProgress`, `invalidRequest` where the
+    /// partition is not its own any more; and where the store fails. Nothing was committed then.
+    public func commit(_ records: ConsumedRecords) async throws {
+        let partition = TopicPartition(topic: records.topic, partition: records.partition)
+        try await commit([
+            partition: OffsetToCommit(
+                offset: records.nextOffset, leaderEpoch: records.leaderEpoch)
+        ])
+    }
+
+    /// Commits the positions of all partitions: everything that was handed out until now.
+    ///
+    /// Throws as ``commit(_:)-(ConsumedRecords)``.
+    public func commit() async throws {
+        var offsets: [TopicPartition: OffsetToCommit] = [:]
+        for reader in readers.all {
+            guard let (offset, epoch) = reader.positionAndEpoch else { continue }
+            offsets[reader.id] = OffsetToCommit(offset: offset, leaderEpoch: epoch)
+        }
+        try await commit(offsets)
+    }
+
+    /// Commits these offsets.
+    ///
+    /// Throws as ``commit(_:)-(ConsumedRecords)``; where only some were refused, the first error
+    /// of these, and the others are committed.
+    public func commit(_ offsets: [TopicPartition: OffsetToCommit]) async throws {
+        guard !offsets.isEmpty else { return }
+        do {
+            let request = try membership.commitRequest(offsets)
+            let refused = try await service.ask { (coordinator, now) throws(GroupError) in
+                try coordinator.commit(request, at: now)
+            }
+            if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
+        } catch let error as GroupError {
+            throw EngineError.group(error)
+        }
+    }
+
+    /// Commits these offsets without waiting. `done` is told, on a thread of the engine's; errors
+    /// that nobody is told of are lost.
+    public func commitInBackground(
+        _ offsets: [TopicPartition: OffsetToCommit],
+        done: (@Sendable (Result<Void, any Error>) -> Void)? = nil
+    ) {
+        Task {
+            do {
+                try await commit(offsets)
+                done?(.success(()))
+            } catch {
+                done?(.failure(error))
+            }
+        }
+    }
+
+    /// What the group has committed of these partitions, or of all that are assigned. Partitions
+    /// without an offset are missing.
+    public func committed(
+        _ partitions: Set<TopicPartition>? = nil
+    ) async throws -> [TopicPartition: CommittedOffset] {
+        try await engine.committedOffsets(
+            ofGroup: group, partitions: partitions ?? assignment)
+    }
+
+    // MARK: Automatically
+
+    func autoCommit(at now: ContinuousClock.Instant) async throws {
+        let interval = Duration.milliseconds(configuration.autoCommitIntervalMilliseconds)
+        guard returned.withLock({ $0.isDue(interval, at: now) }) else { return }
+        try await commitReturned()
+    }
+
+    /// Commits what was handed out and returned for more. A rebalance that has overtaken it is no
+    /// error: the records will be read again.
+    func commitReturned() async throws {
+        let owned = membership.identity.owned
+        let offsets = returned.withLock { $0.uncommitted }.filter { owned.contains($0.key) }
+        guard !offsets.isEmpty else { return }
+        do {
+            try await commit(offsets)
+            returned.withLock { $0.noteCommitted(offsets) }
+        } catch EngineError.group(let error) where error.isOvertaken {
+        }
+    }
+
+    // MARK: Positions
+
+    /// The offset each assigned partition is read from next.
+    public var positions: [TopicPartition: Offset] {
+        var positions: [TopicPartition: Offset] = [:]
+        for reader in readers.all { positions[reader.id] = reader.position }
+        return positions
+    }
+
+    /// Records between the position and the high watermark, per assigned partition: an upper
+    /// bound, since markers and compacted records count.
+    public var lag: [TopicPartition: Int64] {
+        var lag: [TopicPartition: Int64] = [:]
+        for reader in readers.all { lag[reader.id] = reader.lag }
+        return lag
+    }
+
+    /// Goes on somewhere else in a partition. Nothing is committed by it.
+    ///
+    /// Throws ``EngineError/notAssigned(partition:group:)``, and ``LogError`` where a time cannot
+    /// be looked up.
+    public func seek(_ partition: TopicPartition, to target: StartingPosition) async throws {
+        let reader = try reader(of: partition)
+        try await engine.workers.run { try reader.seek(to: target) }
+        readers.arrival.signal()
+    }
+
+    /// Passes partitions over until they are resumed. A rebalance that takes them resumes them.
+    ///
+    /// Throws ``EngineError/notAssigned(partition:group:)``.
+    public func pause(_ partitions: Set<TopicPartition>) throws(EngineError) {
+        for partition in partitions { try reader(of: partition).isPaused = true }
+    }
+
+    /// Reads partitions again that were paused. Throws as ``pause(_:)``.
+    public func resume(_ partitions: Set<TopicPartition>) throws(EngineError) {
+        for partition in partitions { try reader(of: partition).isPaused = false }
+        readers.arrival.signal()
+    }
+
+    private func reader(of partition: TopicPartition) throws(EngineError) -> PartitionReader {
+        guard let reader = readers.first(partition) else {
+            throw .notAssigned(partition: partition.description, group: group)
+        }
+        return reader
+    }
+}
+
+extension GroupError {
+    /// The group has gone on: what the member had is somebody else's, or will be shared out again.
+    fileprivate var isOvertaken: Bool {
+        switch self {
+        case .illegalGeneration, .unknownMemberID, .rebalanceInProgress, .invalidRequest: true
+        default: false
+        }
+    }
+}

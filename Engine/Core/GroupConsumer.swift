@@ -1,0 +1,246 @@
+import Synchronization
+public import TallyGroups
+import TallyLog
+import TallyRecords
+
+/// A member of a consumer group: reads the partitions that the group gives it, as an asynchronous
+/// sequence of fetched records, and commits how far it is.
+///
+/// ```swift
+/// let consumer = try engine.consumer(group: "billing", topics: ["orders"])
+/// for try await records in consumer {
+///     try records.forEachRecord { ... }
+///     try await consumer.commit(records)
+/// }
+/// ```
+///
+/// As with Kafka, the group's changes reach the application between two elements: who does not
+/// come back for more for `max.poll.interval.ms` loses its partitions. Leave with ``close()``; a
+/// consumer that is dropped leaves too. Thread rule: one task at a time iterates; everything else
+/// is for any task.
+public final class GroupConsumer: AsyncSequence, Sendable {
+    /// One fetch from one partition.
+    public typealias Element = ConsumedRecords
+
+    /// The group's id.
+    public let group: String
+    let engine: Engine
+    let configuration: GroupConsumerConfiguration
+    let membership: GroupMembership
+    let readers = PartitionReaders()
+    let service: GroupService
+    let returned = Mutex(ReturnedPositions())
+    private let lastPolled = Mutex(ContinuousClock.now)
+    private let isClosing = Atomic<Bool>(false)
+
+    init(
+        engine: Engine, service: GroupService, group: String, topics: Set<String>,
+        configuration: GroupConsumerConfiguration
+    ) {
+        self.engine = engine
+        self.service = service
+        self.group = group
+        self.configuration = configuration
+        membership = GroupMembership(
+            configuration.member(of: group), service: service, arrival: readers.arrival
+        ) { [weak engine] topic in
+            (try? engine?.partitions(of: topic)).map(\.count)
+        }
+        membership.subscribe(to: topics)
+    }
+
+    deinit { membership.leave() }
+
+    // MARK: Membership
+
+    /// Wants these topics from now on, instead of those of before.
+    ///
+    /// Throws ``EngineError/unknownTopic(name:known:)``.
+    public func subscribe(to topics: Set<String>) throws(EngineError) {
+        for topic in topics { _ = try engine.partitions(of: topic) }
+        membership.subscribe(to: topics)
+    }
+
+    /// What is read now.
+    public var assignment: Set<TopicPartition> { Set(readers.all.map(\.id)) }
+
+    /// The generation that the member is in; -1 while it is in none.
+    public var generation: Int32 { membership.identity.generation }
+
+    /// Leaves the group: the partitions go to others at once. Tells ``GroupConsumerConfiguration``'s
+    /// listener, and commits first where that is automatic. The sequence ends.
+    ///
+    /// Throws what the listener throws, and where the last commit failed; the member has left all
+    /// the same.
+    public func close() async throws {
+        guard !isClosing.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        defer {
+            readers.removeAll()
+            readers.arrival.signal()
+        }
+        var failure: (any Error)?
+        do {
+            if configuration.isAutoCommitting { try await commitReturned() }
+            let owned = membership.identity.owned
+            if !owned.isEmpty { try await configuration.onRebalance?(.revoked(owned)) }
+        } catch {
+            failure = error
+        }
+        await withCheckedContinuation { continuation in
+            membership.leave { continuation.resume() }
+        }
+        if let failure { throw failure }
+    }
+
+    // MARK: The sequence
+
+    /// Iterates from the group's positions on.
+    public func makeAsyncIterator() -> Iterator { Iterator(consumer: self) }
+
+    /// Asks for one fetch after the other.
+    public struct Iterator: AsyncIteratorProtocol {
+        let consumer: GroupConsumer
+
+        /// The next records of some partition; nil once the consumer was closed.
+        ///
+        /// Throws ``EngineError/offsetUnavailable(_:)`` where the group has no position that the
+        /// log holds and `auto.offset.reset` does not choose one, ``EngineError/group(_:)`` where
+        /// the member cannot be in the group, ``LogError``, ``EngineError/closed``, what the
+        /// listener throws, and `CancellationError`.
+        public mutating func next() async throws -> ConsumedRecords? {
+            try await consumer.next()
+        }
+    }
+
+    private func next() async throws -> ConsumedRecords? {
+        try await noteReturn()
+        while true {
+            try Task.checkCancellation()
+            if isClosing.load(ordering: .acquiring) { return nil }
+            let seen = readers.arrival.count
+            while let event = membership.takeEvent() { try await handle(event) }
+            switch try await engine.workers.run({ [self] in try fetchAny() }) {
+            case .records(let records): return records
+            case .ended, .nothing:
+                readers.watch()
+                membership.setWaiting(true)
+                defer { membership.setWaiting(false) }
+                try await readers.arrival.wait(after: seen)
+            }
+        }
+    }
+
+    /// The application has come back: it is through with what it was given.
+    private func noteReturn() async throws {
+        let now = ContinuousClock.now
+        // A step of the state machine is not worth it for each fetch.
+        let isDue = lastPolled.withLock { last in
+            guard now - last >= .milliseconds(100) else { return false }
+            last = now
+            return true
+        }
+        if isDue { membership.polled() }
+        guard configuration.isAutoCommitting else { return }
+        let all = readers.all
+        returned.withLock { $0.note(all) }
+        try await autoCommit(at: now)
+    }
+
+    private func fetchAny() throws -> Fetched {
+        if engine.isClosed { throw EngineError.closed }
+        do {
+            return try readers.fetchAny()
+        } catch LogError.offsetOutOfRange(let range) {
+            throw EngineError.offsetUnavailable(
+                UnavailableOffset(
+                    partition: range.partition, group: group, committed: range.requested,
+                    logStart: range.logStart, logEnd: range.logEnd))
+        }
+    }
+
+    // MARK: Events
+
+    private func handle(_ event: GroupEvent) async throws {
+        switch event {
+        case .revoke(let partitions, let attempt):
+            // Also where the listener throws: the group waits for it.
+            defer {
+                readers.remove(partitions)
+                membership.revocationDone(attempt: attempt)
+            }
+            if configuration.isAutoCommitting { try await commitReturned() }
+            try await configuration.onRebalance?(.revoked(partitions))
+        case .lost(let partitions):
+            readers.remove(partitions)
+            try await configuration.onRebalance?(.lost(partitions))
+        case .assigned(let partitions):
+            try await begin(partitions)
+            try await configuration.onRebalance?(.assigned(partitions))
+        case .failed(let error):
+            throw EngineError.group(error)
+        }
+    }
+
+    /// Begins to read partitions where the group stands.
+    private func begin(_ partitions: Set<TopicPartition>) async throws {
+        guard !partitions.isEmpty else { return }
+        let committed = try await committed(partitions)
+        for id in partitions.sorted() {
+            let partition = try engine.partition(id.partition, of: id.topic)
+            let log = try partition.log
+            let reader = PartitionReader(
+                partition, log: log, configuration: configuration.reading,
+                start: try await start(of: id, log, committed: committed[id]))
+            readers.add(reader)
+        }
+    }
+
+    /// Where to begin. What was committed must be in the log still, and be the same records.
+    private func start(
+        of id: TopicPartition, _ log: PartitionLog, committed: CommittedOffset?
+    ) async throws -> Offset {
+        if let committed, log.holds(committed) { return committed.offset }
+        let target = configuration.reading.reset.target(
+            of: committed?.offset, logStart: log.logStart, logEnd: log.highWatermark)
+        guard let target else {
+            throw EngineError.offsetUnavailable(
+                UnavailableOffset(
+                    partition: id.description, group: group, committed: committed?.offset,
+                    logStart: log.logStart, logEnd: log.highWatermark))
+        }
+        return try await engine.workers.run { try PartitionReader.offset(of: target, in: log) }
+    }
+}
+
+extension PartitionLog {
+    /// Whether a position is in the log, behind the record that it was committed behind.
+    func holds(_ position: CommittedOffset) -> Bool {
+        guard position.offset >= logStart, position.offset <= highWatermark else { return false }
+        guard position.leaderEpoch != .none else { return true }
+        // Where the epoch's records end before the position, others have taken their place.
+        guard let end = endOffset(forEpoch: position.leaderEpoch) else { return true }
+        return end.epoch == position.leaderEpoch && end.endOffset >= position.offset
+    }
+}
+
+extension Engine {
+    /// A member of a consumer group, which reads what the group gives it of these topics.
+    ///
+    /// Joins at once; what the group has for it comes with the iteration.
+    ///
+    /// Throws ``EngineError/unknownTopic(name:known:)``, ``EngineError/closed``, and
+    /// ``EngineError/invalidSetting(name:reason:)``.
+    public func consumer(
+        group: String, topics: Set<String>,
+        _ configuration: GroupConsumerConfiguration = GroupConsumerConfiguration()
+    ) throws(EngineError) -> GroupConsumer {
+        try configuration.check()
+        guard !group.isEmpty else {
+            throw .invalidSetting(name: "group.id", reason: "it cannot be empty")
+        }
+        for topic in topics { _ = try partitions(of: topic) }
+        return GroupConsumer(
+            engine: self, service: groups, group: group, topics: topics,
+            configuration: configuration)
+    }
+}

@@ -1,0 +1,229 @@
+import Foundation
+import Synchronization
+import TallyGroups
+import TallyRecords
+
+/// Runs the group coordinator of an engine, and the members that live in its process: hands in
+/// requests and the time, hands out answers, and wakes up when something is due.
+///
+/// Everything happens on one lane, one job after the other, so that the state machines need no
+/// locks; the mutex only proves it. Callbacks are called on the lane. Thread rule: any thread.
+final class GroupService: Sendable {
+    typealias Answer<Success> = @Sendable (Result<Success, GroupError>) -> Void
+
+    private let lane: SerialLane
+    private let store: any OffsetStore
+    private let configuration: GroupConfiguration
+    private let state = Mutex(State())
+    private let alarm = Alarm()
+
+    private struct State: ~Copyable {
+        /// Nil before the first request, and while the store cannot be read.
+        var coordinator: GroupCoordinator?
+        var nextToken: UInt64 = 0
+        var joins: [GroupToken: Answer<JoinAnswer>] = [:]
+        var syncs: [GroupToken: Answer<SyncAnswer>] = [:]
+        var members: [WeakMember] = []
+    }
+
+    private struct WeakMember {
+        weak var membership: GroupMembership?
+    }
+
+    init(lane: SerialLane, store: any OffsetStore, configuration: GroupConfiguration) {
+        self.lane = lane
+        self.store = store
+        self.configuration = configuration
+    }
+
+    /// Ends the timer; requests are still answered.
+    func stop() { alarm.stop() }
+
+    // MARK: Time
+
+    private static let start = ContinuousClock.now
+
+    /// What time it is.
+    static var now: GroupTime {
+        let passed = (ContinuousClock.now - start) / .milliseconds(1)
+        return GroupTime(
+            instant: GroupInstant(milliseconds: Int64(passed)), timestamp: .now)
+    }
+
+    // MARK: Members of this process
+
+    /// Begins to wake a member when something is due for it.
+    func add(_ membership: GroupMembership) {
+        state.withLock { state in
+            state.members.removeAll { $0.membership == nil }
+            state.members.append(WeakMember(membership: membership))
+        }
+    }
+
+    /// Runs a step of a member, and then what follows from it.
+    func submit(_ step: @escaping @Sendable () -> Void) {
+        lane.submit { [self] in
+            step()
+            setAlarm()
+        }
+    }
+
+    /// A topic came, grew or went: groups that read it share out anew.
+    func partitionsChanged() {
+        let members = state.withLock { $0.members.compactMap(\.membership) }
+        for member in members { member.partitionsChanged() }
+    }
+
+    // MARK: Requests
+
+    func join(_ request: JoinRequest, answer: @escaping Answer<JoinAnswer>) {
+        submit { [self] in
+            let failure = use { (state, now) throws(GroupError) in
+                let token = Self.takeToken(&state)
+                state.joins[token] = answer
+                state.coordinator?.join(request, token: token, at: now)
+            }
+            if case .failure(let error) = failure { answer(.failure(error)) }
+            hurryMembers(of: request.group)
+        }
+    }
+
+    func leave(
+        _ group: String, _ member: LeavingMember, done: @escaping @Sendable () -> Void = {}
+    ) {
+        submit { [self] in
+            _ = use { (state, now) throws(GroupError) in
+                state.coordinator?.leave(group: group, members: [member], at: now)
+            }
+            hurryMembers(of: group)
+            done()
+        }
+    }
+
+    /// Members of this process hear of a rebalance at once.
+    private func hurryMembers(of group: String? = nil) {
+        let members = state.withLock { $0.members.compactMap(\.membership) }
+        let now = Self.now.instant
+        for member in members where group == nil || member.group == group {
+            member.hurry(at: now)
+        }
+    }
+
+    func sync(_ request: SyncRequest, answer: @escaping Answer<SyncAnswer>) {
+        submit { [self] in
+            let failure = use { (state, now) throws(GroupError) in
+                let token = Self.takeToken(&state)
+                state.syncs[token] = answer
+                state.coordinator?.sync(request, token: token, at: now)
+            }
+            if case .failure(let error) = failure { answer(.failure(error)) }
+        }
+    }
+
+    /// Any request that the coordinator answers at once.
+    func ask<Success: Sendable>(
+        _ request:
+            @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
+            Success, answer: @escaping Answer<Success>
+    ) {
+        submit { [self] in
+            answer(
+                use { (state, now) throws(GroupError) in
+                    guard state.coordinator != nil else { throw Self.notLoaded }
+                    return try request(&state.coordinator!, now)
+                })
+        }
+    }
+
+    /// Any request that the coordinator answers at once, waited for.
+    func ask<Success: Sendable>(
+        _ request:
+            @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
+            Success
+    ) async throws(GroupError) -> Success {
+        let result: Result<Success, GroupError> = await withCheckedContinuation { continuation in
+            ask(request) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    private static let notLoaded = GroupError.coordinatorNotAvailable(
+        reason: "the groups are not loaded")
+
+    private static func takeToken(_ state: inout State) -> GroupToken {
+        state.nextToken += 1
+        return GroupToken(state.nextToken)
+    }
+
+    /// Uses the coordinator, which is loaded first where it is not, and hands out its effects.
+    private func use<Success>(
+        _ body: (inout State, GroupTime) throws(GroupError) -> Success
+    ) -> Result<Success, GroupError> {
+        let now = Self.now
+        var effects: [GroupEffect] = []
+        let result = state.withLock { state -> Result<Success, GroupError> in
+            do throws(GroupError) {
+                try load(&state, at: now)
+                let success = try body(&state, now)
+                effects = state.coordinator?.takeEffects() ?? []
+                return .success(success)
+            } catch {
+                effects = state.coordinator?.takeEffects() ?? []
+                return .failure(error)
+            }
+        }
+        deliver(effects)
+        return result
+    }
+
+    private func load(_ state: inout State, at now: GroupTime) throws(GroupError) {
+        guard state.coordinator == nil else { return }
+        do throws(OffsetStoreError) {
+            state.coordinator = try GroupCoordinator(
+                configuration: configuration, store: store, at: now
+            ) { "\($0)-\(UUID().uuidString.lowercased())" }
+        } catch {
+            throw .coordinatorNotAvailable(reason: error.description)
+        }
+    }
+
+    private func deliver(_ effects: [GroupEffect]) {
+        for effect in effects {
+            switch effect {
+            case .joinAnswered(let token, let result):
+                state.withLock { $0.joins.removeValue(forKey: token) }?(result)
+            case .syncAnswered(let token, let result):
+                state.withLock { $0.syncs.removeValue(forKey: token) }?(result)
+            }
+        }
+    }
+
+    // MARK: What is due
+
+    private func setAlarm() {
+        let (members, deadline) = state.withLock { state in
+            (state.members.compactMap(\.membership), state.coordinator?.nextDeadline)
+        }
+        let deadlines = members.compactMap(\.nextDeadline) + [deadline].compactMap { $0 }
+        guard let next = deadlines.min() else { return }
+        let pause = max(next.milliseconds - Self.now.instant.milliseconds, 1)
+        alarm.set(after: .milliseconds(pause)) { [weak self] in
+            self?.submit { [weak self] in self?.advance() }
+        }
+    }
+
+    private func advance() {
+        let now = Self.now
+        if state.withLock({ $0.coordinator != nil }) {
+            var hadDue = false
+            _ = use { (state, now) throws(GroupError) in
+                hadDue = state.coordinator?.nextDeadline.map { $0 <= now.instant } ?? false
+                state.coordinator?.advance(to: now)
+            }
+            // Somebody may have been put out.
+            if hadDue { hurryMembers() }
+        }
+        let members = state.withLock { $0.members.compactMap(\.membership) }
+        for member in members { member.advance(to: now.instant) }
+    }
+}
