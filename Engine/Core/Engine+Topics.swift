@@ -132,8 +132,8 @@ extension Engine {
     /// Deletes a topic and its records. Readers that hold slices keep valid memory; consumers
     /// that wait end with an error.
     ///
-    /// Throws ``EngineError/unknownTopic(name:known:)``, and ``EngineError/group(_:)`` where the topic
-    /// is gone and what groups have committed in it could not be forgotten.
+    /// Throws ``EngineError/unknownTopic(name:known:)``, and ``EngineError/group(_:)`` where the
+    /// topic is gone and what groups have committed in it could not be forgotten.
     public func deleteTopic(_ name: String) async throws {
         try await workers.run { [self] in try withLogErrors { try delete(name) } }
         groups.partitionsChanged()

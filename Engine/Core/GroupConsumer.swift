@@ -67,8 +67,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     /// The generation that the member is in; -1 while it is in none.
     public var generation: Int32 { membership.identity.generation }
 
-    /// Leaves the group: the partitions go to others at once. Tells ``GroupConsumerConfiguration``'s
-    /// listener, and commits first where that is automatic. The sequence ends.
+    /// Leaves the group: the partitions go to others at once. Tells the listener, and commits first
+    /// where that is automatic. The sequence ends.
     ///
     /// Throws what the listener throws, and where the last commit failed; the member has left all
     /// the same.

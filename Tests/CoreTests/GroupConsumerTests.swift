@@ -12,10 +12,7 @@ import Testing
     init() throws { directory = try TemporaryDirectory() }
 
     private func engine(partitions: Int, records: Int = 0) async throws -> Engine {
-        var configuration = EngineConfiguration()
-        // Short sessions, for members that die.
-        configuration.groups.sessionTimeoutMillisecondsMin = 1
-        let engine = try await Engine.open(at: directory.path, configuration: configuration)
+        let engine = try await Engine.open(at: directory.path)
         try await engine.createTopic("a", partitions: partitions)
         try await produce(0..<records, partitions: partitions, to: engine)
         return engine
@@ -83,6 +80,16 @@ import Testing
 
         /// Never asks for anything again, and does not leave.
         func hang() { task.withLock { $0 }?.cancel() }
+    }
+
+    /// Waits until the group has committed so many records of all partitions together.
+    private func eventuallyCommitted(_ count: Int64, in engine: Engine) async throws -> Bool {
+        for _ in 0..<1000 {
+            let offsets = try await engine.committedOffsets(ofGroup: "g")
+            if offsets.values.map(\.offset.rawValue).reduce(0, +) == count { return true }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return false
     }
 
     // MARK: One member
@@ -196,12 +203,17 @@ import Testing
         readers.append(Reader(try consumer(engine)))
         #expect(try await eventually { readers.allSatisfy { $0.consumer.assignment.count == 2 } })
         try await produce(60..<120, partitions: 6, to: engine)
+        // Through with everything, so that nothing is left uncommitted.
+        #expect(try await eventually { [readers] in readers.flatMap(\.seen).count == 120 })
+        #expect(
+            try await eventuallyCommitted(120, in: engine), "60 of the first and 60 of the second")
         let gone = readers.removeFirst()
         try await gone.close()
         #expect(try await eventually { readers.allSatisfy { $0.consumer.assignment.count == 3 } })
         try await produce(120..<180, partitions: 6, to: engine)
         let all = { [readers] in (readers + [gone]).flatMap(\.seen) }
         #expect(try await eventually { all().count >= 180 })
+        #expect(try await eventuallyCommitted(180, in: engine))
         // Those that were committed are not seen twice; nothing is missing.
         #expect(all().compactMap { Int($0) }.sorted() == Array(0..<180))
         for reader in readers { try await reader.close() }
@@ -213,11 +225,10 @@ import Testing
         let engine = try await engine(partitions: 1)
         let first = Reader(
             try consumer(engine) {
-                $0.pollIntervalMillisecondsMax = 300
-                $0.sessionTimeoutMilliseconds = 200
+                $0.pollIntervalMillisecondsMax = 3_000
             })
         #expect(try await eventually { first.consumer.assignment.count == 1 })
-        let standby = Reader(try consumer(engine) { $0.sessionTimeoutMilliseconds = 200 })
+        let standby = Reader(try consumer(engine))
         try await produce(0..<3, partitions: 1, to: engine)
         #expect(try await eventually { first.seen.count == 3 })
         #expect(standby.consumer.assignment.isEmpty)
