@@ -204,7 +204,8 @@ import Testing
         #expect(try await eventually { readers.allSatisfy { $0.consumer.assignment.count == 2 } })
         try await produce(60..<120, partitions: 6, to: engine)
         // Through with everything, so that nothing is left uncommitted.
-        #expect(try await eventually { [readers] in readers.flatMap(\.seen).count == 120 })
+        let both = { [readers] in readers.flatMap { $0.seen } }
+        #expect(try await eventually { both().count == 120 })
         #expect(
             try await eventuallyCommitted(120, in: engine), "60 of the first and 60 of the second")
         let gone = readers.removeFirst()
