@@ -62,6 +62,9 @@ let package = Package(
             name: "TallyCompaction", dependencies: ["TallyRecords", "TallyLog"],
             path: "Engine/Compaction", swiftSettings: engineSettings),
         .target(
+            name: "TallyTransactions", dependencies: ["TallyRecords"],
+            path: "Engine/Transactions", swiftSettings: engineSettings),
+        .target(
             name: "Tally",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction",
@@ -122,6 +125,10 @@ let package = Package(
                 "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "TallyTestSupport",
             ],
             path: "Tests/CompactionTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "TransactionsTests",
+            dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
+            path: "Tests/TransactionsTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [
