@@ -62,6 +62,9 @@ let package = Package(
             name: "TallyCompaction", dependencies: ["TallyRecords", "TallyLog"],
             path: "Engine/Compaction", swiftSettings: engineSettings),
         .target(
+            name: "TallyGroups", dependencies: ["TallyRecords"], path: "Engine/Groups",
+            swiftSettings: engineSettings),
+        .target(
             name: "TallyTransactions", dependencies: ["TallyRecords"],
             path: "Engine/Transactions", swiftSettings: engineSettings),
         .target(
@@ -125,6 +128,10 @@ let package = Package(
                 "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "TallyTestSupport",
             ],
             path: "Tests/CompactionTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "GroupsTests",
+            dependencies: ["TallyRecords", "TallyGroups", "TallyTestSupport"],
+            path: "Tests/GroupsTests", swiftSettings: plainSettings),
         .testTarget(
             name: "TransactionsTests",
             dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
