@@ -81,7 +81,10 @@ let package = Package(
         // MARK: StateStore
         .target(
             name: "TallyStateStore",
-            dependencies: ["Tally", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "TallyGroups", "TallyTransactions", "Tally",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             path: "StateStore", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
 
         // MARK: Tools
@@ -158,9 +161,16 @@ let package = Package(
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
             ],
             path: "Tests/CoreTests", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyStateChild",
+            dependencies: ["TallyGroups", "TallyTransactions", "Tally", "TallyStateStore"],
+            path: "Tests/StateChild", swiftSettings: plainSettings),
         .testTarget(
             name: "StateStoreTests",
-            dependencies: ["Tally", "TallyStateStore", "TallyTestSupport"],
+            dependencies: [
+                "TallyGroups", "TallyTransactions", "Tally", "TallyStateStore", "TallyTestSupport",
+                "TallyStateChild",
+            ],
             path: "Tests/StateStoreTests", swiftSettings: plainSettings),
         .testTarget(
             name: "ImportTests", dependencies: ["TallyImport", "TallyTestSupport"],

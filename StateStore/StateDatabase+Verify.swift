@@ -11,7 +11,12 @@ extension StateDatabase {
             var problems = try String.fetchAll(connection, sql: "PRAGMA integrity_check")
             problems.removeAll { $0 == "ok" }
             problems += try Row.fetchAll(connection, sql: "PRAGMA foreign_key_check")
-                .map { "a row of \(try $0.value(at: 0) as String) belongs to no projection" }
+                .map { row in
+                    let table: String = try row.value(at: 0)
+                    let parent: String = try row.value(at: 2)
+                    return "a row of \(table) belongs to no row of \(parent)"
+                }
+            problems += try CoordinationCheck(connection).problems()
             for set in TableSet.allCases {
                 for (table, count, column) in Self.countedTables {
                     problems += try Row.fetchAll(

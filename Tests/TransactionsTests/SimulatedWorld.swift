@@ -88,6 +88,8 @@ final class World {
     /// Work that is on its way, and copies of what was done that may arrive again.
     var work: [TransactionWork] = []
     var lateWork: [TransactionWork] = []
+    /// Reports that may arrive again, at whichever coordinator there is then.
+    var lateReports: [(work: TransactionWork, outcome: TransactionWorkOutcome)] = []
     /// Identities that were given out once, with their ids: what zombies know.
     var identities: [(id: String, producer: ProducerIdentity)] = []
     var crashes = 0
@@ -180,12 +182,18 @@ final class World {
             return try collect()
         }
         let isAccepted = participants[piece.target]?.end(piece) ?? false
-        coordinator.report(piece, isAccepted ? .done : .refused, now: now)
+        let outcome = isAccepted ? TransactionWorkOutcome.done : .refused
+        coordinator.report(piece, outcome, now: now)
         if isDisturbed, chance(3) { lateWork.append(piece) }
+        if isDisturbed, chance(3) { lateReports.append((piece, outcome)) }
         try collect()
     }
 
     private func performLate() throws {
+        if let (piece, outcome) = lateReports.randomElement(using: &generator) {
+            coordinator.report(piece, outcome, now: now)
+            try collect()
+        }
         guard let piece = lateWork.randomElement(using: &generator) else { return }
         let isAccepted = participants[piece.target]?.end(piece) ?? false
         guard isAccepted else { return }

@@ -141,6 +141,20 @@ struct TransactionTests {
         #expect(bench.state() == .completeCommit)
     }
 
+    @Test("reports about an earlier transaction say nothing about this one")
+    func lateReports() throws {
+        try bench.add(producer, 0)
+        _ = bench.end(producer, .commit)
+        let earlier = bench.work
+        bench.finish()
+        let next = ProducerIdentity(0, 1)
+        try bench.add(next, 0)
+        _ = bench.end(next, .commit)
+        for work in earlier { bench.coordinator.report(work, .done, now: bench.now) }
+        #expect(bench.state() == .prepareCommit)
+        #expect(bench.finish() == [.success(ProducerIdentity(0, 2))])
+    }
+
     @Test("a transaction of before is aborted when another producer begins")
     func takingOver() throws {
         try bench.add(producer, 0)
