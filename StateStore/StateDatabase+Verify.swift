@@ -2,8 +2,9 @@ import GRDB
 
 extension StateDatabase {
     /// Checks SQLite's own structures and the rules that hold between the tables: each projection's
-    /// counters equal the rows they count, and nothing of a rebuild is left where none is under
-    /// way. Reads the whole database. Gives one line for each thing found wrong.
+    /// counters equal the rows they count, nothing of a rebuild is left where none is under way,
+    /// and groups and transactions are such as can be. Reads the whole database. Gives one line for
+    /// each thing found wrong.
     ///
     /// Errors: those of reading the database.
     public func verify() throws(StateStoreError) -> [String] {
