@@ -58,8 +58,8 @@ extension StateStoreError: CustomStringConvertible {
             "\(path) was written by an older version (\(missing.joined(separator: ", ")) missing); "
                 + "open it once for writing to bring it up to date"
         case .corrupt(let path, let message):
-            "\(path) is damaged (\(message)); put a copy of it back, or delete it, with its -wal and "
-                + "-shm files: projections are rebuilt from the log, consumer groups begin anew"
+            "\(path) is damaged (\(message)); put a copy of it back, or delete it, with its -wal "
+                + "and -shm files: projections are rebuilt from the log, consumer groups begin anew"
         case .locked(let path):
             "\(path) is locked by another process; try again when its transaction has ended"
         case .noSpace(let path):

@@ -19,7 +19,9 @@ public struct TransactionWork: Hashable, Sendable {
         /// Append a marker to this partition, synced as the topic wants it. A topic that was
         /// deleted counts as done.
         case partition(TopicPartition)
-        /// Commit or drop the offsets that are pending in this group for the producer.
+        /// Commit or drop the offsets that are pending in this group for the producer, of
+        /// ``TransactionWork/transactionEpoch`` and earlier. Nothing pending counts as done, and so
+        /// do offsets of a later epoch alone.
         case group(String)
     }
 
