@@ -72,6 +72,9 @@ public struct GroupCoordinator: ~Copyable, Sendable {
 
     /// Does what is due: members that were silent for too long are out, rebalances that waited long
     /// enough go on, old offsets are forgotten. A store that fails is asked again later.
+    ///
+    /// Hand in the requests that have arrived first: after a pause of the process, members whose
+    /// heartbeats and joins have waited for it must not be taken for dead.
     public mutating func advance(to now: GroupTime) {
         for id in groups.keys.sorted() {
             guard let due = groups[id]?.earliestDeadline, due <= now.instant else { continue }

@@ -12,6 +12,7 @@ extension GroupMember {
         }
         let attempt = takeAttempt()
         state = .joining(attempt: attempt)
+        lastAdvance = now
         needsRejoin = false
         heartbeat = nil
         let request = JoinRequest(
@@ -125,6 +126,7 @@ extension GroupMember {
     private mutating func sendSync(_ assignments: [String: [UInt8]], at now: GroupInstant) {
         let attempt = takeAttempt()
         state = .syncing(attempt: attempt)
+        lastAdvance = now
         heartbeat = nil
         actions.append(
             .sync(

@@ -15,7 +15,8 @@ public import TallyRecords
 /// answered for the session timeout, counted from sending the last that was, it takes its
 /// partitions for lost before the coordinator can give them to another. (The answer to a join or
 /// sync counts as a heartbeat sent one interval before it: as long as answers are under way no
-/// longer than that, the member is the first to know.)
+/// longer than that, the member is the first to know.) One whose process was stopped for that long
+/// while it waited for an answer takes its partitions for lost too.
 public struct GroupMember: ~Copyable, Sendable {
     enum State: Hashable {
         /// Not in the group: no subscription, or the application has stopped asking.
@@ -60,6 +61,8 @@ public struct GroupMember: ~Copyable, Sendable {
     var nextHeartbeat = GroupInstant(milliseconds: .min)
     /// When the last request was sent that the coordinator knew the member by.
     var lastHeard = GroupInstant(milliseconds: .min)
+    /// When the driver last looked at the clock for it, or it began to wait for an answer.
+    var lastAdvance = GroupInstant(milliseconds: .min)
     /// The partitions that are being given up.
     var revocation: UInt64 = 0
     var lastPoll = GroupInstant(milliseconds: .min)
@@ -72,6 +75,9 @@ public struct GroupMember: ~Copyable, Sendable {
 
     /// Whether it has its assignment, and nothing goes on.
     public var isStable: Bool { state == .stable && !needsRejoin }
+
+    /// Whether it has left for good, by ``close(at:)`` or because it failed.
+    public var hasEnded: Bool { state == .ended }
 
     /// What is to be done, in order; each action is given out once.
     public mutating func takeActions() -> [GroupMemberAction] {
@@ -173,6 +179,10 @@ public struct GroupMember: ~Copyable, Sendable {
         if isInGroup {
             deadlines.append(lastPoll.advanced(byMilliseconds: pollInterval))
         }
+        if waitsForAnswer {
+            deadlines.append(
+                lastAdvance.advanced(byMilliseconds: configuration.heartbeatInterval))
+        }
         if sendsHeartbeats {
             if heartbeat == nil { deadlines.append(nextHeartbeat) }
             deadlines.append(sessionEnd)
@@ -182,6 +192,9 @@ public struct GroupMember: ~Copyable, Sendable {
 
     /// Does what is due at this moment.
     public mutating func advance(to now: GroupInstant) {
+        let pauseMax = configuration.sessionTimeoutMilliseconds - configuration.heartbeatInterval
+        let wasPaused = lastAdvance.advanced(byMilliseconds: max(pauseMax, 1)) <= now
+        lastAdvance = now
         if isInGroup, lastPoll.advanced(byMilliseconds: pollInterval) <= now {
             // The application is stuck. Others take over; it joins again when it asks again.
             loseAll()
@@ -190,13 +203,14 @@ public struct GroupMember: ~Copyable, Sendable {
             needsRejoin = false
             return
         }
-        if sendsHeartbeats, sessionEnd <= now { sessionLost(at: now) }
+        if sendsHeartbeats && sessionEnd <= now || waitsForAnswer && wasPaused {
+            sessionLost(at: now)
+        }
         if case .joinDue(let due) = state, due <= now { beginJoin(at: now) }
         if sendsHeartbeats, heartbeat == nil, nextHeartbeat <= now {
             let attempt = takeAttempt()
             heartbeat = (attempt, now)
-            nextHeartbeat = now.advanced(
-                byMilliseconds: max(configuration.heartbeatIntervalMilliseconds, 1))
+            nextHeartbeat = now.advanced(byMilliseconds: configuration.heartbeatInterval)
             actions.append(
                 .heartbeat(group: configuration.group, caller, attempt: attempt))
         }
@@ -221,6 +235,13 @@ public struct GroupMember: ~Copyable, Sendable {
         switch state {
         case .unjoined, .ended, .joining, .syncing: return false
         default: return true
+        }
+    }
+
+    private var waitsForAnswer: Bool {
+        switch state {
+        case .joining, .syncing: true
+        default: false
         }
     }
 
@@ -274,8 +295,8 @@ public struct GroupMember: ~Copyable, Sendable {
 
     /// The coordinator has answered something that waited until now.
     mutating func heard(at now: GroupInstant) {
-        let interval = max(configuration.heartbeatIntervalMilliseconds, 1)
-        lastHeard = max(lastHeard, now.advanced(byMilliseconds: -interval))
+        lastHeard = max(
+            lastHeard, now.advanced(byMilliseconds: -configuration.heartbeatInterval))
         nextHeartbeat = now
     }
 

@@ -30,6 +30,8 @@ public struct GroupMemberConfiguration: Hashable, Sendable {
         self.clientID = clientID
         self.instanceID = instanceID
     }
+
+    var heartbeatInterval: Int64 { max(heartbeatIntervalMilliseconds, 1) }
 }
 
 /// Something that the driver of a ``GroupMember`` has to do, in order.
