@@ -26,7 +26,9 @@ final class SQLiteOffsetStore: OffsetStore {
         }
     }
 
-    /// Makes the changes in one transaction, which is on stable storage at the return.
+    /// Makes the changes in one transaction, which is on stable storage at the return. Where it
+    /// throws, no reader sees any of them; after an I/O error of the commit itself, the next
+    /// opening may find them all.
     func apply(_ changes: [OffsetStoreChange]) throws(OffsetStoreError) {
         guard !changes.isEmpty else { return }
         try translatingErrors { () throws(StateStoreError) in

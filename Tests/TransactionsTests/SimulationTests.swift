@@ -9,6 +9,7 @@ struct SimulationTests {
     @Test("every transaction ends everywhere in the direction that was answered, or aborted")
     func random() throws {
         var seeds = SeededGenerator.fromEnvironment()
+        var (commits, aborts, rotations) = (0, 0, 0)
         for _ in 0..<300 {
             let seed = seeds.next()
             let world = try World(seed: seed)
@@ -20,7 +21,14 @@ struct SimulationTests {
             let problems = world.problems()
             try #require(problems.isEmpty, "seed \(seed): \(problems.prefix(5))")
             #expect(world.crashes > 0)
+            commits += world.writes.values.filter { $0.answered == .commit }.count
+            aborts += world.writes.values.filter { $0.answered == .abort }.count
+            let ids = Set(world.identities.filter { $0.id == "a" }.map(\.producer.id))
+            if ids.contains(900_000), ids.count > 1 { rotations += 1 }
         }
+        print("\(commits) commits, \(aborts) aborts, \(rotations) worlds with a new producer id")
+        // It is of no use where nothing gets through.
+        #expect(commits > 300 && aborts > 100 && rotations > 10)
     }
 
     @Test("with nothing that disturbs, transactions commit and abort as they are told")
