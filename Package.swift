@@ -65,9 +65,13 @@ let package = Package(
             name: "TallyGroups", dependencies: ["TallyRecords"], path: "Engine/Groups",
             swiftSettings: engineSettings),
         .target(
+            name: "TallyTransactions", dependencies: ["TallyRecords"],
+            path: "Engine/Transactions", swiftSettings: engineSettings),
+        .target(
             name: "Tally",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "TallyGroups",
+                "TallyTransactions",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -79,7 +83,8 @@ let package = Package(
         .target(
             name: "TallyStateStore",
             dependencies: [
-                "Tally", "TallyGroups", .product(name: "GRDB", package: "GRDB.swift"),
+                "TallyGroups", "TallyTransactions", "Tally",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "StateStore", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
 
@@ -131,6 +136,10 @@ let package = Package(
             name: "GroupsTests",
             dependencies: ["TallyRecords", "TallyGroups", "TallyTestSupport"],
             path: "Tests/GroupsTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "TransactionsTests",
+            dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
+            path: "Tests/TransactionsTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [
@@ -153,10 +162,15 @@ let package = Package(
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
             ],
             path: "Tests/CoreTests", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyStateChild",
+            dependencies: ["TallyGroups", "TallyTransactions", "Tally", "TallyStateStore"],
+            path: "Tests/StateChild", swiftSettings: plainSettings),
         .testTarget(
             name: "StateStoreTests",
             dependencies: [
-                "Tally", "TallyStateStore", "TallyTestSupport",
+                "TallyGroups", "TallyTransactions", "Tally", "TallyStateStore", "TallyTestSupport",
+                "TallyStateChild",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/StateStoreTests", swiftSettings: plainSettings),

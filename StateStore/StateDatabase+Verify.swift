@@ -2,8 +2,9 @@ import GRDB
 
 extension StateDatabase {
     /// Checks SQLite's own structures and the rules that hold between the tables: each projection's
-    /// counters equal the rows they count, and nothing of a rebuild is left where none is under
-    /// way. Reads the whole database. Gives one line for each thing found wrong.
+    /// counters equal the rows they count, nothing of a rebuild is left where none is under way,
+    /// and groups and transactions are such as can be. Reads the whole database. Gives one line for
+    /// each thing found wrong.
     ///
     /// Errors: those of reading the database.
     public func verify() throws(StateStoreError) -> [String] {
@@ -11,7 +12,12 @@ extension StateDatabase {
             var problems = try String.fetchAll(connection, sql: "PRAGMA integrity_check")
             problems.removeAll { $0 == "ok" }
             problems += try Row.fetchAll(connection, sql: "PRAGMA foreign_key_check")
-                .map { "a row of \(try $0.value(at: 0) as String) belongs to no projection" }
+                .map { row in
+                    let table: String = try row.value(at: 0)
+                    let parent: String = try row.value(at: 2)
+                    return "a row of \(table) belongs to no row of \(parent)"
+                }
+            problems += try CoordinationCheck(connection).problems()
             for set in TableSet.allCases {
                 for (table, count, column) in Self.countedTables {
                     problems += try Row.fetchAll(

@@ -1,13 +1,15 @@
 import Foundation
 import GRDB
 
-/// The SQLite database `state.db` of a data directory: projections, their rows and positions.
+/// The SQLite database `state.db` of a data directory: projections, their rows and positions, and
+/// what ``SQLiteState`` keeps of consumer groups and transactions.
 ///
-/// The log is the truth and this file is derived from it: losing it loses no event, and every row
-/// can be rebuilt. It is in WAL mode with `synchronous=FULL`, so that a commit that returned
-/// survives a power failure, and so that readers (of this and of other processes) never wait for
-/// the writer. A data directory has one writing process, the one that holds the engine's lock;
-/// open for writing only with that lock held, for opening sweeps away rebuilds that were cut off.
+/// Losing it loses no event: of projections the log is the truth, and every row can be rebuilt.
+/// Groups begin anew without it. It is in WAL mode with `synchronous=FULL`, so that a commit that
+/// returned survives a power failure, and so that readers (of this and of other processes) never
+/// wait for the writer. A data directory has one writing process, the one that holds the engine's
+/// lock; open for writing only with that lock held, for opening sweeps away rebuilds that were cut
+/// off.
 ///
 /// Thread rule: safe to share; reads run concurrently, writes one at a time. All calls block.
 public final class StateDatabase: Sendable {

@@ -14,6 +14,10 @@ enum StateSchema {
                 try database.execute(sql: recordTables(set.suffix))
             }
         }
+        migrator.registerMigration("002-coordination") { database in
+            try database.execute(sql: groupTables)
+            try database.execute(sql: transactionTables)
+        }
         return migrator
     }
 

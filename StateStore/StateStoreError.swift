@@ -12,7 +12,8 @@ public enum StateStoreError: Error, Hashable, Sendable {
     /// The database was written by an older version and is open for reading only, so that it
     /// cannot be brought up to date here.
     case olderSchema(path: String, missing: [String])
-    /// The file is not a database, or a damaged one. `state.db` can be deleted and rebuilt.
+    /// The file is not a database, or a damaged one. `state.db` can be deleted: projections are
+    /// rebuilt, and what groups had committed is lost.
     case corrupt(path: String, message: String)
     /// Another connection kept the database locked for longer than the busy timeout.
     case locked(path: String)
@@ -51,13 +52,14 @@ extension StateStoreError: CustomStringConvertible {
             "no projection yet: \(path) does not exist; import or project some events first"
         case .newerSchema(let path, let migrations):
             "\(path) was written by a newer version (\(migrations.joined(separator: ", "))); "
-                + "use that version, or delete the file and rebuild it from the log"
+                + "use that version, or delete the file: projections are rebuilt from the log, "
+                + "consumer groups begin anew"
         case .olderSchema(let path, let missing):
             "\(path) was written by an older version (\(missing.joined(separator: ", ")) missing); "
                 + "open it once for writing to bring it up to date"
         case .corrupt(let path, let message):
-            "\(path) is damaged (\(message)); delete it, with its -wal and -shm files, and rebuild "
-                + "the projection from the log"
+            "\(path) is damaged (\(message)); put a copy of it back, or delete it, with its -wal "
+                + "and -shm files: projections are rebuilt from the log, consumer groups begin anew"
         case .locked(let path):
             "\(path) is locked by another process; try again when its transaction has ended"
         case .noSpace(let path):

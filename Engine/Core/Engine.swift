@@ -34,7 +34,7 @@ public final class Engine: Service {
     private let housekeeper = Housekeeper()
     let compactor: Compactor
     /// Groups and what else is no log.
-    private let engineState: any EngineState
+    package let stateOfEngine: any EngineState
     let groups: GroupService
 
     struct State: ~Copyable, Sendable {
@@ -61,7 +61,7 @@ public final class Engine: Service {
         self.state = UnfairLock(state)
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
         compactor = Compactor(data: data, reserve: reserve, configuration: configuration)
-        self.engineState = engineState
+        stateOfEngine = engineState
         groups = GroupService(
             lane: SerialLane(on: workers), store: engineState.offsets,
             configuration: configuration.groups)
@@ -146,7 +146,7 @@ public final class Engine: Service {
         // A creation or deletion under way ends first; later ones find the engine closed.
         try changing.withLock { _ in
             defer {
-                try? engineState.close()
+                try? stateOfEngine.close()
                 state.withLock { $0.lock.take() }?.release()
             }
             var firstError: (any Error)?

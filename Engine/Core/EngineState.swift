@@ -1,13 +1,16 @@
 public import TallyGroups
 public import TallyLog
+public import TallyTransactions
 
-/// Where an engine keeps what is no log: groups and their offsets.
+/// Where an engine keeps what is no log: groups, their offsets, and transactions.
 ///
 /// The engine opens it behind the directory's lock, uses its stores from one thread at a time, and
 /// closes it. `TallyStateStore` has one in SQLite.
 public protocol EngineState: Sendable {
     /// Groups and their offsets.
     var offsets: any OffsetStore { get }
+    /// Transactional ids and what becomes of their transactions.
+    var transactions: any TransactionStore { get }
 
     /// Has the store of offsets ask which topic has a name now, so that what it knows of a deleted
     /// topic does not count for another of the name. Said once, before groups are loaded.
@@ -34,6 +37,7 @@ public struct EngineStateFactory: Sendable {
 /// State that is forgotten with the engine.
 private struct InMemoryState: EngineState {
     let offsets: any OffsetStore = InMemoryOffsetStore()
+    let transactions: any TransactionStore = InMemoryTransactionStore()
 
     func identifyTopics(by identify: @escaping @Sendable (_ topic: String) -> TopicID?) {}
     func close() {}

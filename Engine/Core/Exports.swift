@@ -3,3 +3,4 @@
 @_exported public import TallyGroups
 @_exported public import TallyLog
 @_exported public import TallyRecords
+@_exported public import TallyTransactions

@@ -1,5 +1,5 @@
 import Synchronization
-public import TallyGroups
+import TallyGroups
 import TallyLog
 import TallyRecords
 

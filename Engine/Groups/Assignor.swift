@@ -1,3 +1,5 @@
+public import TallyRecords
+
 /// How a group's leader shares out partitions, under Kafka's names. Pure functions of what the
 /// members said; the same input gives the same assignment, whatever the order of the members.
 public enum Assignor: String, Hashable, Sendable, CaseIterable {

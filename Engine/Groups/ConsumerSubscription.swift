@@ -1,3 +1,5 @@
+public import TallyRecords
+
 /// Some partitions of one topic.
 public struct TopicPartitions: Hashable, Sendable {
     /// The topic's name.

@@ -1,4 +1,4 @@
-import TallyRecords
+public import TallyRecords
 
 extension GroupCoordinator {
     // MARK: Committing and reading

@@ -1,3 +1,5 @@
+import TallyRecords
+
 extension GroupMember {
     // MARK: Joining
 

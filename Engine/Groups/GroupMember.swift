@@ -1,3 +1,5 @@
+public import TallyRecords
+
 /// A consumer's side of a group as a state machine: when to join, sync, send heartbeats and leave,
 /// and what to read meanwhile.
 ///

@@ -1,3 +1,5 @@
+public import TallyRecords
+
 /// The settings of a member, named and preset as Kafka's consumers'.
 public struct GroupMemberConfiguration: Hashable, Sendable {
     /// `group.id`.

@@ -35,29 +35,6 @@ public enum OffsetStoreChange: Hashable, Sendable {
     case deleteGroup(group: String)
 }
 
-/// A partition of a topic, by the topic's name.
-public struct TopicPartition: Hashable, Comparable, Sendable, CustomStringConvertible {
-    /// The topic's name.
-    public var topic: String
-    /// The number of the partition, counted from 0.
-    public var partition: Int32
-
-    /// A partition of a topic.
-    public init(topic: String, partition: Int32) {
-        self.topic = topic
-        self.partition = partition
-    }
-
-    /// By topic, as its UTF-8 bytes order it (Kafka's order for the names that topics may have),
-    /// and then by number.
-    public static func < (left: TopicPartition, right: TopicPartition) -> Bool {
-        left.topic == right.topic ? left.partition < right.partition : left.topic < right.topic
-    }
-
-    /// As Kafka writes it: topic, dash, number.
-    public var description: String { "\(topic)-\(partition)" }
-}
-
 /// How far a group has read a partition.
 public struct CommittedOffset: Hashable, Sendable {
     /// The next offset to be read; 0 or more.

@@ -1,3 +1,5 @@
+import TallyRecords
+
 /// One computation of the sticky assignors.
 ///
 /// 1. Each member keeps what it owns and still wants. Where two say to own a partition, the one
