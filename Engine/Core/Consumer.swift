@@ -14,19 +14,24 @@ public final class Consumer: AsyncSequence, Sendable {
     public let topic: String
     private let engine: Engine
     private let configuration: ConsumerConfiguration
-    private let assigned: [Assigned]
+    /// Whether it reads all partitions, also those that the topic gets meanwhile.
+    private let isOfWholeTopic: Bool
+    private let assignment: Mutex<[Assigned]>
     private let turn = Atomic<Int>(0)
     private let arrival = Arrival()
 
     init(
         engine: Engine, topic: String, partitions: [(Partition, PartitionLog)],
-        configuration: ConsumerConfiguration
+        isOfWholeTopic: Bool, configuration: ConsumerConfiguration
     ) {
         self.engine = engine
         self.topic = topic
         self.configuration = configuration
-        assigned = partitions.map { Assigned(partition: $0, log: $1) }
+        self.isOfWholeTopic = isOfWholeTopic
+        assignment = Mutex(partitions.map { Assigned(partition: $0, log: $1) })
     }
+
+    private var assigned: [Assigned] { assignment.withLock { $0 } }
 
     deinit {
         for assigned in assigned { assigned.partition.arrivals.remove(arrival) }
@@ -158,10 +163,10 @@ public final class Consumer: AsyncSequence, Sendable {
     func fetchAny() throws -> Fetched {
         try checkTopic()
         var hasEnded = true
+        let assigned = assigned
         for _ in assigned.indices {
             let index = turn.wrappingAdd(1, ordering: .relaxed).oldValue
-            let assigned = assigned[(index & Int.max) % self.assigned.count]
-            switch try fetch(assigned) {
+            switch try fetch(assigned[(index & Int.max) % assigned.count]) {
             case .records(let records): return .records(records)
             case .nothing: hasEnded = false
             case .ended: break
@@ -178,6 +183,19 @@ public final class Consumer: AsyncSequence, Sendable {
         let index = Int(first.partition.index)
         guard index < current.count, current[index] === first.partition else {
             throw .topicReplaced(name: topic)
+        }
+        if isOfWholeTopic { try join(current) }
+    }
+
+    /// Takes on the partitions that the topic got since. They are read from their beginning,
+    /// wherever this consumer began: all they hold was written since it did.
+    private func join(_ current: [Partition]) throws(EngineError) {
+        try assignment.withLock { assigned throws(EngineError) in
+            for partition in current.dropFirst(assigned.count) {
+                let new = Assigned(partition: partition, log: try partition.log)
+                new.position.withLock { $0.offset = new.log.logStart }
+                assigned.append(new)
+            }
         }
     }
 
@@ -250,7 +268,8 @@ public final class Consumer: AsyncSequence, Sendable {
 extension Engine {
     /// A consumer of a topic's partitions, without a group: positions are the caller's to keep.
     ///
-    /// - Parameter partitions: which ones; nil for all.
+    /// - Parameter partitions: which ones; nil for all, also those that the topic gets while the
+    ///   consumer lives (``Engine/createPartitions(ofTopic:count:)``).
     /// Throws ``EngineError`` for unknown topics and partitions, and for partitions offline.
     public func consumer(
         of topic: String, partitions: [Int32]? = nil,
@@ -271,6 +290,7 @@ extension Engine {
             throw .invalidSetting(name: "partitions", reason: "name at least one")
         }
         return Consumer(
-            engine: self, topic: topic, partitions: logs, configuration: configuration)
+            engine: self, topic: topic, partitions: logs, isOfWholeTopic: partitions == nil,
+            configuration: configuration)
     }
 }

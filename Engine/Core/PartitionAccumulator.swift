@@ -11,18 +11,18 @@ import TallyRecords
 /// Thread rule: any thread.
 final class PartitionAccumulator: Sendable {
     let partition: Partition
-    private let codec: Codec
+    private let log: PartitionLog
     private let batchBytes: Int
-    private let byteCountMax: Int
-    private let isSynced: Bool
     /// Without a linger, a batch waits only for the delivery before it.
     private let isEager: Bool
     /// Held, so that the directory's lock is, for as long as something may still be written.
     private let engine: Engine
     private let account: ProducerAccount
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
+        /// What new batches are compressed with.
+        var codec: Codec
         var open: ProducerBatch?
         var openByteCount = 0
         var ready: Deque<ProducerBatch> = []
@@ -34,14 +34,16 @@ final class PartitionAccumulator: Sendable {
         configuration: ProducerConfiguration, engine: Engine, account: ProducerAccount
     ) {
         self.partition = partition
-        self.codec = codec
+        self.log = log
+        state = Mutex(State(codec: codec))
         batchBytes = configuration.batchBytes
-        byteCountMax = log.batchBytesMax
-        isSynced = log.durability == .synced
         isEager = configuration.lingerMilliseconds == 0
         self.engine = engine
         self.account = account
     }
+
+    /// Compresses batches with another codec from the next one on.
+    func adopt(_ codec: Codec) { state.withLock { $0.codec = codec } }
 
     /// What appending a record led to.
     enum Added {
@@ -75,8 +77,9 @@ final class PartitionAccumulator: Sendable {
                     Self.seal(&state)
                 }
             }
+            let byteCountMax = log.batchBytesMax
             let batch = try ProducerBatch(
-                codec: codec, capacity: min(batchBytes, 1 << 20), byteCountMax: byteCountMax)
+                codec: state.codec, capacity: min(batchBytes, 1 << 20), byteCountMax: byteCountMax)
             do {
                 try add(to: batch, key, value, timestamp, headers, tell, &state)
             } catch let error where error.isBatchFull {
@@ -163,7 +166,8 @@ final class PartitionAccumulator: Sendable {
                 try batch.write(to: partition.log, now: .now)
             }
         }
-        if isSynced { sync(&outcomes) }
+        // Asked each time, and behind the append: the topic may have been altered.
+        if log.durability == .synced { sync(&outcomes) }
         for (batch, outcome) in zip(batches, outcomes) {
             account.remove(batch, outcome)
             batch.complete(outcome)
