@@ -140,6 +140,32 @@ import Testing
         try await engine.close()
     }
 
+    @Test("whoever waits for a sync that nobody owes any more is told")
+    func noLongerSynced() async throws {
+        let engine = try await engine()
+        let log = try engine.partition(0, of: "a").log
+        // Written, and its producer has not come to the sync yet.
+        let batch = try ProducerBatch(codec: .none, capacity: 1000, byteCountMax: 1000)
+        let value = Array("1".utf8)
+        _ = try batch.append(
+            key: nil, value: value.span.bytes, timestamp: .now, headers: [], tell: nil)
+        _ = try batch.write(to: log, now: .now)
+        #expect(log.logEnd == Offset(1) && log.highWatermark == .zero)
+        let consumer = try engine.consumer(of: "a")
+        let first = Task {
+            for try await records in consumer { return records.nextOffset }
+            return Offset.zero
+        }
+        let waits = try await eventually {
+            (try? engine.partition(0, of: "a").arrivals.count) == 1
+        }
+        #expect(waits)
+        try await engine.alterTopic("a", setting: ["tally.durability": "buffered"])
+        #expect(log.highWatermark == Offset(1))
+        #expect(try await first.value == Offset(1))
+        try await engine.close()
+    }
+
     @Test("while durability and codec change, nothing is lost, hangs, or goes out of order")
     func underLoad() async throws {
         let engine = try await engine()
