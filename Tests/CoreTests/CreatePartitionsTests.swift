@@ -82,20 +82,24 @@ import Testing
         try await engine.close()
     }
 
-    @Test("records that wait for company keep their order when partitions are added")
+    @Test("records on their way keep their order while partitions are added")
     func order() async throws {
         let engine = try await engine(partitions: 1)
         var configuration = ProducerConfiguration()
-        configuration.lingerMilliseconds = 60_000
+        configuration.lingerMilliseconds = 0
+        // Many batches wait for their turn at any moment.
+        configuration.batchBytes = 100
         let producer = try engine.producer(configuration)
-        for number in 0..<200 {
-            try producer.enqueue("\(number)", to: "a", partition: 0)
-            if number % 20 == 10 {
-                try await engine.createPartitions(ofTopic: "a", count: 2 + number / 20)
-            }
+        let grower = Task {
+            for count in 2...30 { try await engine.createPartitions(ofTopic: "a", count: count) }
         }
+        for number in 0..<5000 {
+            try producer.enqueue("\(number)", to: "a", partition: 0)
+            if number % 100 == 0 { await Task.yield() }
+        }
+        try await grower.value
         try await producer.flush()
-        #expect(try await engine.values(of: "a")[0] == (0..<200).map { "\($0)" })
+        #expect(try await engine.values(of: "a")[0] == (0..<5000).map { "\($0)" })
         try await engine.close()
     }
 
