@@ -122,7 +122,9 @@ struct CommandWorkplace {
         arguments: [
             ["topics", "list"], ["topics", "describe", "a"], ["topics", "delete", "a"],
             ["produce", "a"], ["consume", "a"], ["projection", "rebuild"],
-            ["transactions", "hanging"],
+            ["transactions", "hanging"], ["topics", "export"], ["topics", "skew", "a"],
+            ["topics", "alter", "a", "--partitions", "2"],
+            ["topics", "migrate", "a", "--to", "b", "--partitions", "2"],
             ["transactions", "abort", "--topic", "a", "--partition", "0", "--producer-id", "1"],
         ])
     func noDirectory(_ arguments: [String]) throws {

@@ -4,7 +4,8 @@ import Testing
 
 @testable import Tally
 
-@Suite struct AlterTopicTests {
+@Suite(.timeLimit(.minutes(2)))
+struct AlterTopicTests {
     let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -4,7 +4,8 @@ import Testing
 
 @testable import Tally
 
-@Suite struct CreatePartitionsTests {
+@Suite(.timeLimit(.minutes(2)))
+struct CreatePartitionsTests {
     let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -9,6 +9,6 @@ struct TopicsCommand: AsyncParsableCommand {
             TopicsCreateCommand.self, TopicsListCommand.self, TopicsDescribeCommand.self,
             TopicsAlterCommand.self, TopicsConfigureCommand.self, TopicsDeleteCommand.self,
             TopicsApplyCommand.self, TopicsLintCommand.self, TopicsExportCommand.self,
-            TopicsSkewCommand.self,
+            TopicsMigrateCommand.self, TopicsSkewCommand.self,
         ])
 }
