@@ -163,6 +163,40 @@ func refusal(_ yaml: String) -> String {
         #expect(!refusal(yaml).isEmpty)
     }
 
+    /// Lists of lists by aliases: some lines that stand for more nodes than there is memory for.
+    private static func bomb(asKey isKey: Bool) -> String {
+        var text = "a0: &a0 [x, x, x, x, x, x, x, x]\n"
+        for level in 1...20 {
+            let before = Array(repeating: "*a\(level - 1)", count: 8).joined(separator: ", ")
+            text += "a\(level): &a\(level) [\(before)]\n"
+        }
+        return text + (isKey ? "? *a20\n: b\n" : "asyncapi: *a20\n")
+    }
+
+    @Test("aliases of aliases cost nothing", .timeLimit(.minutes(1)), arguments: [false, true])
+    func aliases(isKey: Bool) {
+        #expect(
+            refusal(Self.bomb(asKey: isKey)).contains("161 aliases (*name), and 32 are allowed"))
+        // Few are fine, and what only looks like one is none.
+        let emphasis = Array(repeating: "*a0* b&a0", count: 100).joined(separator: " ")
+        let text = "a0: &a0 [\"\(emphasis)\"]\nb: *a0\nasyncapi: *a0"
+        #expect(refusal(text) == "c.yaml:3: asyncapi: found a list, and a value belongs here")
+    }
+
+    @Test("the example of FORMAT.md is a contract to which nothing can be said")
+    func example() throws {
+        let url = Fixtures.repositoryURL.appendingPathComponent("Tools/Contracts/FORMAT.md")
+        let page = try String(contentsOf: url, encoding: .utf8)
+        let lines = page.split(separator: "\n", omittingEmptySubsequences: false)
+        let example = lines.filter { $0.hasPrefix("    ") }.map { $0.dropFirst(4) }
+        let contract = try Contract(yaml: example.joined(separator: "\n"), file: "FORMAT.md")
+        #expect(contract.topics.count == 1 && contract.findings.isEmpty)
+        for rule in ContractFinding.Rule.allCases { #expect(page.contains("`\(rule.rawValue)`")) }
+        for name in KafkaNames.extensions + KafkaNames.channel where name != "bindingVersion" {
+            #expect(page.contains(name))
+        }
+    }
+
     @Test("bytes that were changed at random never trap")
     func fuzz() {
         var generator = SeededGenerator.fromEnvironment("contractFuzz")

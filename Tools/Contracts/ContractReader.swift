@@ -17,6 +17,13 @@ extension Contract {
             throw ContractError(
                 whole, "it has \(yaml.utf8.count) bytes; allowed are \(Self.byteCountMax)")
         }
+        let aliasCount = AliasCount.of(yaml)
+        guard aliasCount <= AliasCount.max else {
+            throw ContractError(
+                whole,
+                "it has \(aliasCount) aliases (*name), and \(AliasCount.max) are allowed; "
+                    + "use $ref for what is repeated")
+        }
         let root: Node?
         do {
             root = try Yams.compose(yaml: yaml)
