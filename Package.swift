@@ -43,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
@@ -94,6 +95,10 @@ let package = Package(
             dependencies: ["CLZ4"],
             path: "Tools/Import", swiftSettings: plainSettings),
         .target(
+            name: "TallyContracts",
+            dependencies: [.product(name: "Yams", package: "Yams")],
+            path: "Tools/Contracts", exclude: ["FORMAT.md"], swiftSettings: plainSettings),
+        .target(
             name: "TallyBench",
             dependencies: [
                 "CLZ4", "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "Tally",
@@ -104,7 +109,8 @@ let package = Package(
             name: "TallyCommand",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
-                "TallyBench", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TallyBench", "TallyContracts",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tools/tally", swiftSettings: plainSettings),
@@ -178,8 +184,11 @@ let package = Package(
             name: "ImportTests", dependencies: ["TallyImport", "TallyTestSupport"],
             path: "Tests/ImportTests", swiftSettings: plainSettings),
         .testTarget(
+            name: "ContractsTests", dependencies: ["TallyContracts", "TallyTestSupport"],
+            path: "Tests/ContractsTests", swiftSettings: plainSettings),
+        .testTarget(
             name: "CommandTests",
-            dependencies: ["Tally", "TallyCommand", "TallyTestSupport"],
+            dependencies: ["Tally", "TallyCommand", "TallyContracts", "TallyTestSupport"],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyProjectionChild", dependencies: ["Tally", "TallyStateStore"],

@@ -48,6 +48,12 @@ final class Arrivals: Sendable {
         state.withLock { _ = $0.waiting.removeValue(forKey: ObjectIdentifier(arrival)) }
     }
 
+    /// Has everybody who waits look again: something about the topic has changed.
+    func nudge() {
+        let waiting = state.withLock { Array($0.waiting.values) }
+        for arrival in waiting { arrival.signal() }
+    }
+
     /// Nothing arrives any more: the partition was closed or deleted. Wakes everybody.
     func end() {
         state.withLock { $0.isEnded = true }

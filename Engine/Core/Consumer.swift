@@ -14,16 +14,19 @@ public final class Consumer: AsyncSequence, Sendable {
     public let topic: String
     private let engine: Engine
     private let configuration: ConsumerConfiguration
+    /// Whether it reads all partitions, also those that the topic gets meanwhile.
+    private let isOfWholeTopic: Bool
     private let readers: PartitionReaders
     private var arrival: Arrival { readers.arrival }
 
     init(
         engine: Engine, topic: String, partitions: [(Partition, PartitionLog)],
-        configuration: ConsumerConfiguration
+        isOfWholeTopic: Bool, configuration: ConsumerConfiguration
     ) {
         self.engine = engine
         self.topic = topic
         self.configuration = configuration
+        self.isOfWholeTopic = isOfWholeTopic
         readers = PartitionReaders(
             partitions.map { partition, log in
                 PartitionReader(partition, log: log, configuration: configuration)
@@ -136,13 +139,26 @@ public final class Consumer: AsyncSequence, Sendable {
         guard index < current.count, current[index] === first.partition else {
             throw .topicReplaced(name: topic)
         }
+        if isOfWholeTopic { try join(current) }
+    }
+
+    /// Takes on the partitions that the topic got since. They are read from their beginning,
+    /// wherever this consumer began: all they hold was written since it did.
+    private func join(_ current: [Partition]) throws(EngineError) {
+        for partition in current.dropFirst(readers.all.count) {
+            let log = try partition.log
+            readers.add(
+                PartitionReader(
+                    partition, log: log, configuration: configuration, start: log.logStart))
+        }
     }
 }
 
 extension Engine {
     /// A consumer of a topic's partitions, without a group: positions are the caller's to keep.
     ///
-    /// - Parameter partitions: which ones; nil for all.
+    /// - Parameter partitions: which ones; nil for all, also those that the topic gets while the
+    ///   consumer lives (``Engine/createPartitions(ofTopic:count:)``).
     /// Throws ``EngineError`` for unknown topics and partitions, and for partitions offline.
     public func consumer(
         of topic: String, partitions: [Int32]? = nil,
@@ -163,6 +179,7 @@ extension Engine {
             throw .invalidSetting(name: "partitions", reason: "name at least one")
         }
         return Consumer(
-            engine: self, topic: topic, partitions: logs, configuration: configuration)
+            engine: self, topic: topic, partitions: logs, isOfWholeTopic: partitions == nil,
+            configuration: configuration)
     }
 }

@@ -85,7 +85,7 @@ extension Engine {
             guard catalog.topics[name] == nil else { throw EngineError.topicExists(name: name) }
             let topic = TopicCatalog.Topic(
                 name: name, id: .random(), partitionCount: count, configuration: configuration)
-            try refuseLeftOvers(of: name)
+            try refuseLeftOvers(of: name, from: 0)
             // The directories come first: a topic that is listed is there. Without the list, a
             // crash leaves empty directories, which the next creation takes over.
             let checkpoint = PartitionCheckpoint(isClean: true, recoveryPoint: .zero)
@@ -114,9 +114,13 @@ extension Engine {
 
     /// A new topic must not swallow records that lie in directories of its name. Empty ones,
     /// left by a creation that was interrupted, are removed.
-    private func refuseLeftOvers(of name: String) throws {
+    ///
+    /// - Parameter first: the first partition that is to be made.
+    func refuseLeftOvers(of name: String, from first: Int32) throws {
         for entry in try data.fileSystem.list(directory) {
-            guard let found = TopicName.split(entry), found.topic == name else { continue }
+            guard let found = TopicName.split(entry), found.topic == name,
+                found.partition >= first
+            else { continue }
             let path = joinPath(directory, entry)
             for file in try data.fileSystem.list(path) {
                 let filePath = joinPath(path, file)

@@ -32,6 +32,10 @@ public enum EngineError: Error, Hashable, Sendable {
     /// The topic has its configuration: only one that was found by its directories, without
     /// `topics.json`, can be given one.
     case configurationIsStated(topic: String)
+    /// The topic was found by its directories and nobody has stated its configuration yet.
+    case configurationIsNotStated(topic: String)
+    /// A topic's partitions become more, never fewer.
+    case partitionsCannotBeRemoved(topic: String, count: Int, requested: Int)
     /// A partition could not be opened and takes no requests; the others go on.
     case partitionOffline(partition: String, reason: String)
     /// A record is larger than a batch may be.
@@ -131,8 +135,20 @@ extension EngineError: CustomStringConvertible {
             "\(count) is no number of partitions; give 1 to \(TopicLimits.partitionsMax)."
         case .configurationIsStated(let topic):
             """
-            Topic "\(topic)" has its configuration, which cannot be changed: only a topic that \
-            was found again after \(TopicCatalog.fileName) was lost can be given one.
+            Topic "\(topic)" has its configuration. Only a topic that was found again after \
+            \(TopicCatalog.fileName) was lost can be given one as a whole; single settings are \
+            changed with `tally topics alter` or `Engine.alterTopic`.
+            """
+        case .configurationIsNotStated(let topic):
+            """
+            Topic "\(topic)" was found without \(TopicCatalog.fileName), and its configuration \
+            is not known: state it as a whole first, with `tally topics configure`.
+            """
+        case .partitionsCannotBeRemoved(let topic, let count, let requested):
+            """
+            Topic "\(topic)" has \(count) partitions and cannot have \(requested): partitions \
+            become more, never fewer, since the records in them would be lost. Create another \
+            topic and copy the records.
             """
         case .partitionOffline(let partition, let reason):
             "\(partition) is offline: \(reason)"

@@ -16,6 +16,8 @@ final class Partition: Sendable {
     private let checkpoint: PartitionCheckpoint
     /// Whom to wake when something arrives.
     let arrivals = Arrivals()
+    /// Rises with each change of the topic's configuration: what was made of it is made anew.
+    let configurationVersion = Atomic<Int>(0)
 
     init(topic: String, index: Int32, log: PartitionLog, checkpoint: PartitionCheckpoint) {
         self.topic = topic

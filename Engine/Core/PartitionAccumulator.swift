@@ -11,12 +11,10 @@ import TallyRecords
 /// Thread rule: any thread.
 final class PartitionAccumulator: Sendable {
     let partition: Partition
-    private let codec: Codec
+    private let log: PartitionLog
     private let batchBytes: Int
-    private let byteCountMax: Int
-    /// Which setting gives ``byteCountMax``.
-    private let byteCountMaxSetting: String
-    private let isSynced: Bool
+    /// `max.request.size`.
+    private let requestBytesMax: Int
     /// Told as soon as the log has it: what is left to be done for the sync comes after.
     private let isToldEarly: Bool
     /// Without a linger, a batch waits only for the delivery before it.
@@ -28,6 +26,8 @@ final class PartitionAccumulator: Sendable {
     private let state: Mutex<State>
 
     private struct State {
+        /// What new batches are compressed with.
+        var codec: Codec
         var open: ProducerBatch?
         var openByteCount = 0
         var ready: Deque<ProducerBatch> = []
@@ -43,20 +43,20 @@ final class PartitionAccumulator: Sendable {
         configuration: ProducerConfiguration, shared: ProducerParts
     ) {
         self.partition = partition
-        self.codec = codec
+        self.log = log
         batchBytes = configuration.batchBytes
-        byteCountMax = min(log.batchBytesMax, configuration.requestBytesMax)
-        byteCountMaxSetting =
-            configuration.requestBytesMax < log.batchBytesMax
-            ? "max.request.size" : TopicSetting.maxMessageBytes.rawValue
-        isSynced = log.durability == .synced
+        requestBytesMax = configuration.requestBytesMax
         isToldEarly = configuration.acknowledgements != .all
         isEager = configuration.lingerMilliseconds == 0
         engine = shared.engine
         account = shared.account
         reports = shared.reports
-        state = Mutex(State(sequence: shared.identity.map(ProducerSequence.init)))
+        state = Mutex(
+            State(codec: codec, sequence: shared.identity.map(ProducerSequence.init)))
     }
+
+    /// Compresses batches with another codec from the next one on.
+    func adopt(_ codec: Codec) { state.withLock { $0.codec = codec } }
 
     /// What appending a record led to.
     enum Added {
@@ -90,14 +90,16 @@ final class PartitionAccumulator: Sendable {
                     Self.seal(&state)
                 }
             }
+            let byteCountMax = min(log.batchBytesMax, requestBytesMax)
             let batch = try ProducerBatch(
-                codec: codec, capacity: min(batchBytes, 1 << 20), byteCountMax: byteCountMax)
+                codec: state.codec, capacity: min(batchBytes, 1 << 20), byteCountMax: byteCountMax)
             do {
                 try add(to: batch, key, value, timestamp, headers, interest, &state)
             } catch let error where error.isBatchFull {
                 throw EngineError.recordTooLarge(
                     byteCount: estimate, limit: byteCountMax,
-                    setting: byteCountMaxSetting)
+                    setting: requestBytesMax < log.batchBytesMax
+                        ? "max.request.size" : TopicSetting.maxMessageBytes.rawValue)
             }
             // Under the lock that a flush takes after it has ended its round: it finds the batch
             // here, or the batch is of a later round.
@@ -175,24 +177,25 @@ final class PartitionAccumulator: Sendable {
             ProducerBatch.Outcome { try write(batch) }
         }
         if isToldEarly { finish(batches, outcomes) }
-        if isSynced { sync(&outcomes) }
+        // Asked each time, and behind the append: the topic may have been altered.
+        if log.durability == .synced { sync(&outcomes) }
         if !isToldEarly { finish(batches, outcomes) }
     }
 
     /// Writes one batch, with the next sequence numbers. One caller at a time.
     private func write(_ batch: ProducerBatch) throws -> AppendResult {
         guard var sequence = state.withLock({ $0.sequence }) else {
-            return try batch.write(to: partition.log, as: .none, now: .now)
+            return try batch.write(to: log, as: .none, now: .now)
         }
         // What was not written uses up no numbers: the next batch gets them.
         defer { state.withLock { $0.sequence = sequence } }
         let result: AppendResult
         do {
-            result = try batch.write(to: partition.log, as: sequence.batchProducer, now: .now)
+            result = try batch.write(to: log, as: sequence.batchProducer, now: .now)
         } catch LogError.producer(let refusal) where refusal.isOutOfOrder {
             // The log's end was taken back, and our last batches with it.
             sequence.reset()
-            result = try batch.write(to: partition.log, as: sequence.batchProducer, now: .now)
+            result = try batch.write(to: log, as: sequence.batchProducer, now: .now)
         }
         sequence.advance(by: batch.recordCount)
         return result
@@ -215,7 +218,7 @@ final class PartitionAccumulator: Sendable {
         let end = outcomes.compactMap { try? $0.get().nextOffset }.max()
         guard let end else { return }
         do {
-            try partition.log.flush(reaching: end)
+            try log.flush(reaching: end)
         } catch {
             outcomes = outcomes.map { outcome in
                 guard case .success = outcome else { return outcome }

@@ -1,3 +1,4 @@
+import Synchronization
 import TallyFiles
 import TallyLog
 public import TallyRecords
@@ -215,20 +216,31 @@ public final class Producer: Sendable {
         var replaced: TopicAccumulators?
         defer { replaced?.deliver() }
         return try state.withLock { state in
-            // A topic that was deleted and created again has other partitions, and one that has
-            // grown has more.
-            if let known = state.topics[topic], known.isMade(for: partitions) { return known }
+            // A topic that was deleted and created again has other partitions.
+            let known = state.topics[topic]
+            if let known, known.isCurrent(for: partitions) { return known }
+            // Read before the configuration: a change between the two is seen next time.
+            let version = partitions.first?.configurationVersion.load(ordering: .acquiring) ?? 0
             let topicConfiguration = try engine.configuration(of: topic)
             let codec = topicConfiguration.compression ?? configuration.compression
-            let accumulators = try partitions.map { partition in
-                PartitionAccumulator(
-                    partition, log: try partition.log, codec: codec, configuration: configuration,
-                    shared: parts)
-            }
+            // What was begun stays where it is: two deliveries to one partition at a time would
+            // lose the order of its records.
+            let kept =
+                known.flatMap { $0.isOfTopic(with: partitions) ? $0.accumulators : nil } ?? []
+            for accumulator in kept { accumulator.adopt(codec) }
+            let accumulators =
+                try kept
+                + partitions.dropFirst(kept.count).map { partition in
+                    PartitionAccumulator(
+                        partition, log: try partition.log, codec: codec,
+                        configuration: configuration, shared: parts)
+                }
             let made = TopicAccumulators(
-                partitions, accumulators, rules: RecordRules(topic: topic, topicConfiguration),
+                partitions, accumulators, version: version,
+                rules: RecordRules(topic: topic, topicConfiguration),
                 configuration: configuration)
-            replaced = state.topics.updateValue(made, forKey: topic)
+            state.topics[topic] = made
+            if kept.isEmpty { replaced = known }
             return made
         }
     }

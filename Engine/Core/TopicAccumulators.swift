@@ -1,3 +1,4 @@
+import Synchronization
 import TallyRecords
 
 /// A producer's accumulators for one topic, and the choice of a partition among them.
@@ -6,6 +7,8 @@ import TallyRecords
 final class TopicAccumulators: Sendable {
     /// The partitions these were made for: another identity means another topic.
     let partitions: [Partition]
+    /// The version of the topic's configuration that these were made for.
+    private let version: Int
     let accumulators: [PartitionAccumulator]
     /// What each record is held against.
     let rules: RecordRules
@@ -13,10 +16,11 @@ final class TopicAccumulators: Sendable {
     private let partitioner: Partitioner?
 
     init(
-        _ partitions: [Partition], _ accumulators: [PartitionAccumulator], rules: RecordRules,
-        configuration: ProducerConfiguration
+        _ partitions: [Partition], _ accumulators: [PartitionAccumulator], version: Int,
+        rules: RecordRules, configuration: ProducerConfiguration
     ) {
         self.partitions = partitions
+        self.version = version
         self.rules = rules
         self.accumulators = accumulators
         partitioner = configuration.partitioner
@@ -24,9 +28,15 @@ final class TopicAccumulators: Sendable {
             count: Int32(accumulators.count), batchBytes: configuration.batchBytes)
     }
 
-    /// Whether these are still the topic's partitions.
-    func isMade(for current: [Partition]) -> Bool {
-        partitions.count == current.count && partitions.first === current.first
+    /// Whether they are of the topic that has these partitions now.
+    func isOfTopic(with partitions: [Partition]) -> Bool {
+        self.partitions.first === partitions.first
+    }
+
+    /// Whether the topic has neither more partitions nor another configuration by now.
+    func isCurrent(for partitions: [Partition]) -> Bool {
+        isOfTopic(with: partitions) && self.partitions.count == partitions.count
+            && partitions.first?.configurationVersion.load(ordering: .acquiring) == version
     }
 
     /// Sends everything on its way.

@@ -40,9 +40,19 @@ public struct TopicConfiguration: Hashable, Sendable {
         values[name] = value
     }
 
+    /// Lets one setting follow its default again.
+    ///
+    /// Throws ``EngineError/invalidConfiguration(name:value:reason:)`` for an unknown name.
+    public mutating func reset(_ name: String) throws {
+        guard let definition = TopicSetting(rawValue: name) else {
+            return try set(name, to: "")
+        }
+        values[definition.rawValue] = nil
+    }
+
     /// Whether the settings go together; each by itself is right. Throws
     /// ``EngineError/invalidConfiguration(name:value:reason:)``.
-    func checkTogether() throws(EngineError) {
+    package func checkTogether() throws(EngineError) {
         let least = value(of: .compactionLagMillisecondsMin)
         let most = value(of: .compactionLagMillisecondsMax)
         guard let low = Int64(least), let high = Int64(most), low > high else { return }

@@ -1,7 +1,7 @@
 /// What a topic may be called: Kafka's rules.
-enum TopicName {
+package enum TopicName {
     /// Throws ``EngineError/invalidTopicName(name:reason:)`` where Kafka would refuse the name.
-    static func check(_ name: String) throws(EngineError) {
+    package static func check(_ name: String) throws(EngineError) {
         func refuse(_ reason: String) -> EngineError {
             .invalidTopicName(name: name, reason: reason)
         }

@@ -13,7 +13,8 @@ package final class PartitionLog: Sendable {
     /// The partition's directory.
     package let directory: String
     let environment: LogEnvironment
-    let configuration: LogConfiguration
+    /// What is configured now; see ``adopt(_:)``.
+    private let configurationValue: Mutex<LogConfiguration>
     let writer: Mutex<Writer>
     let syncing: Mutex<SyncedState>
     private let segmentList: Mutex<[Segment]>
@@ -87,7 +88,7 @@ package final class PartitionLog: Sendable {
         self.name = name
         self.directory = directory
         self.environment = environment
-        self.configuration = configuration
+        configurationValue = Mutex(configuration)
         self.recovery = recovery
         logEndMark = Watermark(writer.nextOffset)
         highWatermarkMark = Watermark(writer.nextOffset)
@@ -101,6 +102,14 @@ package final class PartitionLog: Sendable {
     deinit {
         // A log that was not closed in order holds no place in the cache of maps.
         environment.maps.remove(segments)
+    }
+
+    /// What is configured now.
+    var configuration: LogConfiguration { configurationValue.withLock { $0 } }
+
+    /// Only with both the sync lock and the writer lock held: neither sees a change half-way.
+    func replaceConfiguration(with next: LogConfiguration) {
+        configurationValue.withLock { $0 = next }
     }
 
     // MARK: Published numbers

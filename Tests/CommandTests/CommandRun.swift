@@ -44,7 +44,10 @@ struct CommandRun {
     }
 
     /// Runs the built program to its end.
-    static func program(_ arguments: String...) throws -> CommandRun {
+    static func program(_ arguments: String...) throws -> CommandRun { try program(arguments) }
+
+    /// The same with a list.
+    static func program(_ arguments: [String]) throws -> CommandRun {
         let process = Process()
         process.executableURL = program
         process.arguments = arguments

@@ -3,12 +3,18 @@ import Logging
 import Tally
 
 /// Opens the engine of a data directory for one command, and closes it whatever happens.
+///
+/// - Parameter isAtRest: whether nothing is cleaned or retired meanwhile.
 func withEngine<Success: Sendable>(
-    at directory: String, durability: Durability? = nil,
+    at directory: String, durability: Durability? = nil, isAtRest: Bool = false,
     _ body: @Sendable (Engine) async throws -> Success
 ) async throws -> Success {
     var configuration = EngineConfiguration()
     if let durability { configuration.durability = durability }
+    if isAtRest {
+        configuration.isCleanerEnabled = false
+        configuration.retentionCheckIntervalMilliseconds = 1000 * 86_400_000
+    }
     configuration.logger = Logger(label: "tally") { StreamLogHandler.standardError(label: $0) }
     configuration.logger.logLevel = .warning
     let engine = try await Engine.open(at: directory, configuration: configuration)

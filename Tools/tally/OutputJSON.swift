@@ -60,6 +60,12 @@ struct JSONLine {
         string(value)
     }
 
+    /// A part of a whole, from 0 to 1, to four digits.
+    mutating func field(_ name: StaticString, share: Double) {
+        self.name(name)
+        literal(Format.fixed(share, 4))
+    }
+
     /// A number or null.
     mutating func field(_ name: StaticString, orNull value: (some BinaryInteger)?) {
         self.name(name)

@@ -13,8 +13,9 @@ struct TallyCommand: AsyncParsableCommand {
             \(ExitCodes.discussion)
             """,
         subcommands: [
-            DemoCommand.self, ImportCommand.self, TopicsCommand.self, ProduceCommand.self,
-            ConsumeCommand.self, InspectCommand.self, RepairCommand.self, ProjectionCommand.self,
+            DemoCommand.self, ImportCommand.self, TopicsCommand.self, PartitionsCommand.self,
+            ProduceCommand.self, ConsumeCommand.self, InspectCommand.self, RepairCommand.self,
+            ProjectionCommand.self,
             StockCommand.self, DeadLettersCommand.self, TransactionsCommand.self,
             CompactCommand.self, CompactionCommand.self, BenchCommand.self,
         ])

@@ -10,7 +10,7 @@ struct TopicsConfigureCommand: AsyncParsableCommand {
             Where topics.json was lost, topics are found by their directories, and nothing of them \
             is retired or compacted until somebody states their configuration, with this command: \
             all settings that are not the defaults. `tally topics describe` says which topics \
-            these are. The configuration of any other topic cannot be changed.
+            these are. Settings of any other topic are changed with `tally topics alter`.
             """)
 
     @Argument(help: "The name of the topic.")
