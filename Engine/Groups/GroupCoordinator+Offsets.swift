@@ -7,7 +7,8 @@ extension GroupCoordinator {
     ///
     /// - Returns: the partitions whose offsets were refused, with the reason.
     /// - Throws: where nothing was committed: `unknownMemberID`, `illegalGeneration`,
-    ///   `fencedInstanceID`, `rebalanceInProgress`, `coordinatorNotAvailable` where the store fails.
+    ///   `fencedInstanceID`, `rebalanceInProgress`, and `coordinatorNotAvailable` where the store
+    ///   fails.
     public mutating func commit(
         _ request: OffsetCommitRequest, at now: GroupTime
     ) throws(GroupError) -> [TopicPartition: GroupError] {
@@ -126,7 +127,8 @@ extension GroupCoordinator {
 
     /// Forgets a group that has no members, with its offsets, pending ones too.
     ///
-    /// - Throws: `groupIDNotFound`, `nonEmptyGroup`, `coordinatorNotAvailable` where the store fails.
+    /// - Throws: `groupIDNotFound`, `nonEmptyGroup`, and `coordinatorNotAvailable` where the store
+    ///   fails.
     public mutating func deleteGroup(_ id: String) throws(GroupError) {
         try Self.requireGroupID(id)
         guard let group = groups[id] else { throw .groupIDNotFound(id) }
