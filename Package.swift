@@ -64,7 +64,7 @@ let package = Package(
             path: "Engine/Compaction", swiftSettings: engineSettings),
         .target(
             name: "TallyGroups", dependencies: ["TallyRecords"], path: "Engine/Groups",
-            swiftSettings: engineSettings),
+            exclude: ["FORMAT.md", "GROUPS.md"], swiftSettings: engineSettings),
         .target(
             name: "TallyTransactions", dependencies: ["TallyRecords"],
             path: "Engine/Transactions", swiftSettings: engineSettings),

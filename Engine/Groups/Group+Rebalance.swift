@@ -4,14 +4,13 @@ extension Group {
     /// Begins a rebalance unless one is being prepared, and completes it where all are there.
     mutating func prepareRebalance(in context: inout GroupContext) {
         if state != .preparingRebalance {
-            for memberID in members.keys {
-                members[memberID]?.owesSync = false
-                members[memberID]?.assignment = []
-                if var member = members[memberID], member.syncToken != nil {
-                    Self.answerSync(&member, .failure(.rebalanceInProgress), in: &context)
-                    members[memberID] = member
-                    renewSession(of: memberID, at: context.now)
-                }
+            for var member in membersInOrder {
+                let isWaiting = member.syncToken != nil
+                Self.answerSync(&member, .failure(.rebalanceInProgress), in: &context)
+                member.owesSync = false
+                member.assignment = []
+                members[member.id] = member
+                if isWaiting { renewSession(of: member.id, at: context.now) }
             }
             syncDeadline = nil
             let timeout = rebalanceTimeoutMilliseconds

@@ -7,7 +7,7 @@ extension GroupCoordinator {
     ///
     /// - Returns: the partitions whose offsets were refused, with the reason.
     /// - Throws: where nothing was committed: `unknownMemberID`, `illegalGeneration`,
-    ///   `fencedInstanceID`, `rebalanceInProgress`, `coordinatorNotAvailable` where the store
+    ///   `fencedInstanceID`, `rebalanceInProgress`, and `coordinatorNotAvailable` where the store
     ///   fails.
     public mutating func commit(
         _ request: OffsetCommitRequest, at now: GroupTime
@@ -127,7 +127,7 @@ extension GroupCoordinator {
 
     /// Forgets a group that has no members, with its offsets, pending ones too.
     ///
-    /// - Throws: `groupIDNotFound`, `nonEmptyGroup`, `coordinatorNotAvailable` where the store
+    /// - Throws: `groupIDNotFound`, `nonEmptyGroup`, and `coordinatorNotAvailable` where the store
     ///   fails.
     public mutating func deleteGroup(_ id: String) throws(GroupError) {
         try Self.requireGroupID(id)

@@ -96,7 +96,9 @@ public struct GroupMember: ~Copyable, Sendable {
     }
 
     /// The number of partitions of a topic has changed, or something else that the leader has to
-    /// look at: the group shares out again.
+    /// look at: the group shares out again, where this member leads it. A static leader that was
+    /// restarted does not know what the assignment that it finds was computed from: its driver
+    /// calls this if partitions may have been added meanwhile.
     public mutating func partitionsChanged(at now: GroupInstant) {
         guard joined?.isLeader == true, generation >= 0 else { return }
         rejoin(at: now)

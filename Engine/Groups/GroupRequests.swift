@@ -106,7 +106,21 @@ public struct JoinAnswer: Hashable, Sendable {
     /// The leader has nothing to compute: the assignment of before stands.
     public var skipsAssignment: Bool
 
-    /// Whether the member is to compute the assignment.
+    /// An answer to a join.
+    public init(
+        generation: Int32, protocolType: String, protocolName: String, leaderID: String,
+        memberID: String, members: [Member], skipsAssignment: Bool
+    ) {
+        self.generation = generation
+        self.protocolType = protocolType
+        self.protocolName = protocolName
+        self.leaderID = leaderID
+        self.memberID = memberID
+        self.members = members
+        self.skipsAssignment = skipsAssignment
+    }
+
+    /// Whether the member leads the group. It computes the assignment, unless ``skipsAssignment``.
     public var isLeader: Bool { leaderID == memberID }
 }
 
@@ -164,6 +178,13 @@ public struct SyncAnswer: Hashable, Sendable {
     public var protocolName: String
     /// For consumers: an encoded ``ConsumerAssignment``; empty where the leader gave none.
     public var assignment: [UInt8]
+
+    /// An answer to a sync.
+    public init(protocolType: String, protocolName: String, assignment: [UInt8]) {
+        self.protocolType = protocolType
+        self.protocolName = protocolName
+        self.assignment = assignment
+    }
 }
 
 /// Something the driver of a coordinator has to do after a call: answer a request of before.

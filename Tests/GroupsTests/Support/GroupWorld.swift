@@ -6,6 +6,8 @@ import TallyTestSupport
 /// clock and one seed. What must never happen is looked for after each step.
 final class GroupWorld {
     static let group = "shop"
+    /// How many worlds a test makes: enough for each rule to be met, and few seconds.
+    static let count = 5
 
     /// Something that happens at a moment.
     enum Event {
