@@ -36,6 +36,7 @@ public final class Engine: Service {
     /// Groups and what else is no log.
     package let stateOfEngine: any EngineState
     let groups: GroupService
+    let transactions: TransactionService
 
     struct State: ~Copyable, Sendable {
         var catalog: TopicCatalog
@@ -62,10 +63,26 @@ public final class Engine: Service {
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
         compactor = Compactor(data: data, reserve: reserve, configuration: configuration)
         stateOfEngine = engineState
+        // One lane for both: they use one database.
+        let lane = SerialLane(on: workers)
         groups = GroupService(
-            lane: SerialLane(on: workers), store: engineState.offsets,
-            configuration: configuration.groups)
+            lane: lane, store: engineState.offsets, configuration: configuration.groups)
+        transactions = TransactionService(
+            lane: lane, workers: workers, store: engineState.transactions,
+            configuration: configuration.transactions, groups: groups,
+            logger: configuration.logger)
         engineState.identifyTopics { [weak self] topic in self?.identity(of: topic) }
+        transactions.start { [weak self] partition, work in
+            guard let self else { return .failed }
+            do {
+                return try self.partition(partition.partition, of: partition.topic).write(work)
+            } catch EngineError.unknownTopic, EngineError.unknownPartition {
+                // Deleted: nobody reads there.
+                return .done
+            } catch {
+                return .failed
+            }
+        }
         housekeeper.start(for: self)
     }
 
@@ -76,6 +93,7 @@ public final class Engine: Service {
         housekeeper.stop()
         compactor.stop()
         groups.stop()
+        transactions.stop()
         workers.close()
         longWorkers.close()
     }
@@ -135,6 +153,7 @@ public final class Engine: Service {
         housekeeper.stop()
         compactor.stop()
         groups.stop()
+        transactions.stop()
         defer {
             workers.close()
             longWorkers.close()

@@ -1,6 +1,7 @@
 public import Logging
 public import TallyGroups
 public import TallyLog
+public import TallyTransactions
 
 /// How an engine is opened. A value type.
 public struct EngineConfiguration: Sendable {
@@ -51,6 +52,8 @@ public struct EngineConfiguration: Sendable {
     public var state = EngineStateFactory.inMemory
     /// Limits and times of consumer groups.
     public var groups = GroupConfiguration()
+    /// Limits and times of transactions.
+    public var transactions = TransactionConfiguration()
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

@@ -2,6 +2,7 @@ import Foundation
 public import TallyGroups
 import TallyLog
 public import TallyRecords
+public import TallyTransactions
 
 /// What the engine refuses, and why. Errors of files and logs come as ``LogError``.
 public enum EngineError: Error, Hashable, Sendable {
@@ -47,6 +48,10 @@ public enum EngineError: Error, Hashable, Sendable {
     case deliveryTimeout(partition: String, milliseconds: Int64, mayBeStored: Bool)
     /// The group refuses, or cannot answer.
     case group(GroupError)
+    /// The transaction coordinator refuses, or cannot answer.
+    case transaction(TransactionError)
+    /// The producer cannot do this now.
+    case invalidProducerState(reason: String)
     /// A group has no position in a partition that can be read, and its members do not say where
     /// to go on (`auto.offset.reset`).
     case offsetUnavailable(UnavailableOffset)
@@ -169,6 +174,8 @@ extension EngineError: CustomStringConvertible {
             \(mayBeStored ? "It was being written and may be stored." : "It was not stored.")
             """
         case .group(let error): "\(error)"
+        case .transaction(let error): "\(error)"
+        case .invalidProducerState(let reason): "The producer cannot do this now: \(reason)."
         case .offsetUnavailable(let offset):
             """
             Group "\(offset.group)" \

@@ -2,6 +2,7 @@ import DequeModule
 import Synchronization
 import TallyLog
 import TallyRecords
+import TallyTransactions
 
 /// Gathers the records for one partition into batches and delivers them in order.
 ///
@@ -23,6 +24,7 @@ final class PartitionAccumulator: Sendable {
     private let engine: Engine
     private let account: ProducerAccount
     private let reports: DeliveryReportQueue
+    private let transaction: ProducerTransaction?
     private let state: Mutex<State>
 
     private struct State {
@@ -51,6 +53,7 @@ final class PartitionAccumulator: Sendable {
         engine = shared.engine
         account = shared.account
         reports = shared.reports
+        transaction = shared.transaction
         state = Mutex(
             State(codec: codec, sequence: shared.identity.map(ProducerSequence.init)))
     }
@@ -150,7 +153,29 @@ final class PartitionAccumulator: Sendable {
             state.isDelivering = true
             return true
         }
-        if start { engine.workers.submit { [self] in deliverAll() } }
+        guard start else { return }
+        guard let transaction else { return engine.workers.submit { [self] in deliverAll() } }
+        // The partition takes part in the transaction before anything is written to it.
+        transaction.include(id) { [self] result in
+            switch result {
+            case .success: engine.workers.submit { [self] in deliverAll() }
+            case .failure(let error): giveUp(error)
+            }
+        }
+    }
+
+    /// Nothing that is ready can be written.
+    private func giveUp(_ error: any Error) {
+        let batches = state.withLock { state in
+            state.isDelivering = false
+            defer { state.ready = [] }
+            return Array(state.ready)
+        }
+        for batch in batches { finish(batch, .failure(error)) }
+    }
+
+    private var id: TopicPartition {
+        TopicPartition(topic: partition.topic, partition: partition.index)
     }
 
     /// Writes what is ready until nothing is; one sync covers all batches of a round. Blocks.
@@ -184,15 +209,18 @@ final class PartitionAccumulator: Sendable {
 
     /// Writes one batch, with the next sequence numbers. One caller at a time.
     private func write(_ batch: ProducerBatch) throws -> AppendResult {
-        guard var sequence = state.withLock({ $0.sequence }) else {
+        guard var sequence = state.withLock({ Self.sequence(&$0, of: transaction?.identity) })
+        else {
             return try batch.write(to: log, as: .none, now: .now)
         }
         // What was not written uses up no numbers: the next batch gets them.
         defer { state.withLock { $0.sequence = sequence } }
         let result: AppendResult
         do {
-            result = try batch.write(to: log, as: sequence.batchProducer, now: .now)
-        } catch LogError.producer(let refusal) where refusal.isOutOfOrder {
+            result = try batch.write(
+                to: log, as: sequence.batchProducer, isTransactional: transaction != nil,
+                now: .now)
+        } catch LogError.producer(let refusal) where refusal.isOutOfOrder && transaction == nil {
             // The log's end was taken back, and our last batches with it.
             sequence.reset()
             result = try batch.write(to: log, as: sequence.batchProducer, now: .now)
@@ -201,12 +229,23 @@ final class PartitionAccumulator: Sendable {
         return result
     }
 
+    /// The sequence to go on with: a new one for each transaction, which has its own epoch.
+    private static func sequence(
+        _ state: inout State, of identity: ProducerIdentity?
+    ) -> ProducerSequence? {
+        if let identity, state.sequence?.identity != identity {
+            state.sequence = ProducerSequence(identity)
+        }
+        return state.sequence
+    }
+
     private func finish(_ batches: [ProducerBatch], _ outcomes: [ProducerBatch.Outcome]) {
         for (batch, outcome) in zip(batches, outcomes) { finish(batch, outcome) }
     }
 
     /// Nothing more happens to the batch: counts it out and tells everybody.
     private func finish(_ batch: ProducerBatch, _ outcome: ProducerBatch.Outcome) {
+        if let transaction, case .failure(let error) = outcome { transaction.noteFailure(error) }
         let isReported = reports.add(
             batch, topic: partition.topic, partition: partition.index, outcome)
         account.remove(batch, outcome, isReported: isReported)
@@ -255,6 +294,8 @@ struct ProducerParts: Sendable {
     var reports: DeliveryReportQueue
     /// Who the producer is to the logs; nil where they do not know it.
     var identity: ProducerIdentity?
+    /// Nil where the producer has no transactions.
+    var transaction: ProducerTransaction?
 }
 
 extension ProducerRefusal {

@@ -18,11 +18,11 @@ public import TallyRecords
 ///
 /// Thread rule: any thread and task; two sends of one task keep their order per partition.
 public final class Producer: Sendable {
-    private let configuration: ProducerConfiguration
-    private let parts: ProducerParts
+    let configuration: ProducerConfiguration
+    let parts: ProducerParts
     private let state = UnfairLock(State())
 
-    private var engine: Engine { parts.engine }
+    var engine: Engine { parts.engine }
     private var account: ProducerAccount { parts.account }
 
     private struct State: Sendable {
@@ -36,7 +36,10 @@ public final class Producer: Sendable {
             isKeepingErrors: configuration.acknowledgements != .none)
         parts = ProducerParts(
             engine: engine, account: account, reports: DeliveryReportQueue(account: account),
-            identity: configuration.usesIdempotence ? .drawn() : nil)
+            identity: configuration.usesIdempotence ? .drawn() : nil,
+            transaction: configuration.transactionalID.map { id in
+                ProducerTransaction(transactionalID: id, service: engine.transactions)
+            })
     }
 
     // MARK: Sending
@@ -186,6 +189,7 @@ public final class Producer: Sendable {
         to topic: TopicAccumulators, _ partition: Int32, key: RawSpan?, value: RawSpan?,
         timestamp: Timestamp?, headers: [RecordHeader], interest: ProducerBatch.Interest
     ) throws {
+        try parts.transaction?.requireOpen()
         try topic.rules.check(hasKey: key != nil, timestamp: timestamp)
         let accumulator = topic.accumulators[Int(partition)]
         let added = try accumulator.add(

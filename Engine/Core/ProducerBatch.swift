@@ -97,10 +97,12 @@ final class ProducerBatch: Sendable {
 
     /// Finishes the batch and appends it to the log. Blocks.
     func write(
-        to log: PartitionLog, as producer: BatchProducer, now: Timestamp
+        to log: PartitionLog, as producer: BatchProducer, isTransactional: Bool = false,
+        now: Timestamp
     ) throws -> AppendResult {
         try content.withLock { content in
-            var bytes = try content.builder.finishMutable(producer: producer)
+            var bytes = try content.builder.finishMutable(
+                producer: producer, isTransactional: isTransactional)
             return try log.append(&bytes, from: .ownEncoder, now: now)
         }
     }

@@ -40,6 +40,13 @@ public struct ProducerConfiguration: Sendable {
     /// `partitioner.class`: the partition of records that name none; nil for Kafka's default.
     public var partitioner: Partitioner?
 
+    /// `transactional.id`: who the producer is over restarts of the process; with it, everything
+    /// is sent in transactions, after ``Producer/initTransactions()``.
+    public var transactionalID: String?
+    /// `transaction.timeout.ms`: a transaction that takes longer is aborted, and its producer is
+    /// fenced. At most the engine's `transaction.max.timeout.ms`.
+    public var transactionTimeoutMilliseconds: Int64 = 60_000
+
     /// The defaults: idempotent, durable, at once.
     public init() {}
 
@@ -73,6 +80,14 @@ public struct ProducerConfiguration: Sendable {
             throw .invalidSetting(
                 name: "delivery.timeout.ms",
                 reason: "it must be above linger.ms (\(lingerMilliseconds)), or 0 for no limit")
+        }
+        guard transactionalID == nil || usesIdempotence else {
+            throw .invalidSetting(
+                name: "transactional.id", reason: "it needs enable.idempotence and acks=all")
+        }
+        guard transactionTimeoutMilliseconds > 0 else {
+            throw .invalidSetting(
+                name: "transaction.timeout.ms", reason: "give a positive number")
         }
         guard !usesIdempotence || acknowledgements == .all else {
             throw .invalidSetting(

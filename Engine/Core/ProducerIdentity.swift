@@ -1,11 +1,7 @@
 import TallyRecords
+import TallyTransactions
 
-/// Who a producer is to the logs it writes to: an id that nobody else has, and how often it had to
-/// begin its sequences anew, or was fenced. A value type.
-struct ProducerIdentity: Hashable, Sendable {
-    var id: Int64
-    var epoch: Int16
-
+extension ProducerIdentity {
     /// A producer that nobody has seen.
     ///
     /// Ids are drawn from 2^62 and need no register that could be lost. A log remembers those that
@@ -19,7 +15,7 @@ struct ProducerIdentity: Hashable, Sendable {
 /// The sequence numbers of one producer in one partition: counted up with each record that the log
 /// took, and begun anew with each epoch. A value type.
 struct ProducerSequence: Sendable {
-    private var identity: ProducerIdentity
+    private(set) var identity: ProducerIdentity
     private var next: Int32 = 0
 
     init(_ identity: ProducerIdentity) { self.identity = identity }

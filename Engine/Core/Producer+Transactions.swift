@@ -1,0 +1,165 @@
+public import TallyGroups
+import TallyLog
+public import TallyRecords
+import TallyTransactions
+
+extension Producer {
+    // MARK: Transactions
+
+    /// Takes the transactional id over: producers that had it before are fenced, and a transaction
+    /// that one of them left open is aborted. Comes first, once.
+    ///
+    /// Throws ``EngineError/transaction(_:)``, and ``EngineError/invalidProducerState(reason:)``
+    /// where the producer has no transactional id.
+    public func initTransactions() async throws {
+        let transaction = try requireTransaction()
+        let id = transaction.transactionalID
+        let timeout = Int32(clamping: configuration.transactionTimeoutMilliseconds)
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                let identity = try await engine.transactions.ask {
+                    (coordinator, now) throws(TransactionError) in
+                    try coordinator.initProducerID(id, timeoutMilliseconds: timeout, now: now)
+                }
+                return transaction.initialized(identity)
+            } catch TransactionError.concurrentTransactions where ContinuousClock.now < deadline {
+                // The one that was open is being aborted.
+                try await Task.sleep(for: .milliseconds(20))
+            } catch {
+                throw EngineError.transaction(error)
+            }
+        }
+    }
+
+    /// Begins a transaction: what is sent from now on is seen by readers of committed records when
+    /// it commits, all of it, or never.
+    ///
+    /// Throws ``EngineError/invalidProducerState(reason:)``.
+    public func beginTransaction() throws {
+        try requireTransaction().begin()
+    }
+
+    /// Commits: returns once the decision and all markers are on stable storage.
+    ///
+    /// Throws the error of a record that could not be sent, and the transaction must be aborted
+    /// then; ``EngineError/transaction(_:)``: with `producerFenced` another producer has the
+    /// transactional id and this one has ended; with `coordinatorNotAvailable` nobody knows yet,
+    /// and committing again tells.
+    public func commitTransaction() async throws {
+        try await end(.commit)
+    }
+
+    /// Aborts: readers of committed records see nothing of the transaction.
+    ///
+    /// Throws as ``commitTransaction()``.
+    public func abortTransaction() async throws {
+        try await end(.abort)
+    }
+
+    /// Runs a closure in a transaction and commits it; aborts where the closure throws, or where
+    /// something it sent could not be stored.
+    ///
+    /// Throws what the closure and committing throw.
+    public func withTransaction<Success>(
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (Producer) async throws -> Success
+    ) async throws -> Success {
+        try beginTransaction()
+        let result: Success
+        do {
+            result = try await body(self)
+        } catch {
+            try? await abortTransaction()
+            throw error
+        }
+        do {
+            try await commitTransaction()
+        } catch EngineError.transaction(let error) {
+            // Decided, or fenced: aborting is not ours any more.
+            throw EngineError.transaction(error)
+        } catch {
+            try? await abortTransaction()
+            throw error
+        }
+        return result
+    }
+
+    /// Makes a group's positions part of the transaction: they are committed when it commits. With
+    /// what was read up to there and what is sent in the transaction, reading, processing and
+    /// writing happen exactly once.
+    ///
+    /// Throws ``EngineError/group(_:)`` where the member is not the group's any more (the
+    /// transaction must be aborted), ``EngineError/transaction(_:)``, and
+    /// ``EngineError/invalidProducerState(reason:)``.
+    public func sendOffsets(
+        _ offsets: [TopicPartition: OffsetToCommit], of consumer: GroupConsumer
+    ) async throws {
+        let transaction = try requireTransaction()
+        let request: OffsetCommitRequest
+        do throws(GroupError) {
+            request = try consumer.membership.commitRequest(offsets)
+        } catch {
+            transaction.noteFailure(EngineError.group(error))
+            throw EngineError.group(error)
+        }
+        do {
+            let identity = try await transaction.includeGroup(consumer.group)
+            let refused = try await engine.askGroups { (coordinator, now) throws(GroupError) in
+                try coordinator.commitInTransaction(
+                    request, producerID: identity.id, producerEpoch: identity.epoch, at: now)
+            }
+            if let first = refused.min(by: { $0.key < $1.key }) {
+                throw EngineError.group(first.value)
+            }
+        } catch {
+            transaction.noteFailure(error)
+            throw error
+        }
+    }
+
+    /// Makes the position behind these records part of the transaction; see
+    /// ``sendOffsets(_:of:)-([TopicPartition:OffsetToCommit],_)``.
+    public func sendOffsets(
+        behind records: ConsumedRecords, of consumer: GroupConsumer
+    ) async throws {
+        let partition = TopicPartition(topic: records.topic, partition: records.partition)
+        try await sendOffsets(
+            [
+                partition: OffsetToCommit(
+                    offset: records.nextOffset, leaderEpoch: records.leaderEpoch)
+            ], of: consumer)
+    }
+
+    private func requireTransaction() throws(EngineError) -> ProducerTransaction {
+        guard let transaction = parts.transaction else {
+            throw .invalidProducerState(
+                reason: "transactions need a transactional.id in the producer's configuration")
+        }
+        return transaction
+    }
+
+    private func end(_ decision: TransactionDecision) async throws {
+        let transaction = try requireTransaction()
+        // Nothing of it may be written behind its marker.
+        do {
+            try await flush()
+        } catch  where decision == .commit {
+            transaction.noteFailure(error)
+            throw error
+        } catch {
+            // What could not be stored need not be taken back.
+        }
+        guard let identity = try transaction.beginEnd(decision) else { return }
+        do {
+            let next = try await engine.transactions.end(
+                transaction.transactionalID, producer: identity, decision,
+                timeout: .milliseconds(configuration.transactionTimeoutMilliseconds))
+            transaction.ended(next)
+        } catch {
+            let error = EngineError.transaction(error)
+            transaction.noteFailure(error)
+            throw error
+        }
+    }
+}
