@@ -175,7 +175,8 @@ let package = Package(
         .testTarget(
             name: "StateStoreTests",
             dependencies: [
-                "TallyGroups", "TallyTransactions", "Tally", "TallyStateStore", "TallyTestSupport",
+                "TallyLog", "TallyGroups", "TallyTransactions", "Tally", "TallyStateStore",
+                "TallyTestSupport",
                 "TallyStateChild",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],

@@ -185,8 +185,10 @@ final class TransactionService: Sendable {
     }
 
     private func setAlarm(_ deadline: Timestamp, now: Timestamp) {
-        let pause = max(
-            deadline.rawValue.subtractingReportingOverflow(now.rawValue).partialValue, 1)
+        // What is long due may be due since the beginning of time.
+        let pause =
+            deadline <= now
+            ? 1 : deadline.rawValue.subtractingReportingOverflow(now.rawValue).partialValue
         alarm.set(after: .milliseconds(min(pause, 3_600_000))) { [weak self] in
             self?.lane.submit { [weak self] in
                 _ = self?.use { (state, now) throws(TransactionError) in
