@@ -29,8 +29,6 @@ public final class Engine: Service {
     let changing = Mutex<Void>(())
     /// Held while the checkpoint files are written; true once they were for the last time.
     private let checkpointing = Mutex(false)
-    /// Producers whose records have a time limit; those that are gone are forgotten in time.
-    private let timedProducers = Mutex<[WeakProducer]>([])
     private let housekeeper = Housekeeper()
     let compactor: Compactor
     /// Groups and what else is no log.
@@ -204,26 +202,6 @@ public final class Engine: Service {
 
     /// Whether ``close()`` was called.
     var isClosed: Bool { state.withLock { $0.isClosed } }
-
-    // MARK: Producers
-
-    private struct WeakProducer {
-        weak var producer: Producer?
-    }
-
-    /// Holds the producer to its `delivery.timeout.ms` for as long as it lives.
-    func watchTimeouts(of producer: Producer) {
-        timedProducers.withLock { producers in
-            producers.removeAll { $0.producer == nil }
-            producers.append(WeakProducer(producer: producer))
-        }
-    }
-
-    /// Gives up records that wait too long; see ``Producer``.
-    func enforceDeliveryTimeouts() {
-        let producers = timedProducers.withLock { $0.compactMap(\.producer) }
-        for producer in producers { producer.enforceTimeout() }
-    }
 
     // MARK: Partitions
 

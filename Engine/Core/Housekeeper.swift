@@ -98,7 +98,6 @@ private struct Rounds {
         _ retire: (Engine, Bool) -> Void, _ compact: (Engine) -> Void
     ) -> TimeInterval? {
         guard let engine else { return nil }
-        engine.enforceDeliveryTimeouts()
         let now = ContinuousClock.now
         var pause = Self.pauseMax
         // Only logs that are still there are remembered.

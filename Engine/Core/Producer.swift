@@ -21,6 +21,7 @@ public final class Producer: Sendable {
     let configuration: ProducerConfiguration
     let parts: ProducerParts
     private let state = UnfairLock(State())
+    private let alarm = Alarm()
 
     var engine: Engine { parts.engine }
     private var account: ProducerAccount { parts.account }
@@ -164,12 +165,17 @@ public final class Producer: Sendable {
         for accumulator in accumulators { accumulator.deliver() }
     }
 
-    /// Gives up what waits longer than `delivery.timeout.ms`.
-    func enforceTimeout() {
+    /// Holds what was taken to `delivery.timeout.ms`, by a timer of its own: whatever else looks at
+    /// a log from time to time may hang with its disk.
+    private func watchTimeout(after milliseconds: Int64) {
+        alarm.set(after: .milliseconds(milliseconds)) { [weak self] in self?.enforceTimeout() }
+    }
+
+    private func enforceTimeout() {
         let limit = configuration.deliveryTimeout
-        guard limit > 0, account.byteCount > 0 else { return }
         let time = ContinuousClock.now - .milliseconds(limit)
         for accumulator in accumulators { accumulator.giveUp(takenBefore: time, after: limit) }
+        if account.byteCount > 0 { watchTimeout(after: max(limit / 8, 1)) }
     }
 
     /// Delivers everything that was taken, without waiting for lingers, nor for records that
@@ -196,6 +202,9 @@ public final class Producer: Sendable {
             key: key, value: value, timestamp: timestamp ?? .now, headers: headers,
             interest: interest)
         guard case .opened(let batch) = added else { return }
+        if configuration.deliveryTimeout > 0 {
+            watchTimeout(after: configuration.deliveryTimeout)
+        }
         guard configuration.lingerMilliseconds > 0 else { return accumulator.deliverIfIdle() }
         let linger = Duration.milliseconds(configuration.lingerMilliseconds)
         batch.linger(
@@ -259,8 +268,6 @@ extension Engine {
         _ configuration: ProducerConfiguration = ProducerConfiguration()
     ) throws(EngineError) -> Producer {
         try configuration.check()
-        let producer = Producer(engine: self, configuration: configuration)
-        watchTimeouts(of: producer)
-        return producer
+        return Producer(engine: self, configuration: configuration)
     }
 }

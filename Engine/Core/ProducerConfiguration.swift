@@ -34,8 +34,8 @@ public struct ProducerConfiguration: Sendable {
     public var requestBytesMax = 1 << 20
     /// `delivery.timeout.ms`: how long a record may wait until it is sent. One that was not even
     /// begun to be written by then is given up; for one that is being written the error says that
-    /// it may be stored. Looked at every second. 0 for no limit; nil for two minutes, or half a
-    /// minute longer than the linger where that is more.
+    /// it may be stored. 0 for no limit; nil for two minutes, or half a minute longer than the
+    /// linger where that is more.
     public var deliveryTimeoutMilliseconds: Int64?
     /// `partitioner.class`: the partition of records that name none; nil for Kafka's default.
     public var partitioner: Partitioner?

@@ -262,6 +262,7 @@ import Testing
         }
         holder.start()
         isHeld.wait()
+        defer { isOver.signal() }
         let first = Task { await message { _ = try await producer.send(named("first")) } }
         // Written: it waits for the lock.
         #expect(try await eventually { producer.pendingByteCount > 0 })
