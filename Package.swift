@@ -117,6 +117,9 @@ let package = Package(
         .executableTarget(
             name: "TallyExample", dependencies: ["Tally"], path: "Tools/Examples/AppendAndRead",
             swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyTransactionExample", dependencies: ["Tally", "TallyStateStore"],
+            path: "Tools/Examples/ReadProcessWrite", swiftSettings: plainSettings),
 
         // MARK: Tests
         .target(
@@ -198,7 +201,7 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: [
                 "Tally", "TallyStateStore", "TallyImport", "TallyTestSupport", "TallyExample",
-                "TallyProjectionChild",
+                "TallyTransactionExample", "TallyProjectionChild",
             ],
             path: "Tests/ScenarioTests", swiftSettings: plainSettings),
     ],

@@ -13,13 +13,29 @@ struct ReadmeTests {
 
         let temporary = try TemporaryDirectory()
         #expect(
-            try run(in: temporary.path) == """
+            try run("TallyExample", in: temporary.path) == """
                 stored in partition 1 at offset 0
                 0 GOT-01:SKU-101 received 12
 
                 """)
         // Run again, it appends to what is there.
-        #expect(try run(in: temporary.path).hasPrefix("stored in partition 1 at offset 1\n"))
+        #expect(
+            try run("TallyExample", in: temporary.path)
+                .hasPrefix("stored in partition 1 at offset 1\n"))
+    }
+
+    @Test("the snippet with groups and transactions runs, and does each order once")
+    func transactions() throws {
+        let readme = try text("README.md")
+        let example = try text("Tools/Examples/ReadProcessWrite/main.swift")
+        #expect(readme.contains("```swift\n\(example)```"))
+        let temporary = try TemporaryDirectory()
+        // Run again, it goes on behind the first order.
+        for _ in 0..<2 {
+            #expect(
+                try run("TallyTransactionExample", in: temporary.path)
+                    == "reserving 2 pieces of GOT-01:SKU-101\n")
+        }
     }
 
     private func text(_ path: String) throws -> String {
@@ -27,11 +43,11 @@ struct ReadmeTests {
         return try String(contentsOf: url, encoding: .utf8)
     }
 
-    private func run(in directory: String) throws -> String {
+    private func run(_ program: String, in directory: String) throws -> String {
         let process = Process()
         let output = Pipe()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appendingPathComponent("TallyExample")
+            .deletingLastPathComponent().appendingPathComponent(program)
         process.currentDirectoryURL = URL(fileURLWithPath: directory)
         process.standardOutput = output
         try process.run()
