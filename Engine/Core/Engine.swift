@@ -33,6 +33,8 @@ public final class Engine: Service {
     let compactor: Compactor
     /// Groups and what else is no log.
     package let stateOfEngine: any EngineState
+    /// Where groups and transactions run; they use one database.
+    private let lane: SerialLane
     let groups: GroupService
     let transactions: TransactionService
 
@@ -61,8 +63,7 @@ public final class Engine: Service {
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
         compactor = Compactor(data: data, reserve: reserve, configuration: configuration)
         stateOfEngine = engineState
-        // One lane for both: they use one database.
-        let lane = SerialLane(on: workers)
+        lane = SerialLane(on: workers)
         groups = GroupService(
             lane: lane, store: engineState.offsets, configuration: configuration.groups)
         transactions = TransactionService(
@@ -156,16 +157,17 @@ public final class Engine: Service {
             workers.close()
             longWorkers.close()
         }
+        // Behind what is under way; who comes later is told.
+        let closing = stateOfEngine
+        let stateClosed: Result<Void, any Error> = await lane.outcome { try closing.close() }
         try await workers.run { [self] in try withLogErrors { try closeLogs() } }
+        try stateClosed.get()
     }
 
     private func closeLogs() throws {
         // A creation or deletion under way ends first; later ones find the engine closed.
         try changing.withLock { _ in
-            defer {
-                try? stateOfEngine.close()
-                state.withLock { $0.lock.take() }?.release()
-            }
+            defer { state.withLock { $0.lock.take() }?.release() }
             var firstError: (any Error)?
             let partitions = partitions
             for partition in partitions {

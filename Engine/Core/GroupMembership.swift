@@ -65,6 +65,9 @@ final class GroupMembership: Sendable {
         step { member, now in member.partitionsChanged(at: now) }
     }
 
+    /// Has the consumer look up, where it waits.
+    func wake() { arrival.signal() }
+
     /// Whether the application waits for records just now.
     func setWaiting(_ isWaiting: Bool) { state.withLock { $0.isWaiting = isWaiting } }
 

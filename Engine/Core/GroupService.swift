@@ -36,8 +36,12 @@ final class GroupService: Sendable {
         self.configuration = configuration
     }
 
-    /// Ends the timer; requests are still answered.
-    func stop() { alarm.stop() }
+    /// Ends the timer, and has members look up: the engine is being closed.
+    func stop() {
+        alarm.stop()
+        let members = state.withLock { $0.members.compactMap(\.membership) }
+        for member in members { member.wake() }
+    }
 
     // MARK: Time
 

@@ -38,11 +38,11 @@ final class SerialLane: Sendable {
     }
 
     /// Runs work after what was submitted before it, and returns its outcome.
-    func run<Success: Sendable>(
+    func outcome<Success: Sendable>(
         _ work: @escaping @Sendable () throws -> Success
-    ) async throws -> Success {
-        try await withCheckedThrowingContinuation { continuation in
-            submit { continuation.resume(with: Result { try work() }) }
+    ) async -> Result<Success, any Error> {
+        await withCheckedContinuation { continuation in
+            submit { continuation.resume(returning: Result { try work() }) }
         }
     }
 }

@@ -245,6 +245,22 @@ import Testing
         try await engine.close()
     }
 
+    @Test("closing the engine ends members, those that only wait for their turn too")
+    func closing() async throws {
+        let engine = try await engine(partitions: 1)
+        let consumers = [try consumer(engine), try consumer(engine)]
+        let readers = consumers.map { consumer in
+            Task { await message { _ = try await read(1, from: consumer) } }
+        }
+        #expect(try await eventually { consumers.contains { $0.assignment.count == 1 } })
+        try await engine.close()
+        for reader in readers { #expect(await reader.value.contains("closed")) }
+        let partition = TopicPartition(topic: "a", partition: 0)
+        await #expect(throws: EngineError.closed) {
+            try await consumers[0].commit([partition: OffsetToCommit(offset: Offset(1))])
+        }
+    }
+
     @Test("the listener hears what is revoked, while it can be committed, and what is assigned")
     func listener() async throws {
         let engine = try await engine(partitions: 2, records: 4)
