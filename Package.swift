@@ -201,7 +201,7 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: [
                 "Tally", "TallyStateStore", "TallyImport", "TallyTestSupport", "TallyExample",
-                "TallyTransactionExample", "TallyProjectionChild",
+                "TallyTransactionExample", "TallyProjectionChild", "TallyContracts", "TallyCommand",
             ],
             path: "Tests/ScenarioTests", swiftSettings: plainSettings),
     ],
