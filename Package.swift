@@ -192,7 +192,9 @@ let package = Package(
             path: "Tests/ContractsTests", swiftSettings: plainSettings),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["Tally", "TallyCommand", "TallyContracts", "TallyTestSupport"],
+            dependencies: [
+                "Tally", "TallyStateStore", "TallyCommand", "TallyContracts", "TallyTestSupport",
+            ],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyProjectionChild", dependencies: ["Tally", "TallyStateStore"],

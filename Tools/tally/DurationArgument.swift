@@ -1,6 +1,7 @@
 import ArgumentParser
 
-/// A length of time on the command line: a number and its unit, as in `15m`.
+/// A length of time on the command line: a number and its unit, as in `15m`; or as ISO-8601 has it
+/// in days, hours, minutes and seconds, which is what Kafka's tools take: `P1DT12H`, `PT15M`.
 struct DurationArgument: ExpressibleByArgument, CustomStringConvertible {
     var milliseconds: Int64
 
@@ -10,8 +11,13 @@ struct DurationArgument: ExpressibleByArgument, CustomStringConvertible {
 
     init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    /// Nil for anything but digits and a unit.
+    /// Nil for anything but digits and a unit, and ISO-8601.
     init?(argument: String) {
+        guard argument.first != "P" else {
+            guard let total = Self.standard(argument.dropFirst()) else { return nil }
+            milliseconds = total
+            return
+        }
         let digits = argument.prefix { $0.isASCII && $0.isNumber }
         let unit = argument.dropFirst(digits.count)
         guard let number = Int64(digits),
@@ -20,6 +26,33 @@ struct DurationArgument: ExpressibleByArgument, CustomStringConvertible {
         let product = number.multipliedReportingOverflow(by: known.milliseconds)
         guard !product.overflow else { return nil }
         milliseconds = product.partialValue
+    }
+
+    /// What stands behind the P of ISO-8601: whole numbers, each unit once and in order.
+    private static func standard(_ text: Substring) -> Int64? {
+        let parts = text.split(separator: "T", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), parts.count == 1 || !parts[1].isEmpty else {
+            return nil
+        }
+        var total: Int64?
+        for (part, names) in zip(parts, ["D", "HMS"]) {
+            var rest = part
+            var names = Substring(names)
+            while !rest.isEmpty {
+                let digits = rest.prefix { $0.isASCII && $0.isNumber }
+                rest = rest.dropFirst(digits.count)
+                guard let number = Int64(digits), let name = rest.popFirst(),
+                    let place = names.firstIndex(of: name),
+                    let unit = units.first(where: { $0.name == name.lowercased() })
+                else { return nil }
+                names = names[names.index(after: place)...]
+                let product = number.multipliedReportingOverflow(by: unit.milliseconds)
+                let sum = (total ?? 0).addingReportingOverflow(product.partialValue)
+                guard !product.overflow, !sum.overflow else { return nil }
+                total = sum.partialValue
+            }
+        }
+        return total
     }
 
     /// As it is written: `15m`, `90s`.

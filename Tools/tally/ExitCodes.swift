@@ -11,7 +11,7 @@ package enum ExitCodes {
     package static let failure: Int32 = 1
     /// The arguments are wrong (sysexits' EX_USAGE, as ArgumentParser has it).
     package static let usage: Int32 = 64
-    /// The file, directory or topic does not exist (EX_NOINPUT).
+    /// The file, directory, topic or group does not exist (EX_NOINPUT).
     package static let noInput: Int32 = 66
     /// The records are compressed with a codec that this build cannot read (EX_UNAVAILABLE).
     package static let unsupportedCodec: Int32 = 69
@@ -21,6 +21,7 @@ package enum ExitCodes {
         switch error {
         case let failure as CommandFailure: failure.exitCode
         case EngineError.unknownTopic, EngineError.unknownPartition: noInput
+        case EngineError.group(.groupIDNotFound): noInput
         case LogError.file(let cause) where cause.isAbsent: noInput
         case StateStoreError.noProjectionYet: noInput
         case ByteInputError.cannotOpen(_, ENOENT): noInput
@@ -33,7 +34,7 @@ package enum ExitCodes {
     /// For the help texts.
     static let discussion = """
         Exit codes: 0 all went well; 1 the command failed, or found problems; 64 wrong arguments; \
-        66 no such file, directory or topic; 69 the records' codec is not supported.
+        66 no such file, directory, topic or group; 69 the records' codec is not supported.
         """
 }
 

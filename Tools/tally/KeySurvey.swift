@@ -1,5 +1,3 @@
-import TallyFiles
-import TallyLog
 import TallyRecords
 
 /// A record's key as the survey counts it: whole while it is short, else its beginning, its length
@@ -35,50 +33,21 @@ package struct SurveyedKey: Hashable {
     }
 }
 
-/// Looks at all records of partitions, without a lock and whoever has them open.
+/// Looks at the keys of all records of partitions, without a lock and whoever has them open.
 struct KeySurvey: ~Copyable {
     /// What is told of each record.
     typealias Visit = (_ key: RawSpan?, _ byteCount: Int) throws -> Void
 
-    private let environment = LogEnvironment.readOnly(on: PosixFileSystem())
-    private var decoder = RecordDecoder()
+    private var records = RecordSurvey()
 
-    /// Ends a walk early.
-    private struct Enough: Error {}
-
-    /// Visits a partition's records that lie at or behind `logStart`; those of aborted transactions
-    /// too, since they were written all the same, and no markers.
-    ///
-    /// Throws a ``CommandFailure`` that names file and position where records cannot be read.
+    /// Visits a partition's records as ``RecordSurvey/forEachRecord(of:from:_:)`` does, and throws
+    /// what that throws.
     mutating func forEachRecord(
         of path: String, from logStart: Offset, _ visit: Visit
     ) throws {
-        let snapshot = try PartitionSnapshot(
-            opening: path, environment: environment, logStart: logStart)
-        for segment in snapshot.segments {
-            var walk = BatchWalk(segment)
-            walking: while true {
-                switch try walk.next() {
-                case .end: break walking
-                case .damage(let damage): throw damage.failure(in: segment)
-                case .batch(let batch):
-                    guard !batch.header.attributes.isControl,
-                        batch.header.lastOffset >= snapshot.logStart
-                    else { continue }
-                    do {
-                        let bytes = try RecordBatch(batch.bytes)
-                        try bytes.verifyChecksum()
-                        try decoder.forEachRecord(in: bytes) { record in
-                            guard record.offset >= snapshot.logStart else { return }
-                            let valueByteCount = record.value?.byteCount ?? 0
-                            try visit(
-                                record.key, (record.key?.byteCount ?? 0) + valueByteCount)
-                        }
-                    } catch let error as RecordError {
-                        throw error.failure(in: segment.path, at: batch.position)
-                    }
-                }
-            }
+        try records.forEachRecord(of: path, from: logStart) { record, _ in
+            let valueByteCount = record.value?.byteCount ?? 0
+            try visit(record.key, (record.key?.byteCount ?? 0) + valueByteCount)
         }
     }
 
@@ -89,11 +58,11 @@ struct KeySurvey: ~Copyable {
         do {
             for partition in partitions {
                 try forEachRecord(of: partition.path, from: partition.logStart) { key, _ in
-                    if key != nil { throw Enough() }
+                    if key != nil { throw RecordSurvey.Enough() }
                 }
             }
             return false
-        } catch is Enough {
+        } catch is RecordSurvey.Enough {
             return true
         }
     }

@@ -4,13 +4,17 @@ import Tally
 
 /// Opens the engine of a data directory for one command, and closes it whatever happens.
 ///
-/// - Parameter isAtRest: whether nothing is cleaned or retired meanwhile.
+/// - Parameters:
+///   - isAtRest: whether nothing is cleaned or retired meanwhile.
+///   - state: where groups are kept, for commands that need them.
 func withEngine<Success: Sendable>(
     at directory: String, durability: Durability? = nil, isAtRest: Bool = false,
+    state: EngineStateFactory = .inMemory,
     _ body: @Sendable (Engine) async throws -> Success
 ) async throws -> Success {
     var configuration = EngineConfiguration()
     if let durability { configuration.durability = durability }
+    configuration.state = state
     if isAtRest {
         configuration.isCleanerEnabled = false
         configuration.retentionCheckIntervalMilliseconds = 1000 * 86_400_000

@@ -75,3 +75,12 @@ extension BinaryInteger {
         return text
     }
 }
+
+/// Text of records within a table.
+enum OutputText {
+    /// Without what would break the line.
+    static func line(_ text: String) -> String {
+        text.unicodeScalars.map { $0.value < 0x20 ? $0.escaped(asASCII: true) : String($0) }
+            .joined()
+    }
+}

@@ -43,4 +43,19 @@ extension JSONLine {
         self.name(name)
         null()
     }
+
+    /// A truth value or null.
+    mutating func field(_ name: StaticString, orNull value: Bool?) {
+        if let value { return field(name, value) }
+        self.name(name)
+        null()
+    }
+
+    /// A list of texts.
+    mutating func field(_ name: StaticString, _ values: [String]) {
+        self.name(name)
+        open("[")
+        for value in values { string(value) }
+        close("]")
+    }
 }

@@ -15,8 +15,8 @@ struct TallyCommand: AsyncParsableCommand {
         subcommands: [
             DemoCommand.self, ImportCommand.self, TopicsCommand.self, PartitionsCommand.self,
             ProduceCommand.self, ConsumeCommand.self, InspectCommand.self, RepairCommand.self,
-            ProjectionCommand.self,
-            StockCommand.self, DeadLettersCommand.self, TransactionsCommand.self,
+            GroupsCommand.self, ProjectionCommand.self, StockCommand.self, ExplainCommand.self,
+            DeadLettersCommand.self, TransactionsCommand.self,
             CompactCommand.self, CompactionCommand.self, BenchCommand.self,
         ])
 

@@ -148,15 +148,6 @@ struct TopicsSkewCommand: AsyncParsableCommand {
     private func percent(_ share: Double) -> String { Format.fixed(share * 100, 1) + " %" }
 }
 
-/// Text of records within a table.
-private enum OutputText {
-    /// Without what would break the line.
-    static func line(_ text: String) -> String {
-        text.unicodeScalars.map { $0.value < 0x20 ? $0.escaped(asASCII: true) : String($0) }
-            .joined()
-    }
-}
-
 extension TopicSkew.Cause {
     /// Behind "because".
     fileprivate var sentence: String {

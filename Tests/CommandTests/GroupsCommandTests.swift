@@ -1,0 +1,190 @@
+import Foundation
+import TallyCommand
+import TallyStateStore
+import TallyTestSupport
+import Testing
+
+@testable import Tally
+
+/// A data directory with groups in it.
+enum GroupsWorkplace {
+    static func open(_ place: CommandWorkplace) async throws -> Engine {
+        var configuration = EngineConfiguration()
+        configuration.state = .sqlite
+        return try await Engine.open(at: place.data, configuration: configuration)
+    }
+
+    /// Topics `a` (3 partitions, records at 0 to 9 of each of the first two, a second apart from
+    /// 2026-01-01 on) and `b`; group `billing` has committed 4 and 10 in `a`.
+    static func fill(_ place: CommandWorkplace) async throws {
+        let engine = try await open(place)
+        try await engine.createTopic("a", partitions: 3)
+        try await engine.createTopic("b", partitions: 1)
+        let records = (0..<20).map { number in
+            var record = ProducerRecord(
+                topic: "a", partition: Int32(number % 2), key: "k", value: "\(number)")
+            let time = 1_767_225_600_000 + Int64(number / 2) * 1000
+            record.timestamp = Timestamp(milliseconds: time)
+            return record
+        }
+        for outcome in try await engine.producer().send(records) { _ = try outcome.get() }
+        try await engine.commitOffsets(
+            [
+                partition("a", 0): OffsetToCommit(offset: Offset(4), metadata: "by hand"),
+                partition("a", 1): OffsetToCommit(offset: Offset(10)),
+            ], ofGroup: "billing")
+        try await engine.close()
+
+        func partition(_ topic: String, _ partition: Int32) -> TopicPartition {
+            TopicPartition(topic: topic, partition: partition)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct GroupsCommandTests {
+    @Test("a directory without state.db has no groups, and gets none by looking")
+    func none() throws {
+        let place = try CommandWorkplace()
+        _ = try place.run("topics", "create", "a", "--partitions", "1")
+        let listed = try place.run("groups", "list")
+        #expect(listed.exitCode == 0 && listed.output.isEmpty)
+        #expect(listed.errors == "There are no groups.\n")
+        for arguments in [["describe", "g"], ["delete", "g"]] {
+            let run = try place.run(["groups"] + arguments, input: [])
+            #expect(run.exitCode == ExitCodes.noInput, "\(run)")
+            #expect(run.errors.contains("GROUP_ID_NOT_FOUND: there is no group 'g'"))
+        }
+        #expect(!FileManager.default.fileExists(atPath: place.data + "/state.db"))
+        let nowhere = try CommandWorkplace()
+        #expect(try nowhere.run("groups", "list").exitCode == ExitCodes.noInput)
+        #expect(!FileManager.default.fileExists(atPath: nowhere.data))
+    }
+
+    @Test("groups are listed and described beside a running application, lag by lag")
+    func looking() async throws {
+        let place = try CommandWorkplace()
+        try await GroupsWorkplace.fill(place)
+        let engine = try await GroupsWorkplace.open(place)
+        let groups = try place.objects(try place.run("groups", "list", "--json"))
+        #expect(groups.count == 1)
+        #expect(groups[0]["group"] as? String == "billing" && groups[0]["lag"] as? Int == 6)
+        #expect(groups[0]["state"] as? String == "Empty" && groups[0]["members"] as? Int == 0)
+        #expect(groups[0]["partitions"] as? Int == 2)
+
+        let rows = try place.objects(try place.run("groups", "describe", "billing", "--json"))
+        #expect(
+            rows.map { $0["row"] as? String } == ["partition", "partition", "partition", "summary"])
+        #expect(rows.map { $0["lag"] as? Int } == [6, 0, nil, 6])
+        #expect(rows[0]["committed"] as? Int == 4 && rows[0]["logEnd"] as? Int == 10)
+        #expect(rows[0]["logStart"] as? Int == 0 && rows[0]["metadata"] as? String == "by hand")
+        #expect((rows[0]["committedAt"] as? String)?.hasSuffix("Z") == true)
+        #expect(rows[2]["committed"] is NSNull && rows[2]["logEnd"] as? Int == 0)
+        let table = try place.run("groups", "describe", "billing")
+        #expect(table.lines.count == 5 && table.errors.isEmpty, "\(table)")
+        #expect(table.lines[1].contains("by hand"))
+        #expect(table.lines[3].split(separator: " ") == ["a", "2", "-", "0", "0", "-", "-", "-"])
+        #expect(
+            table.lines[4]
+                == "total lag 6, without 1 partition that nothing is committed for; "
+                + "generation 0; state Empty")
+
+        // The library counts the same.
+        let lags = try await engine.lag(ofGroup: "billing")
+        #expect(lags.map(\.lag) == [6, 0, nil])
+        await #expect(throws: EngineError.group(.groupIDNotFound("none"))) {
+            try await engine.lag(ofGroup: "none")
+        }
+        // What is done to groups wants the directory for itself.
+        let deleted = try place.run("groups", "delete", "billing")
+        #expect(deleted.exitCode == ExitCodes.failure && deleted.errors.contains("is in use by"))
+        let moved = try place.run(
+            "groups", "reset-offsets", "billing", "--all-topics", "--to-earliest", "--execute")
+        #expect(moved.exitCode == ExitCodes.failure && moved.errors.contains("is in use by"))
+        #expect(try await engine.lag(ofGroup: "billing") == lags)
+        try await engine.close()
+    }
+
+    @Test("members are not seen from outside, and that is said; the library names them")
+    func members() async throws {
+        let place = try CommandWorkplace()
+        try await GroupsWorkplace.fill(place)
+        let engine = try await GroupsWorkplace.open(place)
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        let consumer = try engine.consumer(group: "live", topics: ["a"], configuration)
+        var iterator = consumer.makeAsyncIterator()
+        let records = try #require(try await iterator.next())
+        try await consumer.commit(records)
+        let groups = try place.objects(try place.run("groups", "list", "--json"))
+        #expect(groups.map { $0["group"] as? String } == ["billing", "live"])
+        #expect(groups[1]["state"] as? String == "Unknown" && groups[1]["members"] is NSNull)
+        #expect(groups[1]["generation"] as? Int == 1)
+        let described = try place.run("groups", "describe", "live")
+        #expect(
+            described.output.contains(
+                "state Unknown: its members are known to the application"))
+        let lags = try await engine.lag(ofGroup: "live")
+        #expect(lags.count == 3 && Set(lags.map(\.memberID)).count == 1)
+        #expect(lags.allSatisfy { $0.memberID != nil })
+        try await consumer.close()
+        try await engine.close()
+        // Nobody has the directory: there are no members, whatever is stored.
+        let after = try place.objects(try place.run("groups", "list", "--json"))
+        #expect(after[1]["state"] as? String == "Empty" && after[1]["members"] as? Int == 0)
+        #expect((after[1]["emptySince"] as? String)?.hasSuffix("Z") == true)
+    }
+
+    @Test("groups are deleted, all that are named or none")
+    func deletion() async throws {
+        let place = try CommandWorkplace()
+        try await GroupsWorkplace.fill(place)
+        let refused = try place.run("groups", "delete", "billing", "none")
+        #expect(refused.exitCode == ExitCodes.noInput && refused.output.isEmpty)
+        #expect(try place.run("groups", "list").lines.count == 2)
+        let deleted = try place.run("groups", "delete", "billing", "billing")
+        #expect(deleted.exitCode == 0 && deleted.output == "Deleted group billing.\n", "\(deleted)")
+        #expect(try place.run("groups", "list").errors == "There are no groups.\n")
+    }
+
+    @Test("what is committed in a topic that is gone has no lag, nor in another of its name")
+    func goneTopic() async throws {
+        let place = try CommandWorkplace()
+        try await GroupsWorkplace.fill(place)
+        _ = try place.run("topics", "delete", "a")
+        let gone = try place.run("groups", "describe", "billing", "--json")
+        let rows = try place.objects(gone)
+        #expect(rows.count == 3 && rows[0]["lag"] is NSNull && rows[0]["logEnd"] is NSNull)
+        #expect(gone.errors.contains("note: a-0 is not there, or cannot be read"))
+        _ = try place.run("topics", "create", "a", "--partitions", "3")
+        let summary = try place.objects(try place.run("groups", "describe", "billing", "--json"))
+        #expect(summary.count == 1 && summary[0]["row"] as? String == "summary", "\(summary)")
+    }
+
+    @Test("records that were deleted unread, and offsets of open transactions, are told of")
+    func remarks() async throws {
+        let place = try CommandWorkplace()
+        try await GroupsWorkplace.fill(place)
+        let engine = try await GroupsWorkplace.open(place)
+        try await engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(6))
+        let request = OffsetCommitRequest(
+            group: "billing", caller: .outside,
+            offsets: [
+                TopicPartition(topic: "a", partition: 1): OffsetToCommit(offset: Offset(9))
+            ])
+        _ = try await engine.askGroups { (coordinator, now) throws(GroupError) in
+            try coordinator.commitInTransaction(request, producerID: 7, producerEpoch: 0, at: now)
+        }
+        try await engine.close()
+        let run = try place.run("groups", "describe", "billing", "--json")
+        #expect(
+            run.errors == "note: a-0: offsets 4 to 6 (exclusive) were deleted before they were "
+                + "read\n")
+        let rows = try place.objects(run)
+        #expect(rows[0]["logStart"] as? Int == 6 && rows[0]["lag"] as? Int == 6)
+        #expect(rows[3]["row"] as? String == "pending" && rows[3]["producerId"] as? Int == 7)
+        #expect(rows[3]["offset"] as? Int == 9 && rows[1]["committed"] as? Int == 10)
+        let moved = try place.run(
+            "groups", "reset-offsets", "billing", "--topic", "a:0", "--to-current")
+        #expect(moved.output.contains("4 is below the log start 6"))
+    }
+}

@@ -1,0 +1,75 @@
+import Tally
+import TallyFiles
+import TallyLog
+import TallyStateStore
+
+/// The consumer groups of a data directory, read beside whoever has it open: without the lock, and
+/// without changing anything. A value; blocks.
+struct GroupsReader {
+    /// All groups that are stored, by name.
+    let groups: [StoredGroup]
+    /// All topics, with log ends as the files show them.
+    let topics: [TopicDescription]
+    /// Whether somebody seems to have the directory open: a crash leaves that behind, too.
+    private let isInUse: Bool
+
+    /// Reads a data directory. One without `state.db` has no groups.
+    ///
+    /// Throws ``StateStoreError``, ``OffsetStoreError``, ``LogError`` and ``EngineError``.
+    init(directory: String) throws {
+        let topics = try DirectoryReader(path: directory).topics()
+        self.topics = topics
+        // Who opens a directory writes its id into this file, and empties it when it closes.
+        let lock = try PosixFileSystem().readWhole(
+            joinPath(directory, ".lock"), byteCountMax: 1 << 10)
+        isInUse = lock.map { !$0.isEmpty } ?? false
+        groups = try Self.load(directory, topics)
+    }
+
+    private static func load(
+        _ directory: String, _ topics: [TopicDescription]
+    ) throws -> [StoredGroup] {
+        let state: SQLiteState
+        do {
+            state = try SQLiteState.read(inDataDirectory: directory)
+        } catch {
+            guard case .noProjectionYet = error else { throw error }
+            return []
+        }
+        let identities = Dictionary(
+            topics.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first })
+        state.identifyTopics { identities[$0] }
+        defer { try? state.close() }
+        return try state.offsets.loadGroups().sorted { $0.group < $1.group }
+    }
+
+    /// One group. Throws ``EngineError/group(_:)`` with `groupIDNotFound`.
+    func group(_ name: String) throws -> StoredGroup {
+        guard let group = groups.first(where: { $0.group == name }) else {
+            throw EngineError.group(.groupIDNotFound(name))
+        }
+        return group
+    }
+
+    /// How far a group is behind.
+    func lags(of group: StoredGroup) -> [PartitionLag] {
+        PartitionLag.lags(committed: group.offsets, topics: topics)
+    }
+
+    /// `Empty` where the group has no members, for certain; else `Unknown`: members live in the
+    /// memory of the process that has the directory open.
+    func state(of group: StoredGroup) -> String {
+        let hadMembers = group.metadata.protocolType != nil && group.metadata.emptySince == nil
+        return hadMembers && isInUse ? "Unknown" : GroupState.empty.rawValue
+    }
+}
+
+extension [PartitionLag] {
+    /// The lags together, of the partitions that have one.
+    var total: Int64 {
+        reduce(0) { sum, next in
+            let (total, overflow) = sum.addingReportingOverflow(next.lag ?? 0)
+            return overflow ? .max : total
+        }
+    }
+}
