@@ -190,11 +190,23 @@ final class PartitionAccumulator: Sendable {
             }
             if batches.isEmpty { return }
             deliver(batches)
+            // What comes next may be of the next transaction, which the partition has no part in
+            // yet.
+            if transaction != nil { return endDelivery() }
             // Under steady load there is always more: partitions that wait get the thread first.
             if engine.workers.isBusy {
                 return engine.workers.submit { [self] in deliverAll() }
             }
         }
+    }
+
+    /// Ends this delivery, and begins another where there is more.
+    private func endDelivery() {
+        state.withLock { state in
+            state.isDelivering = false
+            if isEager { Self.seal(&state) }
+        }
+        deliverReady()
     }
 
     private func deliver(_ batches: [ProducerBatch]) {

@@ -97,6 +97,21 @@ import Testing
         try await engine.close()
     }
 
+    @Test("one short transaction after the other: each is committed, none is left open")
+    func short() async throws {
+        let engine = try await engine()
+        let producer = try await producer(engine)
+        for number in 0..<300 {
+            try await producer.withTransaction { producer in
+                // Not waited for: the delivery of the one before may not be over yet.
+                try producer.enqueue("\(number)", to: "a", partition: 0)
+            }
+        }
+        #expect(try await committed(engine) == (0..<300).map(String.init))
+        #expect(try await engine.openTransactions(of: "a").isEmpty)
+        try await engine.close()
+    }
+
     @Test("each transaction has an epoch of its own, and sequences begin anew")
     func epochs() async throws {
         let engine = try await engine()
