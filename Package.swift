@@ -199,11 +199,19 @@ let package = Package(
         .executableTarget(
             name: "TallyProjectionChild", dependencies: ["Tally", "TallyStateStore"],
             path: "Tests/ProjectionChild", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyDeliveryChild",
+            dependencies: [
+                "Tally", "TallyStateStore", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/DeliveryChild", swiftSettings: plainSettings),
         .testTarget(
             name: "ScenarioTests",
             dependencies: [
                 "Tally", "TallyStateStore", "TallyImport", "TallyTestSupport", "TallyExample",
-                "TallyTransactionExample", "TallyProjectionChild", "TallyContracts", "TallyCommand",
+                "TallyTransactionExample", "TallyProjectionChild", "TallyContracts",
+                "TallyCommand", "TallyDeliveryChild",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/ScenarioTests", swiftSettings: plainSettings),
     ],

@@ -37,7 +37,8 @@ public struct PositionTable: Sendable {
     /// The positions of a consumer; creates the table where it is missing.
     ///
     /// - Parameter database: the application's; its durability is the application's choice
-    ///   (with WAL, `PRAGMA synchronous = FULL` keeps commits through a power loss).
+    ///   (with WAL, `PRAGMA synchronous = FULL` keeps commits through a power loss; a
+    ///   `DatabasePool` sets NORMAL while it opens, so say it on the writer afterwards).
     /// - Throws: GRDB's `DatabaseError`.
     public init(in database: any DatabaseWriter, consumer: String) throws {
         self.database = database

@@ -182,7 +182,7 @@ extension EngineError: CustomStringConvertible {
             \(offset.committed.map { "stands at offset \($0)" } ?? "has committed nothing") in \
             \(offset.partition), which holds \(offset.logStart) to \(offset.logEnd) \
             (exclusive). Choose: set auto.offset.reset to earliest, latest, nearest or a \
-            duration, or commit an offset in that range.
+            duration, seek, or commit an offset in that range before the group begins again.
             """
         case .notAssigned(let partition, let group):
             "\(partition) is not assigned to this member of group \"\(group)\"."

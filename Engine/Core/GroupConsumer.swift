@@ -32,6 +32,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     let returned = Mutex(ReturnedPositions())
     private let lastPolled = Mutex(ContinuousClock.now)
     private let isClosing = Atomic<Bool>(false)
+    /// Some partition has no position yet: it is found before anything is fetched.
+    private let isMissingPosition = Atomic<Bool>(false)
 
     init(
         engine: Engine, service: GroupService, group: String, topics: Set<String>,
@@ -68,7 +70,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     public var generation: Int32 { membership.identity.generation }
 
     /// Leaves the group: the partitions go to others at once. Tells the listener, and commits first
-    /// where that is automatic. The sequence ends.
+    /// where that is automatic. The sequence ends. Where another task iterates, let it come to the
+    /// end of its element first: others may read what it is still at.
     ///
     /// Throws what the listener throws, and where the last commit failed; the member has left all
     /// the same.
@@ -104,8 +107,9 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         /// The next records of some partition; nil once the consumer was closed.
         ///
         /// Throws ``EngineError/offsetUnavailable(_:)`` where the group has no position that the
-        /// log holds and `auto.offset.reset` does not choose one, ``EngineError/group(_:)`` where
-        /// the member cannot be in the group, ``LogError``, ``EngineError/closed``, what the
+        /// log holds and `auto.offset.reset` does not choose one (again with each call, until
+        /// somebody seeks or commits), ``EngineError/group(_:)`` where the member cannot be in the
+        /// group, ``LogError``, ``EngineError/closed``, what the
         /// listener throws, and `CancellationError`.
         public mutating func next() async throws -> ConsumedRecords? {
             try await consumer.next()
@@ -119,6 +123,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
             if isClosing.load(ordering: .acquiring) { return nil }
             let seen = readers.arrival.count
             while let event = membership.takeEvent() { try await handle(event) }
+            try await findPositions()
             switch try await engine.workers.run({ [self] in try fetchAny() }) {
             case .records(let records): return records
             case .ended, .nothing:
@@ -174,24 +179,56 @@ public final class GroupConsumer: AsyncSequence, Sendable {
             readers.remove(partitions)
             try await configuration.onRebalance?(.lost(partitions))
         case .assigned(let partitions):
-            try await begin(partitions)
+            // The listener may seek, as one does that keeps its positions elsewhere: only where it
+            // did not is the group asked.
+            let failure = add(partitions)
             try await configuration.onRebalance?(.assigned(partitions))
+            if let failure { throw failure }
         case .failed(let error):
             throw EngineError.group(error)
         }
     }
 
-    /// Begins to read partitions where the group stands.
-    private func begin(_ partitions: Set<TopicPartition>) async throws {
-        guard !partitions.isEmpty else { return }
-        let committed = try await committed(partitions)
+    /// Takes partitions on that have no position yet. Those that are offline are left out, with
+    /// the first one's error.
+    private func add(_ partitions: Set<TopicPartition>) -> (any Error)? {
+        var failure: (any Error)?
         for id in partitions.sorted() {
-            let partition = try engine.partition(id.partition, of: id.topic)
-            let log = try partition.log
-            let reader = PartitionReader(
-                partition, log: log, configuration: configuration.reading,
-                start: try await start(of: id, log, committed: committed[id]))
-            readers.add(reader)
+            do {
+                let partition = try engine.partition(id.partition, of: id.topic)
+                readers.add(
+                    PartitionReader(
+                        partition, log: try partition.log, configuration: configuration.reading))
+                isMissingPosition.store(true, ordering: .releasing)
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        return failure
+    }
+
+    /// Has partitions without a position begin where the group stands. One that cannot is tried
+    /// again with each call, until a position was committed or sought: it is never passed over.
+    private func findPositions() async throws {
+        guard isMissingPosition.exchange(false, ordering: .acquiringAndReleasing) else { return }
+        let missing = readers.all.filter { $0.position == nil }
+        guard !missing.isEmpty else { return }
+        do {
+            let committed = try await committed(Set(missing.map(\.id)))
+            var failure: (any Error)?
+            for reader in missing {
+                do {
+                    let start = try await start(
+                        of: reader.id, reader.log, committed: committed[reader.id])
+                    reader.begin(at: start)
+                } catch {
+                    failure = failure ?? error
+                }
+            }
+            if let failure { throw failure }
+        } catch {
+            isMissingPosition.store(true, ordering: .releasing)
+            throw error
         }
     }
 

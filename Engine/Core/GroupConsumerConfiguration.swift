@@ -69,7 +69,8 @@ public struct GroupConsumerConfiguration: Sendable {
 public enum GroupRebalance: Hashable, Sendable {
     /// These go to somebody else when the call returns; until then they can be committed.
     case revoked(Set<TopicPartition>)
-    /// These came: possibly none, when a rebalance changed nothing for this member.
+    /// These came: possibly none, when a rebalance changed nothing for this member. Who keeps its
+    /// positions elsewhere seeks now: the group is asked only for partitions that were not sought.
     case assigned(Set<TopicPartition>)
     /// These were taken away, since the member was taken for dead: somebody else may read them
     /// already, and nothing of them can be committed.

@@ -75,6 +75,13 @@ final class PartitionReader: Sendable {
         move(to: try Self.offset(of: target, in: log))
     }
 
+    /// Begins at an offset, where nothing was sought meanwhile.
+    func begin(at offset: Offset) {
+        state.withLock { state in
+            if state.offset == nil { state.offset = offset }
+        }
+    }
+
     private func move(to offset: Offset) {
         state.withLock { state in
             state.offset = offset

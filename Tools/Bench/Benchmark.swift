@@ -20,7 +20,7 @@ package struct Benchmark: Sendable {
     package static let allNames = [
         "produce", "append", "scan", "lookup", "recovery", "memcpy", "durable", "compaction",
         "group", "latency", "retention", "partitions", "segments", "parallel", "sqlite",
-        "projection",
+        "projection", "clients",
     ]
 
     package init(directory: String, file: String?) {
@@ -59,6 +59,11 @@ package struct Benchmark: Sendable {
             for line in try SQLiteBenchmark(directory: directory).measure(plain) {
                 try report(line)
             }
+        }
+        if isWanted("clients") {
+            try await ClientBenchmark(
+                directory: directory, runs: runs, recordCount: max(byteCount / 100, 10_000)
+            ).measure(report)
         }
         if let file, isWanted("projection") {
             try report(

@@ -1,0 +1,102 @@
+import Synchronization
+import TallyTestSupport
+import Testing
+
+@testable import Tally
+
+/// Where a member of a group begins to read, and what it does while nobody can say.
+@Suite(.timeLimit(.minutes(1))) struct GroupPositionTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private static let partitions = [0, 1].map { TopicPartition(topic: "a", partition: $0) }
+
+    /// Two partitions with values 0 to 4, and 10 to 14.
+    private func engine() async throws -> Engine {
+        let engine = try await Engine.open(at: directory.path)
+        try await engine.createTopic("a", partitions: 2)
+        let outcomes = try await engine.producer().send(
+            (0..<10).map { number in
+                ProducerRecord(
+                    topic: "a", partition: Int32(number / 5), key: nil,
+                    value: "\(number / 5 * 10 + number % 5)")
+            })
+        for outcome in outcomes { _ = try outcome.get() }
+        return engine
+    }
+
+    private func read(_ count: Int, from consumer: GroupConsumer) async throws -> [String] {
+        var values: [String] = []
+        var iterator = consumer.makeAsyncIterator()
+        while values.count < count, let records = try await iterator.next() {
+            try records.forEachRecord { values.append($0.valueText ?? "null") }
+        }
+        return values
+    }
+
+    private func expectUnavailable(_ partition: String, _ consumer: GroupConsumer) async {
+        do {
+            let values = try await read(1, from: consumer)
+            Issue.record("it read \(values)")
+        } catch EngineError.offsetUnavailable(let offset) {
+            #expect(offset.partition == partition)
+        } catch {
+            Issue.record("\(error)")
+        }
+    }
+
+    @Test("a partition without a position is an error each time, and is never passed over")
+    func again() async throws {
+        let engine = try await engine()
+        try await engine.commitOffsets(
+            [Self.partitions[1]: OffsetToCommit(offset: Offset(3))], ofGroup: "g")
+        let consumer = try engine.consumer(group: "g", topics: ["a"])
+        await expectUnavailable("a-0", consumer)
+        await expectUnavailable("a-0", consumer)
+        #expect(consumer.assignment == Set(Self.partitions), "it has both all the same")
+        // Somebody decides for the one; the other begins where the group stands.
+        try await consumer.seek(Self.partitions[0], to: .offset(Offset(4)))
+        #expect(Set(try await read(3, from: consumer)) == ["4", "13", "14"])
+        try await consumer.close()
+        try await engine.close()
+    }
+
+    @Test("the listener may seek before the group is asked; what it leaves is the group's")
+    func seekInListener() async throws {
+        let engine = try await engine()
+        let itself = Mutex<GroupConsumer?>(nil)
+        let mayFail = Mutex(true)
+        var configuration = GroupConsumerConfiguration()
+        configuration.onRebalance = { event in
+            guard case .assigned = event, let consumer = itself.withLock({ $0 }) else { return }
+            try await consumer.seek(Self.partitions[0], to: .offset(Offset(4)))
+            if mayFail.withLock({ $0 }) { throw CancellationError() }
+        }
+        let consumer = try engine.consumer(group: "g", topics: ["a"], configuration)
+        itself.withLock { $0 = consumer }
+        // What the listener throws comes once; the partitions stay.
+        await #expect(throws: CancellationError.self) { try await read(1, from: consumer) }
+        await expectUnavailable("a-1", consumer)
+        mayFail.withLock { $0 = false }
+        try await consumer.seek(Self.partitions[1], to: .latest)
+        #expect(try await read(1, from: consumer) == ["4"])
+        itself.withLock { $0 = nil }
+        try await consumer.close()
+        try await engine.close()
+    }
+
+    @Test("a position that was not found is found once somebody commits it")
+    func committedMeanwhile() async throws {
+        let engine = try await engine()
+        let consumer = try engine.consumer(group: "g", topics: ["a"])
+        await expectUnavailable("a-0", consumer)
+        try await consumer.commit([
+            Self.partitions[0]: OffsetToCommit(offset: Offset(4)),
+            Self.partitions[1]: OffsetToCommit(offset: Offset(4)),
+        ])
+        #expect(Set(try await read(2, from: consumer)) == ["4", "14"])
+        try await consumer.close()
+        try await engine.close()
+    }
+}

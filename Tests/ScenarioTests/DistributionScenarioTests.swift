@@ -1,0 +1,173 @@
+import Tally
+import TallyImport
+import TallyTestSupport
+import Testing
+
+@testable import TallyCommand
+
+/// How a year of real sales spreads over partitions: evenly by country and item, and not by
+/// country alone.
+@Suite("Scenario: distribution", .timeLimit(.minutes(5)))
+struct DistributionScenarioTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private static let partitionCount = 12
+
+    // MARK: The application
+
+    /// The real sales, under a key made of their columns.
+    private func importSales(key: String, into topic: String, _ engine: Engine) async throws {
+        try await GroupScenario.createTopic(topic, partitions: Self.partitionCount, in: engine)
+        var configuration = ProducerConfiguration()
+        configuration.compression = .lz4
+        configuration.batchBytes = 64 << 10
+        configuration.lingerMilliseconds = 50
+        let producer = try engine.producer(configuration)
+        var rows = try ImportRows(
+            source: ByteInput(path: Fixtures.path("online-retail.csv.lz4")),
+            options: ImportOptions(key: key, delta: "-{Quantity}", time: "{InvoiceDate}"))
+        while let row = try rows.next() {
+            if producer.isFull { await producer.waitForRoom() }
+            try producer.enqueue(
+                topic: topic, key: row.key, value: row.value,
+                timestamp: Timestamp(milliseconds: row.timestampMilliseconds))
+        }
+        try await producer.flush()
+    }
+
+    /// Counts the records and bytes of each partition, and the heaviest keys in bounded memory.
+    private func survey(_ topic: String, in engine: Engine) async throws -> TopicSkew {
+        let count = try engine.describeTopic(topic).partitions.count
+        var skew = TopicSkew(partitionCount: count, isCompacted: false, counterCount: 1000)
+        let all = ConsumerConfiguration(end: .currentEnd)
+        for try await records in try engine.consumer(of: topic, all) {
+            try records.forEachRecord { record in
+                skew.note(
+                    partition: Int(records.partition), key: record.key,
+                    byteCount: (record.key?.byteCount ?? 0) + (record.value?.byteCount ?? 0))
+            }
+        }
+        return skew
+    }
+
+    /// A group reads each partition by the same number of records at most; how far behind it is
+    /// then, by partition.
+    private func lag(
+        _ topic: String, readingEach count: Int64, in engine: Engine
+    ) async throws -> [Int32: Int64] {
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        let consumer = try engine.consumer(group: "readers", topics: [topic], configuration)
+        var iterator = consumer.makeAsyncIterator()
+        _ = try await iterator.next()
+        for partition in try engine.describeTopic(topic).partitions {
+            let id = TopicPartition(topic: topic, partition: partition.index)
+            let end = min(partition.highWatermark, Offset(count))
+            try await consumer.commit([id: OffsetToCommit(offset: end)])
+            try await consumer.seek(id, to: .offset(end))
+        }
+        let lag = consumer.lag
+        try await consumer.close()
+        return Dictionary(uniqueKeysWithValues: lag.map { ($0.key.partition, $0.value) })
+    }
+
+    /// Sales of each key, by country and item, that were counted with other tools.
+    private func oracle() throws -> [(country: String, item: String, count: Int)] {
+        var found: [(country: String, item: String, count: Int)] = []
+        var reader = CSVReader(
+            source: try ByteInput(path: Fixtures.path("online-retail-final-quantity.csv.lz4")))
+        _ = try reader.readHeader()
+        while try reader.next() {
+            let fields = reader.fields.map { String(decoding: reader.buffer[$0], as: UTF8.self) }
+            found.append((fields[0], fields[1], try #require(Int(fields[3]))))
+        }
+        return found
+    }
+
+    // MARK: Scenarios
+
+    @Test("by country and item the real sales spread evenly, and so does the lag of a group")
+    func even() async throws {
+        let engine = try await GroupScenario.open(at: directory.path)
+        try await importSales(key: "{Country}:{StockCode}", into: "sales", engine)
+        let skew = try await survey("sales", in: engine)
+        #expect(skew.recordCount == 541_909)
+        let counts = skew.parts.map(\.recordCount)
+        #expect(skew.cause == .none)
+        #expect(skew.ratio < 1.2)
+        // The heaviest keys are those that were counted with other tools.
+        let heaviest = try oracle().sorted { $0.count > $1.count }.prefix(3)
+        let found = skew.keys.heaviest(3)
+        #expect(found.map(\.element.text) == heaviest.map { "\($0.country):\($0.item)" })
+        for (found, counted) in zip(found, heaviest) {
+            #expect(found.countMin <= counted.count && counted.count <= found.count)
+        }
+        let lag = try await lag("sales", readingEach: 30_000, in: engine)
+        #expect(lag.count == Self.partitionCount)
+        for (partition, count) in counts.enumerated() {
+            #expect(lag[Int32(partition)] == Int64(count - 30_000))
+        }
+        try await engine.close()
+    }
+
+    @Test("by country alone one partition has nine tenths of it, and a group is late there only")
+    func hot() async throws {
+        let engine = try await GroupScenario.open(at: directory.path)
+        try await importSales(key: "{Country}", into: "sales", engine)
+        let skew = try await survey("sales", in: engine)
+        let british = try oracle().filter { $0.country == "United Kingdom" }.map(\.count)
+            .reduce(0, +)
+        // Where the key goes is every Kafka client's business: it is the same for all of them.
+        let hot = try await engine.producer().send(
+            key: "United Kingdom", value: "the next one", to: "sales")
+        #expect(skew.cause == .hotKey)
+        #expect(skew.keys.heaviest(1).map(\.element.text) == ["United Kingdom"])
+        #expect(skew.keys.heaviest(1).map(\.count) == [british])
+        #expect(skew.busiest?.index == hot.partition)
+        #expect(skew.busiestShare > 0.9 && skew.ratio > 10)
+        let lag = try await lag("sales", readingEach: 30_000, in: engine)
+        #expect(lag.filter { $0.value > 0 }.map(\.key) == [hot.partition])
+        #expect(lag[hot.partition] ?? 0 > 400_000)
+        try await engine.close()
+    }
+
+    // MARK: Many loads
+
+    @Test("random loads with a key that is too heavy: the key and its partition are found")
+    func loads() async throws {
+        var generator = SeededGenerator.fromEnvironment()
+        let engine = try await GroupScenario.open(at: directory.path)
+        for round in 0..<10 {
+            let partitions = Int.random(in: 2...8, using: &generator)
+            let keyCount = Int.random(in: 200...2000, using: &generator)
+            let hotKey = "SKU-\(Int.random(in: 0..<keyCount, using: &generator))"
+            // Of all records, in percent: more than the other keys leave to be mistaken about.
+            let share = Int.random(in: 45...90, using: &generator)
+            try await GroupScenario.createTopic(
+                "load-\(round)", partitions: partitions, in: engine)
+            let records = (0..<4000).map { _ in
+                let isHot = Int.random(in: 0..<100, using: &generator) < share
+                let any = "SKU-\(Int.random(in: 0..<keyCount, using: &generator))"
+                return ProducerRecord(
+                    topic: "load-\(round)", key: isHot ? hotKey : any, value: "12345678")
+            }
+            var expected: [Int32: Int] = [:]
+            var hotPartition: Int32?
+            for (record, outcome) in zip(records, await (try engine.producer()).send(records)) {
+                let partition = try outcome.get().partition
+                expected[partition, default: 0] += 1
+                guard record.key == Array(hotKey.utf8) else { continue }
+                #expect(hotPartition == nil || hotPartition == partition)
+                hotPartition = partition
+            }
+            let skew = try await survey("load-\(round)", in: engine)
+            for part in skew.parts { #expect(part.recordCount == expected[part.index] ?? 0) }
+            #expect(skew.busiest?.index == hotPartition, "round \(round)")
+            #expect(skew.keys.heaviest(1).map(\.element.text) == [hotKey], "round \(round)")
+            if skew.ratio > TopicSkew.ratioMax { #expect(skew.cause == .hotKey) }
+        }
+        try await engine.close()
+    }
+}
