@@ -6,7 +6,7 @@ import Testing
 
 @testable import Tally
 
-@Suite(.timeLimit(.minutes(2))) struct ExplainCommandTests {
+@Suite(.timeLimit(.minutes(10))) struct ExplainCommandTests {
     private static func event(_ type: String, _ more: String, id: String? = nil) -> String {
         let id = id.map { #","eventId":"\#($0)""# } ?? ""
         return #"{"eventType":"\#(type)","recordedAt":"2026-01-01T10:00:00Z"\#(more)\#(id)}"#

@@ -41,7 +41,7 @@ enum GroupsWorkplace {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct GroupsCommandTests {
+@Suite(.timeLimit(.minutes(10))) struct GroupsCommandTests {
     @Test("a directory without state.db has no groups, and gets none by looking")
     func none() throws {
         let place = try CommandWorkplace()

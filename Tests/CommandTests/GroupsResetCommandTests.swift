@@ -5,7 +5,7 @@ import Testing
 
 @testable import Tally
 
-@Suite(.timeLimit(.minutes(3))) struct GroupsResetCommandTests {
+@Suite(.timeLimit(.minutes(10))) struct GroupsResetCommandTests {
     private let place: CommandWorkplace
 
     init() async throws {

@@ -6,7 +6,7 @@ import TallyTestSupport
 import Testing
 
 /// The power goes, or the process, after each single operation of a cleaning.
-@Suite("A crash at every step of a cleaning", .timeLimit(.minutes(3)))
+@Suite("A crash at every step of a cleaning", .timeLimit(.minutes(10)))
 struct CleaningCrashTests {
     /// How the segments that are cleaned relate to those that come of them.
     enum Shape: String, CaseIterable, Sendable {

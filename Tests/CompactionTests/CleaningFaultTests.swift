@@ -159,7 +159,7 @@ private struct Life {
     }
 }
 
-@Suite("Every call fails once while a log is cleaned", .timeLimit(.minutes(5)))
+@Suite("Every call fails once while a log is cleaned", .timeLimit(.minutes(10)))
 struct CleaningFaultTests {
     enum Ending: String, CaseIterable, Sendable { case samePower, processCrash, powerLoss }
 

@@ -8,7 +8,7 @@ import TallyTestSupport
 import Testing
 
 /// Appends, reads and cleanings at the same time, on real threads.
-@Suite("Beside a running cleaner", .timeLimit(.minutes(2)))
+@Suite("Beside a running cleaner", .timeLimit(.minutes(10)))
 struct ConcurrentCleaningTests {
     private static let keyCount = 8
 

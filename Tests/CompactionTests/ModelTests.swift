@@ -168,7 +168,7 @@ private struct Life {
     }
 }
 
-@Suite("A compacted log and its model", .verifiesLogs, .timeLimit(.minutes(5)))
+@Suite("A compacted log and its model", .verifiesLogs, .timeLimit(.minutes(10)))
 struct ModelTests {
     @Test(
         "whatever happens, a reader comes to the latest value of each key", arguments: 0..<40)

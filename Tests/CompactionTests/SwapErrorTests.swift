@@ -8,7 +8,7 @@ import TallyTestSupport
 import Testing
 
 /// Errors at the worst places of a swap, and what comes after them.
-@Suite("A swap that an error interrupts", .verifiesLogs, .timeLimit(.minutes(2)))
+@Suite("A swap that an error interrupts", .verifiesLogs, .timeLimit(.minutes(10)))
 struct SwapErrorTests {
     private let expected = PartitionLog.filled(0..<21, keyCount: 7)
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Tally
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct AlterTopicTests {
     let directory: TemporaryDirectory
 

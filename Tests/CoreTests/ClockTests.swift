@@ -4,7 +4,7 @@ import Testing
 @testable import Tally
 
 /// Clocks that jump, of producers and of this machine.
-@Suite(.timeLimit(.minutes(5))) struct ClockTests {
+@Suite(.timeLimit(.minutes(10))) struct ClockTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

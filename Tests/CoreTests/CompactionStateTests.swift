@@ -5,7 +5,7 @@ import Testing
 @testable import Tally
 
 /// What the files of a data directory say of cleanings, where it is out of date or untrue.
-@Suite(.timeLimit(.minutes(2))) struct CompactionStateTests {
+@Suite(.timeLimit(.minutes(10))) struct CompactionStateTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

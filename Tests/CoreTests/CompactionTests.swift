@@ -5,7 +5,7 @@ import Testing
 
 @testable import Tally
 
-@Suite(.timeLimit(.minutes(2))) struct CompactionTests {
+@Suite(.timeLimit(.minutes(10))) struct CompactionTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -6,7 +6,7 @@ import Testing
 @testable import TallyLog
 
 /// Where a consumer goes on when it may not see, or cannot have, what comes next.
-@Suite(.timeLimit(.minutes(1))) struct ConsumerPositionTests {
+@Suite(.timeLimit(.minutes(10))) struct ConsumerPositionTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

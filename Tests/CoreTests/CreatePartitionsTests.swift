@@ -4,7 +4,7 @@ import Testing
 
 @testable import Tally
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct CreatePartitionsTests {
     let directory: TemporaryDirectory
 
@@ -123,7 +123,7 @@ struct CreatePartitionsTests {
 }
 
 /// Alterations and new partitions while some call fails, or the machine dies there.
-@Suite("Every call of an alteration fails once", .timeLimit(.minutes(3)))
+@Suite("Every call of an alteration fails once", .timeLimit(.minutes(10)))
 struct AlterationFaultLoopTests {
     /// What was acknowledged, and what was begun.
     private struct Life {

@@ -184,7 +184,7 @@ extension Engine {
     }
 }
 
-@Suite("Every call of an engine fails once", .timeLimit(.minutes(5)))
+@Suite("Every call of an engine fails once", .timeLimit(.minutes(10)))
 struct EngineFaultLoopTests {
     static let effects: [FaultEffect] = [
         .error(EIO), .error(ENOSPC), .error(EMFILE), .partial(byteCount: 40, code: ENOSPC),

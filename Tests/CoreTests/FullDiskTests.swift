@@ -6,7 +6,7 @@ import Testing
 @testable import Tally
 
 /// An engine on a disk without room, and what its reserve is good for.
-@Suite(.timeLimit(.minutes(5))) struct FullDiskTests {
+@Suite(.timeLimit(.minutes(10))) struct FullDiskTests {
     private let files = SimulatedFileSystem(directories: ["/data"])
 
     /// An engine with a topic of small segments, of which retention keeps two or three.

@@ -6,7 +6,7 @@ import Testing
 @testable import Tally
 
 /// Members of consumer groups, as applications use them.
-@Suite(.timeLimit(.minutes(1))) struct GroupConsumerTests {
+@Suite(.timeLimit(.minutes(10))) struct GroupConsumerTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -5,7 +5,7 @@ import Testing
 @testable import Tally
 
 /// Where a member of a group begins to read, and what it does while nobody can say.
-@Suite(.timeLimit(.minutes(1))) struct GroupPositionTests {
+@Suite(.timeLimit(.minutes(10))) struct GroupPositionTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -7,7 +7,7 @@ import Testing
 
 /// What the engine tells through swift-metrics. The only suite that sets the factory, which can be
 /// done once in a process; other tests then tell theirs too, of partitions with other names.
-@Suite(.timeLimit(.minutes(2))) struct MetricsTests {
+@Suite(.timeLimit(.minutes(10))) struct MetricsTests {
     private static let metrics: TestMetrics = {
         let metrics = TestMetrics()
         MetricsSystem.bootstrap(metrics)

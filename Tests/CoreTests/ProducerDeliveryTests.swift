@@ -9,7 +9,7 @@ import Testing
 @testable import TallyLog
 
 /// How records are acknowledged, reported, counted and given up.
-@Suite(.timeLimit(.minutes(1))) struct ProducerDeliveryTests {
+@Suite(.timeLimit(.minutes(10))) struct ProducerDeliveryTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Tally
 
-@Suite(.timeLimit(.minutes(1))) struct ProducerTests {
+@Suite(.timeLimit(.minutes(10))) struct ProducerTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -5,7 +5,7 @@ import Testing
 @testable import Tally
 
 /// What an opening after a crash costs: what is unsynced, and not what there is.
-@Suite(.timeLimit(.minutes(5))) struct RecoveryBoundTests {
+@Suite(.timeLimit(.minutes(10))) struct RecoveryBoundTests {
     private static let partitions: Int32 = 20
     private static let value = String(repeating: "v", count: 20_000)
 

@@ -6,7 +6,7 @@ import Testing
 @testable import Tally
 
 /// Transactions as applications use them.
-@Suite(.timeLimit(.minutes(1))) struct TransactionalProducerTests {
+@Suite(.timeLimit(.minutes(10))) struct TransactionalProducerTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

@@ -5,7 +5,7 @@ import Testing
 @testable import Tally
 
 /// An engine in a process of its own, killed while all its parts are busy.
-@Suite("An engine that is killed", .serialized, .timeLimit(.minutes(5)))
+@Suite("An engine that is killed", .serialized, .timeLimit(.minutes(10)))
 struct EngineCrashTests {
     /// What a child has told of a topic, life after life.
     private struct Told {

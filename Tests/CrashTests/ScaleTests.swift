@@ -3,7 +3,7 @@ import TallyTestSupport
 import Testing
 
 /// Thousands of partitions in one engine, counted in a process of its own.
-@Suite("4,000 partitions", .serialized, .timeLimit(.minutes(5)))
+@Suite("4,000 partitions", .serialized, .timeLimit(.minutes(10)))
 struct ScaleTests {
     private static let partitions = 4_000
 

@@ -5,7 +5,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Producers with sequences", .verifiesLogs, .timeLimit(.minutes(2)))
+@Suite("Producers with sequences", .verifiesLogs, .timeLimit(.minutes(10)))
 struct ProducerStateTests {
     private func harness() -> LogHarness {
         LogHarness(files: SimulatedFileSystem(directories: ["/data", LogHarness.directory]))

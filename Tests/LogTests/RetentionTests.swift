@@ -6,7 +6,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Retention", .verifiesLogs, .timeLimit(.minutes(2)))
+@Suite("Retention", .verifiesLogs, .timeLimit(.minutes(10)))
 struct RetentionTests {
     private func harness(
         milliseconds: Int64? = nil, bytes: Int? = nil, files: SimulatedFileSystem? = nil

@@ -5,7 +5,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Transactions in the log", .verifiesLogs, .timeLimit(.minutes(2)))
+@Suite("Transactions in the log", .verifiesLogs, .timeLimit(.minutes(10)))
 struct TransactionTests {
     private func harness() -> LogHarness {
         LogHarness(files: SimulatedFileSystem(directories: ["/data", LogHarness.directory]))

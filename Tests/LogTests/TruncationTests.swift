@@ -5,7 +5,7 @@ import TallyRecords
 import TallyTestSupport
 import Testing
 
-@Suite("Truncation", .verifiesLogs, .timeLimit(.minutes(2)))
+@Suite("Truncation", .verifiesLogs, .timeLimit(.minutes(10)))
 struct TruncationTests {
     private func fileSystem() -> SimulatedFileSystem {
         SimulatedFileSystem(directories: ["/data", LogHarness.directory])

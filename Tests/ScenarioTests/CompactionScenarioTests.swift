@@ -5,7 +5,7 @@ import Testing
 
 /// A compacted topic holds the current state: a fresh node reads it from its beginning and has
 /// what everybody else has, whether the cleaner has been there or not.
-@Suite("Scenario: compaction", .timeLimit(.minutes(3)))
+@Suite("Scenario: compaction", .timeLimit(.minutes(10)))
 struct CompactionScenarioTests {
     private let directory: TemporaryDirectory
 

@@ -11,7 +11,7 @@ import Testing
 ///
 /// The work is a row in the application's own database. A crash is a copy of all files at that
 /// moment, as a killed process leaves them; what goes on is the copy.
-@Suite("Scenario: delivery guarantees", .serialized, .timeLimit(.minutes(5)))
+@Suite("Scenario: delivery guarantees", .serialized, .timeLimit(.minutes(10)))
 struct DeliveryScenarioTests {
     private let directory: TemporaryDirectory
 

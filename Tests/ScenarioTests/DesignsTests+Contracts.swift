@@ -5,7 +5,7 @@ import TallyTestSupport
 import Testing
 
 /// The contracts of the gallery, and the page that explains them.
-@Suite("The contracts of the gallery", .timeLimit(.minutes(2)))
+@Suite("The contracts of the gallery", .timeLimit(.minutes(10)))
 struct DesignContractsTests {
     static let names = [
         "payments", "ride-sharing", "retail-inventory", "social-feed", "video-streaming",

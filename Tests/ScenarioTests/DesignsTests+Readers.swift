@@ -4,7 +4,7 @@ import TallyTestSupport
 import Testing
 
 /// How designs of the gallery are read: by a group, and back from shards.
-@Suite("Readers of the gallery", .timeLimit(.minutes(2)))
+@Suite("Readers of the gallery", .timeLimit(.minutes(10)))
 struct DesignReadersTests {
     /// A member that reads until it is closed, and the numbers of the events it has seen.
     private final class Member: Sendable {

@@ -4,7 +4,7 @@ import TallyTestSupport
 import Testing
 
 /// Designs whose remedy is a second topic: what has to be kept apart, fanned out or summed up.
-@Suite("Designs of two topics", .timeLimit(.minutes(2)))
+@Suite("Designs of two topics", .timeLimit(.minutes(10)))
 struct TwoTopicsDesignsTests {
     // MARK: Ride sharing
 

@@ -4,7 +4,7 @@ import TallyTestSupport
 import Testing
 
 /// The gallery of `fixtures/designs`, driven by skewed loads.
-@Suite("The gallery of designs", .timeLimit(.minutes(2)))
+@Suite("The gallery of designs", .timeLimit(.minutes(10)))
 struct DesignsTests {
     /// What the busiest partition may have under a remedy, as so many times its fair share. Items
     /// fall on partitions by hash: with 250 of them or more to a partition, as here, this is five

@@ -7,7 +7,7 @@ import Testing
 
 /// How a year of real sales spreads over partitions: evenly by country and item, and not by
 /// country alone.
-@Suite("Scenario: distribution", .timeLimit(.minutes(5)))
+@Suite("Scenario: distribution", .timeLimit(.minutes(10)))
 struct DistributionScenarioTests {
     private let directory: TemporaryDirectory
 

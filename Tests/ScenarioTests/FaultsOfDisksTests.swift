@@ -5,7 +5,7 @@ import Testing
 @testable import Tally
 
 /// Disks that are full, read-only, or taken away, for real.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct FaultsOfDisksTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct FaultsOfDisksTests {
     private static let value = String(repeating: "v", count: 10_000)
 
     private func configuration(reserve: Int = 1 << 20) -> EngineConfiguration {

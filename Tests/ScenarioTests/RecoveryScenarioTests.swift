@@ -6,7 +6,7 @@ import Testing
 
 /// A consumer that was stopped goes on where its group has committed, as long as the log still
 /// holds that place; where it does not, it says so, and somebody decides.
-@Suite("Scenario: consumer recovery", .timeLimit(.minutes(3)))
+@Suite("Scenario: consumer recovery", .timeLimit(.minutes(10)))
 struct RecoveryScenarioTests {
     private let directory: TemporaryDirectory
 

@@ -6,7 +6,7 @@ import Testing
 @testable import TallyStateStore
 
 /// `state.db` lost, locked or damaged, beside a log that may have lost its first events.
-@Suite("State that was lost", .timeLimit(.minutes(2)))
+@Suite("State that was lost", .timeLimit(.minutes(10)))
 struct LostStateTests {
     private let directory: TemporaryDirectory
     private var path: String { directory.path("data") }

@@ -6,7 +6,7 @@ import TallyTestSupport
 import Testing
 
 /// Rows and positions of an application's own database.
-@Suite(.timeLimit(.minutes(1))) struct PositionTableTests {
+@Suite(.timeLimit(.minutes(10))) struct PositionTableTests {
     private let directory: TemporaryDirectory
     private let database: DatabasePool
 

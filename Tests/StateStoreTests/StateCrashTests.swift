@@ -8,7 +8,7 @@ import Testing
 @testable import TallyStateStore
 
 /// A process that commits offsets and transactions, killed again and again.
-@Suite("Commits of a process that is killed", .serialized, .timeLimit(.minutes(5)))
+@Suite("Commits of a process that is killed", .serialized, .timeLimit(.minutes(10)))
 struct StateCrashTests {
     private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("TallyStateChild")

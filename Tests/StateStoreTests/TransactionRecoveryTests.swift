@@ -7,7 +7,7 @@ import Testing
 @testable import TallyLog
 
 /// Transactions and groups whose engine dies, with `state.db` beside the logs.
-@Suite(.timeLimit(.minutes(1))) struct TransactionRecoveryTests {
+@Suite(.timeLimit(.minutes(10))) struct TransactionRecoveryTests {
     private let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }

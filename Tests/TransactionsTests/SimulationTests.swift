@@ -4,7 +4,7 @@ import Testing
 
 @testable import TallyTransactions
 
-@Suite("A simulation of transactions", .timeLimit(.minutes(5)))
+@Suite("A simulation of transactions", .timeLimit(.minutes(10)))
 struct SimulationTests {
     @Test("every transaction ends everywhere in the direction that was answered, or aborted")
     func random() throws {
