@@ -226,7 +226,8 @@ import Testing
         let engine = try await engine(partitions: 1)
         let first = Reader(
             try consumer(engine) {
-                $0.pollIntervalMillisecondsMax = 3_000
+                // Long for a busy machine, short for a test.
+                $0.pollIntervalMillisecondsMax = 8_000
             })
         #expect(try await eventually { first.consumer.assignment.count == 1 })
         let standby = Reader(try consumer(engine))
