@@ -126,6 +126,15 @@ import Testing
         }
     }
 
+    @Test("a wrong base offset of the last batch is found, though nothing follows it")
+    func lastBaseOffset() throws {
+        for byte in 0..<8 {
+            let partition = try GoldenPartition("golden-transactions-0")
+            try partition.edit("00000000000000000015.log") { $0[1784 + byte] ^= 0x4c }
+            #expect(try !partition.verify().isSound, "byte \(byte)")
+        }
+    }
+
     @Test("a leader epoch below none is damage, though no checksum covers it")
     func negativeEpoch() throws {
         let partition = try GoldenPartition("golden-transactions-0")
