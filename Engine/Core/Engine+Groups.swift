@@ -56,7 +56,7 @@ extension Engine {
             @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
             Success
     ) async throws -> Success {
-        if isClosed { throw EngineError.closed }
+        try requireNotClosed()
         do {
             return try await groups.ask(request)
         } catch {

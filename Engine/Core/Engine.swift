@@ -34,7 +34,7 @@ public final class Engine: Service {
     /// Groups and what else is no log.
     package let stateOfEngine: any EngineState
     /// Where groups and transactions run; they use one database.
-    private let lane: SerialLane
+    let lane: SerialLane
     let groups: GroupService
     let transactions: TransactionService
 
@@ -202,8 +202,10 @@ public final class Engine: Service {
     /// How many times logs were synced since the engine was opened.
     package var syncCount: Int { environment.syncCount }
 
-    /// Whether ``close()`` was called.
-    var isClosed: Bool { state.withLock { $0.isClosed } }
+    /// Throws ``EngineError/closed`` where ``close()`` was called.
+    func requireNotClosed() throws(EngineError) {
+        if state.withLock({ $0.isClosed }) { throw .closed }
+    }
 
     // MARK: Partitions
 

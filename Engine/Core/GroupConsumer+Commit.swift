@@ -69,7 +69,7 @@ extension GroupConsumer {
     /// of these, and the others are committed.
     public func commit(_ offsets: [TopicPartition: OffsetToCommit]) async throws {
         guard !offsets.isEmpty else { return }
-        if engine.isClosed { throw EngineError.closed }
+        try engine.requireNotClosed()
         do {
             let request = try membership.commitRequest(offsets)
             let refused = try await service.ask { (coordinator, now) throws(GroupError) in

@@ -152,7 +152,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     }
 
     private func fetchAny() throws -> Fetched {
-        if engine.isClosed { throw EngineError.closed }
+        try engine.requireNotClosed()
         do {
             return try readers.fetchAny()
         } catch LogError.offsetOutOfRange(let range) {

@@ -71,7 +71,9 @@ final class PartitionAccumulator: Sendable {
 
     /// Encodes a record into the open batch, or into a new one where it does not fit.
     ///
-    /// Throws ``EngineError/recordTooLarge(byteCount:limit:setting:)`` and ``RecordError``.
+    /// Throws ``EngineError/recordTooLarge(byteCount:limit:setting:)``,
+    /// ``EngineError/invalidProducerState(reason:)`` outside of a transaction where the producer
+    /// has transactions, and ``RecordError``.
     func add(
         key: RawSpan?, value: RawSpan?, timestamp: Timestamp, headers: [RecordHeader],
         interest: ProducerBatch.Interest
@@ -79,6 +81,9 @@ final class PartitionAccumulator: Sendable {
         // Also where the record is refused: the batch it found full is ready.
         defer { deliverReady() }
         return try state.withLock { state -> Added in
+            // Under the lock that the end of a transaction takes after it has begun: it finds the
+            // record here, or the record is refused.
+            try transaction?.requireOpen()
             let estimate =
                 (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
                 + headers.reduce(0) { $0 + $1.name.utf8.count + ($1.value?.count ?? 0) }
@@ -164,10 +169,12 @@ final class PartitionAccumulator: Sendable {
         }
     }
 
-    /// Nothing that is ready can be written.
+    /// Nothing that was taken can be written.
     private func giveUp(_ error: any Error) {
         let batches = state.withLock { state in
             state.isDelivering = false
+            // Whoever joined it meanwhile would have nobody to deliver it.
+            Self.seal(&state)
             defer { state.ready = [] }
             return Array(state.ready)
         }
@@ -295,7 +302,13 @@ final class PartitionAccumulator: Sendable {
                     partition: partition.name, milliseconds: milliseconds, mayBeStored: isStored))
         }
         for batch in late { finish(batch, timeout(isStored: false)) }
-        for batch in writing { batch.complete(timeout(isStored: true)) }
+        for batch in writing {
+            // Its senders are told that it failed: a commit would say the opposite.
+            if case .failure(let error) = timeout(isStored: true) {
+                transaction?.noteFailure(error)
+            }
+            batch.complete(timeout(isStored: true))
+        }
     }
 }
 

@@ -9,26 +9,38 @@ extension Producer {
     /// Takes the transactional id over: producers that had it before are fenced, and a transaction
     /// that one of them left open is aborted. Comes first, once.
     ///
-    /// Throws ``EngineError/transaction(_:)``, and ``EngineError/invalidProducerState(reason:)``
-    /// where the producer has no transactional id.
+    /// Throws ``EngineError/transaction(_:)``, ``EngineError/closed``, and
+    /// ``EngineError/invalidProducerState(reason:)`` where the producer has no transactional id or
+    /// was told this before.
     public func initTransactions() async throws {
         let transaction = try requireTransaction()
-        let id = transaction.transactionalID
+        try transaction.beginInitialization()
+        do {
+            transaction.endInitialization(try await identity(for: transaction.transactionalID))
+        } catch {
+            transaction.endInitialization(nil)
+            throw error
+        }
+    }
+
+    private func identity(for transactionalID: String) async throws -> ProducerIdentity {
         let timeout = Int32(clamping: configuration.transactionTimeoutMilliseconds)
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
-            do {
-                let identity = try await engine.transactions.ask {
+            try engine.requireNotClosed()
+            do throws(TransactionError) {
+                return try await engine.transactions.ask {
                     (coordinator, now) throws(TransactionError) in
-                    try coordinator.initProducerID(id, timeoutMilliseconds: timeout, now: now)
+                    try coordinator.initProducerID(
+                        transactionalID, timeoutMilliseconds: timeout, now: now)
                 }
-                return transaction.initialized(identity)
-            } catch TransactionError.concurrentTransactions where ContinuousClock.now < deadline {
-                // The one that was open is being aborted.
-                try await Task.sleep(for: .milliseconds(20))
             } catch {
-                throw EngineError.transaction(error)
+                guard error == .concurrentTransactions, ContinuousClock.now < deadline else {
+                    throw EngineError.transaction(error)
+                }
             }
+            // The one that was open is being aborted.
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 
@@ -40,12 +52,15 @@ extension Producer {
         try requireTransaction().begin()
     }
 
-    /// Commits: returns once the decision and all markers are on stable storage.
+    /// Commits: returns once the records, the decision and all markers are on stable storage,
+    /// whatever the topics promise for records outside of transactions.
     ///
-    /// Throws the error of a record that could not be sent, and the transaction must be aborted
-    /// then; ``EngineError/transaction(_:)``: with `producerFenced` another producer has the
-    /// transactional id and this one has ended; with `coordinatorNotAvailable` nobody knows yet,
-    /// and committing again tells.
+    /// What is sent while it commits is refused. Throws the error of a record that could not be
+    /// sent, and the transaction must be aborted then; ``EngineError/transaction(_:)``: with
+    /// `producerFenced` another producer has the transactional id and this one has ended; with
+    /// `coordinatorNotAvailable` nobody knows yet, and committing again tells;
+    /// ``EngineError/closed``; and ``EngineError/invalidProducerState(reason:)``, also where
+    /// offsets are on their way to the transaction.
     public func commitTransaction() async throws {
         try await end(.commit)
     }
@@ -104,13 +119,14 @@ extension Producer {
             throw EngineError.group(error)
         }
         do {
-            let identity = try await transaction.includeGroup(consumer.group)
-            let refused = try await engine.askGroups { (coordinator, now) throws(GroupError) in
-                try coordinator.commitInTransaction(
-                    request, producerID: identity.id, producerEpoch: identity.epoch, at: now)
-            }
-            if let first = refused.min(by: { $0.key < $1.key }) {
-                throw EngineError.group(first.value)
+            try await transaction.withGroup(consumer.group) { identity in
+                let refused = try await engine.askGroups { (coordinator, now) throws(GroupError) in
+                    try coordinator.commitInTransaction(
+                        request, producerID: identity.id, producerEpoch: identity.epoch, at: now)
+                }
+                if let first = refused.min(by: { $0.key < $1.key }) {
+                    throw EngineError.group(first.value)
+                }
             }
         } catch {
             transaction.noteFailure(error)
@@ -141,7 +157,10 @@ extension Producer {
 
     private func end(_ decision: TransactionDecision) async throws {
         let transaction = try requireTransaction()
-        // Nothing of it may be written behind its marker.
+        try engine.requireNotClosed()
+        try transaction.beginEnd(decision)
+        // Whoever was taken before is in a batch when this has passed; the flush waits for those.
+        deliverAll()
         do {
             try await flush()
         } catch  where decision == .commit {
@@ -150,14 +169,44 @@ extension Producer {
         } catch {
             // What could not be stored need not be taken back.
         }
-        guard let identity = try transaction.beginEnd(decision) else { return }
-        do {
+        guard let ending = try transaction.participants(for: decision) else { return }
+        if decision == .commit { try await sync(ending.partitions, in: transaction) }
+        let before = try transaction.noteAsked(decision)
+        do throws(TransactionError) {
             let next = try await engine.transactions.end(
-                transaction.transactionalID, producer: identity, decision,
+                transaction.transactionalID, producer: ending.identity, decision,
                 timeout: .milliseconds(configuration.transactionTimeoutMilliseconds))
             transaction.ended(next)
         } catch {
-            let error = EngineError.transaction(error)
+            transaction.noteNotEnded(error, askedBefore: before)
+            try engine.requireNotClosed()
+            throw EngineError.transaction(error)
+        }
+    }
+
+    /// Puts the records of a transaction on stable storage: the decision will be there, and it
+    /// speaks of them.
+    private func sync(
+        _ partitions: Set<TopicPartition>, in transaction: ProducerTransaction
+    ) async throws {
+        let engine = engine
+        do {
+            try await withThrowingTaskGroup { group in
+                for id in partitions {
+                    let log: PartitionLog
+                    do throws(EngineError) {
+                        log = try engine.partition(id.partition, of: id.topic).log
+                    } catch .unknownTopic {
+                        // Deleted since, with what was written to it.
+                        continue
+                    }
+                    group.addTask {
+                        try await engine.workers.run { try log.flush(reaching: log.logEnd) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        } catch {
             transaction.noteFailure(error)
             throw error
         }

@@ -161,7 +161,8 @@ public final class Producer: Sendable {
         state.withLock { state in state.topics.values.flatMap { $0.accumulators } }
     }
 
-    private func deliverAll() {
+    /// Has everything that was taken delivered.
+    func deliverAll() {
         for accumulator in accumulators { accumulator.deliver() }
     }
 
@@ -195,7 +196,6 @@ public final class Producer: Sendable {
         to topic: TopicAccumulators, _ partition: Int32, key: RawSpan?, value: RawSpan?,
         timestamp: Timestamp?, headers: [RecordHeader], interest: ProducerBatch.Interest
     ) throws {
-        try parts.transaction?.requireOpen()
         try topic.rules.check(hasKey: key != nil, timestamp: timestamp)
         let accumulator = topic.accumulators[Int(partition)]
         let added = try accumulator.add(

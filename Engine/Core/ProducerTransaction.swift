@@ -15,12 +15,15 @@ final class ProducerTransaction: Sendable {
     /// Where the producer is.
     enum Phase: Sendable {
         case uninitialized
+        case initializing
         case ready
         case open
         /// Something was not stored: the transaction can only be aborted.
         case failed(any Error)
-        /// It is being ended, or should have been.
+        /// Nothing more is taken: what was taken is written, and then it is ended.
         case ending(TransactionDecision)
+        /// The coordinator was asked to end it, and may have done so.
+        case asked(TransactionDecision)
         /// Another producer has the transactional id now.
         case fenced(any Error)
     }
@@ -31,6 +34,8 @@ final class ProducerTransaction: Sendable {
         /// On stable storage as taking part.
         var included: Set<TopicPartition> = []
         var hasGroups = false
+        /// Groups whose offsets are on their way.
+        var groupsUnderWay = 0
         /// Being put there.
         var waiting: [TopicPartition: [@Sendable (Result<Void, any Error>) -> Void]] = [:]
     }
@@ -51,14 +56,14 @@ final class ProducerTransaction: Sendable {
     private static func requireOpen(_ phase: Phase) throws(EngineError) {
         switch phase {
         case .open: return
-        case .uninitialized:
+        case .uninitialized, .initializing:
             throw .invalidProducerState(reason: "initTransactions() comes first")
         case .ready:
             throw .invalidProducerState(reason: "there is no transaction: begin one")
         case .failed(let error):
             throw .invalidProducerState(
                 reason: "the transaction has failed and must be aborted: \(error)")
-        case .ending(let decision):
+        case .ending(let decision), .asked(let decision):
             throw .invalidProducerState(
                 reason: "the transaction is being ended: wait for \(decision), or try it again")
         case .fenced(let error):
@@ -68,10 +73,22 @@ final class ProducerTransaction: Sendable {
 
     // MARK: From one transaction to the next
 
-    func initialized(_ identity: ProducerIdentity) {
+    /// Only one takes the id over, and only once: a second identity would fence the first.
+    func beginInitialization() throws(EngineError) {
+        try state.withLock { (state) throws(EngineError) in
+            switch state.phase {
+            case .uninitialized: state.phase = .initializing
+            case .fenced: try Self.requireOpen(state.phase)
+            default: throw .invalidProducerState(reason: "initTransactions() was called already")
+            }
+        }
+    }
+
+    /// - Parameter identity: nil where there is none, and it may be tried again.
+    func endInitialization(_ identity: ProducerIdentity?) {
         state.withLock { state in
             state.identity = identity
-            state.phase = .ready
+            state.phase = identity == nil ? .uninitialized : .ready
         }
     }
 
@@ -87,22 +104,75 @@ final class ProducerTransaction: Sendable {
         }
     }
 
-    /// Begins to end the transaction. Returns who is to end it; nil where nobody takes part, so
-    /// that there is nothing to end.
-    func beginEnd(_ decision: TransactionDecision) throws(EngineError) -> ProducerIdentity? {
+    /// What is left to be done to end a transaction.
+    struct Ending: Sendable {
+        var identity: ProducerIdentity
+        /// Where something was written.
+        var partitions: Set<TopicPartition>
+    }
+
+    /// Begins to end the transaction: from now on nothing more is taken.
+    func beginEnd(_ decision: TransactionDecision) throws(EngineError) {
         try state.withLock { (state) throws(EngineError) in
             switch state.phase {
             case .open, .ending(decision): break
-            // The coordinator may be told to abort what it was not told to commit.
+            // Decided perhaps: only the coordinator knows whether it can be aborted still.
+            case .asked where decision == .abort, .asked(decision): return
             case .failed where decision == .abort, .ending where decision == .abort: break
             default: try Self.requireOpen(state.phase)
             }
-            if state.included.isEmpty, !state.hasGroups {
+            guard state.groupsUnderWay == 0 else {
+                throw .invalidProducerState(reason: "sendOffsets() has not returned yet")
+            }
+            state.phase = .ending(decision)
+        }
+    }
+
+    /// What is left when all that was taken is written; nil where nobody takes part, so that there
+    /// is nothing to end.
+    ///
+    /// Throws where something could not be written that was to be committed.
+    func participants(for decision: TransactionDecision) throws(EngineError) -> Ending? {
+        try state.withLock { (state) throws(EngineError) in
+            switch state.phase {
+            case .ending(decision), .asked: break
+            default: try Self.requireOpen(state.phase)
+            }
+            guard let identity = state.identity, !state.included.isEmpty || state.hasGroups else {
                 state.phase = .ready
                 return nil
             }
-            state.phase = .ending(decision)
-            return state.identity
+            return Ending(identity: identity, partitions: state.included)
+        }
+    }
+
+    /// The coordinator is being asked. Returns what it was asked before, if anything.
+    func noteAsked(_ decision: TransactionDecision) throws(EngineError) -> TransactionDecision? {
+        try state.withLock { (state) throws(EngineError) in
+            switch state.phase {
+            case .ending(decision):
+                state.phase = .asked(decision)
+                return nil
+            case .asked(let before):
+                state.phase = .asked(decision)
+                return before
+            default:
+                try Self.requireOpen(state.phase)
+                return nil
+            }
+        }
+    }
+
+    /// The coordinator has not ended it. Where it was asked the opposite `before` and has done
+    /// that, asking for that again tells.
+    func noteNotEnded(_ error: TransactionError, askedBefore before: TransactionDecision?) {
+        state.withLock { state in
+            let error = EngineError.transaction(error)
+            if error.isFencing {
+                state.phase = .fenced(error)
+            } else if case .transaction(.invalidTransactionState) = error, let before {
+                state.phase = .asked(before)
+            }
         }
     }
 
@@ -118,10 +188,12 @@ final class ProducerTransaction: Sendable {
     /// Whatever could not be stored leaves only the abort.
     func noteFailure(_ error: any Error) {
         state.withLock { state in
-            if error.isFencing {
-                state.phase = .fenced(error)
-            } else if case .open = state.phase {
-                state.phase = .failed(error)
+            switch state.phase {
+            case .open, .ending(.commit):
+                state.phase = error.isFencing ? .fenced(error) : .failed(error)
+            case .failed, .ending(.abort):
+                if error.isFencing { state.phase = .fenced(error) }
+            case .uninitialized, .initializing, .ready, .asked, .fenced: break
             }
         }
     }
@@ -172,10 +244,13 @@ final class ProducerTransaction: Sendable {
         }
     }
 
-    /// A group's offsets take part.
-    func includeGroup(_ group: String) async throws -> ProducerIdentity {
-        try requireOpen()
-        guard let identity else { throw EngineError.transaction(.invalidTransactionState) }
+    /// Has a group take part while its offsets are handed over by `body`; the transaction cannot be
+    /// ended meanwhile.
+    func withGroup(
+        _ group: String, _ body: (ProducerIdentity) async throws -> Void
+    ) async throws {
+        let identity = try beginGroup()
+        defer { state.withLock { $0.groupsUnderWay -= 1 } }
         let transactionalID = transactionalID
         do {
             try await service.ask { (coordinator, now) throws(TransactionError) in
@@ -185,7 +260,21 @@ final class ProducerTransaction: Sendable {
             throw EngineError.transaction(error)
         }
         state.withLock { $0.hasGroups = true }
-        return identity
+        try await body(identity)
+    }
+
+    /// Whether offsets are on their way; for tests.
+    var hasGroupUnderWay: Bool { state.withLock { $0.groupsUnderWay > 0 } }
+
+    private func beginGroup() throws(EngineError) -> ProducerIdentity {
+        try state.withLock { (state) throws(EngineError) in
+            try Self.requireOpen(state.phase)
+            guard let identity = state.identity else {
+                throw .transaction(.invalidTransactionState)
+            }
+            state.groupsUnderWay += 1
+            return identity
+        }
     }
 }
 

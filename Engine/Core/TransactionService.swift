@@ -30,6 +30,7 @@ final class TransactionService: Sendable {
     private struct State: ~Copyable {
         /// Nil before it was loaded, and while the store cannot be read.
         var coordinator: TransactionCoordinator?
+        var isStopped = false
         var nextToken: UInt64 = 0
         var answers: [TransactionToken: Answer<ProducerIdentity>] = [:]
     }
@@ -64,6 +65,7 @@ final class TransactionService: Sendable {
         alarm.stop()
         let answers = state.withLock { state in
             defer { state.answers = [:] }
+            state.isStopped = true
             return state.answers
         }
         for answer in answers.values { answer(.failure(Self.closed)) }
@@ -162,6 +164,8 @@ final class TransactionService: Sendable {
                 deadline = state.coordinator?.nextDeadline
             }
             do throws(TransactionError) {
+                // Whoever would be answered later would not be.
+                if state.isStopped { throw Self.closed }
                 try load(&state, at: now)
                 return .success(try body(&state, now))
             } catch {
@@ -244,7 +248,8 @@ private struct DrawnProducerIDs: ProducerIDGenerator {
 }
 
 extension Partition {
-    /// Writes the marker that ends a transaction here, and syncs it where the topic wants that.
+    /// Writes the marker that ends a transaction here, and syncs it: when all were told the
+    /// coordinator forgets who they were, and a marker that is lost then is written by nobody.
     func write(_ work: TransactionWork) -> TransactionWorkOutcome {
         do {
             let log = try log
@@ -252,7 +257,7 @@ extension Partition {
                 didCommit: work.decision == .commit, producerID: work.producer.id,
                 producerEpoch: work.producer.epoch, coordinatorEpoch: work.coordinatorEpoch,
                 now: .now)
-            if log.durability == .synced { try log.flush(reaching: appended.nextOffset) }
+            try log.flush(reaching: appended.nextOffset)
             return .done
         } catch LogError.producer {
             return .refused

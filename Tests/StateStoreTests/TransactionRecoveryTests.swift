@@ -65,16 +65,13 @@ import Testing
             _ = try await producer.send(key: nil, value: "in \(topic)", to: topic)
         }
         // The marker of topic b has to wait; that of topic a comes.
-        let log = try engine.partition(0, of: "b").log
-        let (isHeld, isOver) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        let holder = Thread {
-            log.writer.withLock { _ in
-                isHeld.signal()
-                isOver.wait()
-            }
+        let isOver = DispatchSemaphore(value: 0)
+        engine.transactions.start { partition, work in
+            if partition.topic == "b" { isOver.wait() }
+            guard let found = try? engine.partition(partition.partition, of: partition.topic)
+            else { return .failed }
+            return found.write(work)
         }
-        holder.start()
-        isHeld.wait()
         let end = Task {
             switch moment {
             case .undecided: break

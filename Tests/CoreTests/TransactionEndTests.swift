@@ -1,0 +1,314 @@
+import Foundation
+import Synchronization
+import TallyTestSupport
+import Testing
+
+@testable import Tally
+@testable import TallyLog
+
+/// What can come between the beginning of a transaction and its end.
+@Suite(.timeLimit(.minutes(10))) struct TransactionEndTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func engine(
+        durability: String = "synced", state: EngineStateFactory = .inMemory
+    ) async throws -> Engine {
+        var configuration = EngineConfiguration()
+        configuration.state = state
+        let engine = try await Engine.open(at: directory.path, configuration: configuration)
+        let topic = try TopicConfiguration(["tally.durability": durability])
+        for name in ["a", "b"] {
+            try await engine.createTopic(name, partitions: 1, configuration: topic)
+        }
+        return engine
+    }
+
+    private func producer(
+        _ engine: Engine, _ change: (inout ProducerConfiguration) -> Void = { _ in }
+    ) async throws -> Producer {
+        var configuration = ProducerConfiguration()
+        configuration.transactionalID = "t"
+        change(&configuration)
+        let producer = try engine.producer(configuration)
+        try await producer.initTransactions()
+        return producer
+    }
+
+    private func committed(_ engine: Engine, _ topic: String = "a") async throws -> [String] {
+        var configuration = ConsumerConfiguration(end: .currentEnd)
+        configuration.isolation = .readCommitted
+        var values: [String] = []
+        for try await records in try engine.consumer(of: topic, configuration) {
+            try records.forEachRecord { values.append($0.valueText ?? "null") }
+        }
+        return values
+    }
+
+    /// Keeps a topic's markers back until it is signalled.
+    private func holdMarkers(of topic: String, in engine: Engine) -> DispatchSemaphore {
+        let isOver = DispatchSemaphore(value: 0)
+        engine.transactions.start { [weak engine] partition, work in
+            if partition.topic == topic {
+                isOver.wait()
+                isOver.signal()
+            }
+            guard let found = try? engine?.partition(partition.partition, of: partition.topic)
+            else { return .failed }
+            return found.write(work)
+        }
+        return isOver
+    }
+
+    @Test("the id is taken over once: a second time is refused, and partitions still take part")
+    func initializedTwice() async throws {
+        let engine = try await engine()
+        let producer = try await producer(engine)
+        try producer.beginTransaction()
+        _ = try await producer.send(key: nil, value: "one", to: "a")
+        let refusal = await message { try await producer.initTransactions() }
+        #expect(refusal.contains("already"))
+        _ = try await producer.send(key: nil, value: "two", to: "a")
+        try await producer.commitTransaction()
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "3", to: "a") }
+        #expect(try await committed(engine) == ["one", "two", "3"])
+        #expect(try await engine.openTransactions(of: "a").isEmpty)
+        try await engine.close()
+    }
+
+    @Test("what is sent while a transaction commits is in it, in the next one, or refused")
+    func sentMeanwhile() async throws {
+        let engine = try await engine(durability: "buffered")
+        let producer = try await producer(engine)
+        try await withThrowingTaskGroup { group in
+            for sender in 0..<3 {
+                group.addTask {
+                    var taken: [String] = []
+                    var number = 0
+                    while !Task.isCancelled {
+                        let value = "\(sender) \(number)"
+                        number += 1
+                        do {
+                            try producer.enqueue(value, to: number % 2 == 0 ? "a" : "b")
+                            taken.append(value)
+                        } catch EngineError.invalidProducerState {
+                            // There is no transaction, or it is being ended.
+                        }
+                        // The test's own task needs a thread, too.
+                        try? await Task.sleep(for: .microseconds(20))
+                    }
+                    return taken
+                }
+            }
+            for _ in 0..<200 {
+                try producer.beginTransaction()
+                await Task.yield()
+                try await producer.commitTransaction()
+            }
+            group.cancelAll()
+            var taken: [String] = []
+            for try await values in group { taken += values }
+            let stored = try await committed(engine) + committed(engine, "b")
+            #expect(!taken.isEmpty)
+            #expect(stored.count == taken.count && Set(stored) == Set(taken))
+        }
+        let open = try await engine.openTransactions(of: "a") + engine.openTransactions(of: "b")
+        #expect(open.isEmpty)
+        try await engine.close()
+    }
+
+    @Test("a record whose sender was told that its time was up keeps the transaction from commits")
+    func timedOut() async throws {
+        let engine = try await engine()
+        let producer = try await producer(engine) { $0.deliveryTimeoutMilliseconds = 1_500 }
+        let log = try engine.partition(0, of: "a").log
+        try producer.beginTransaction()
+        let (isHeld, isOver) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let holder = Thread {
+            log.writer.withLock { _ in
+                isHeld.signal()
+                isOver.wait()
+            }
+        }
+        holder.start()
+        await withCheckedContinuation { ready in
+            DispatchQueue.global().async {
+                isHeld.wait()
+                ready.resume()
+            }
+        }
+        do {
+            _ = try await producer.send(key: nil, value: "late", to: "a")
+            Issue.record("sent, though nothing can be written")
+        } catch EngineError.deliveryTimeout(_, _, let mayBeStored) {
+            #expect(mayBeStored)
+        }
+        isOver.signal()
+        let refusal = await message { try await producer.commitTransaction() }
+        #expect(refusal.contains("aborted"))
+        try await producer.abortTransaction()
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "ok", to: "a") }
+        #expect(try await committed(engine) == ["ok"])
+        try await engine.close()
+    }
+
+    @Test("where a partition cannot take part, all who sent to it are told")
+    func notIncluded() async throws {
+        let store = ReluctantStore()
+        let engine = try await engine(state: EngineStateFactory { _ in ReluctantState(store) })
+        let producer = try await producer(engine)
+        try producer.beginTransaction()
+        store.isReluctant.store(true, ordering: .releasing)
+        let first = Task { try await producer.send(key: nil, value: "first", to: "a") }
+        await store.waitUntilAsked()
+        let byteCount = producer.pendingByteCount
+        // Joins or opens a batch behind the one whose delivery waits.
+        let second = Task { try await producer.send(key: nil, value: "second", to: "a") }
+        #expect(try await eventually { producer.pendingByteCount > byteCount })
+        store.refuse()
+        await #expect(throws: EngineError.self) { try await first.value }
+        await #expect(throws: EngineError.self) { try await second.value }
+        store.isReluctant.store(false, ordering: .releasing)
+        try await producer.abortTransaction()
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "ok", to: "a") }
+        #expect(try await committed(engine) == ["ok"])
+        try await engine.close()
+    }
+
+    @Test("a commit that nobody could tell the outcome of is told by committing again")
+    func undecided() async throws {
+        let engine = try await engine()
+        let producer = try await producer(engine) { $0.transactionTimeoutMilliseconds = 3_000 }
+        let isOver = holdMarkers(of: "b", in: engine)
+        try producer.beginTransaction()
+        for topic in ["a", "b"] {
+            _ = try await producer.send(key: nil, value: "in \(topic)", to: topic)
+        }
+        let first = await message { try await producer.commitTransaction() }
+        #expect(first.contains("decided"))
+        #expect(await message { try producer.enqueue("x", to: "a") }.contains("ended"))
+        // It is decided: there is nothing to abort any more.
+        await #expect(throws: EngineError.self) { try await producer.abortTransaction() }
+        #expect(await message { try producer.beginTransaction() }.contains("ended"))
+        isOver.signal()
+        try await producer.commitTransaction()
+        #expect(try await committed(engine) == ["in a"])
+        #expect(try await committed(engine, "b") == ["in b"])
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "n", to: "b") }
+        #expect(try await committed(engine, "b") == ["in b", "n"])
+        try await engine.close()
+    }
+
+    @Test("a committed transaction is on stable storage, whatever its topics promise")
+    func durable() async throws {
+        let engine = try await engine(durability: "buffered")
+        let producer = try await producer(engine)
+        let logs = try ["a", "b"].map { try engine.partition(0, of: $0).log }
+        try producer.beginTransaction()
+        for topic in ["a", "b"] {
+            _ = try await producer.send(key: nil, value: "in \(topic)", to: topic)
+        }
+        #expect(logs.map(\.recoveryPoint) == [.zero, .zero])
+        // The records before the decision, the markers before the answer.
+        let isOver = holdMarkers(of: "b", in: engine)
+        let commit = Task { try await producer.commitTransaction() }
+        #expect(try await eventually { logs[0].recoveryPoint == Offset(2) })
+        #expect(logs[1].recoveryPoint == Offset(1))
+        isOver.signal()
+        try await commit.value
+        #expect(logs[1].recoveryPoint == Offset(2))
+        try await engine.close()
+    }
+
+    @Test("offsets on their way to a transaction are not overtaken by its end")
+    func offsetsUnderWay() async throws {
+        let engine = try await engine()
+        let producer = try await producer(engine)
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        let consumer = try engine.consumer(group: "g", topics: ["a"], configuration)
+        var iterator = consumer.makeAsyncIterator()
+        _ = try await engine.producer().send(key: nil, value: "x", to: "a")
+        let records = try #require(try await iterator.next())
+        try producer.beginTransaction()
+        let isOver = DispatchSemaphore(value: 0)
+        engine.lane.submit { isOver.wait() }
+        let sending = Task { try await producer.sendOffsets(behind: records, of: consumer) }
+        #expect(try await eventually { producer.parts.transaction?.hasGroupUnderWay == true })
+        let refusal = await message { try await producer.commitTransaction() }
+        #expect(refusal.contains("sendOffsets"))
+        isOver.signal()
+        try await sending.value
+        try await producer.commitTransaction()
+        let position = try await engine.committedOffsets(ofGroup: "g")
+        #expect(position.values.map(\.offset) == [Offset(1)])
+        try await consumer.close()
+        try await engine.close()
+    }
+
+    @Test("on an engine that was closed nothing waits: it is told")
+    func closed() async throws {
+        let engine = try await engine()
+        let producer = try await producer(engine)
+        try producer.beginTransaction()
+        _ = try await producer.send(key: nil, value: "x", to: "a")
+        try await engine.close()
+        for end in [producer.commitTransaction, producer.abortTransaction] {
+            #expect(await message { try await end() } == EngineError.closed.description)
+        }
+        var configuration = ProducerConfiguration()
+        configuration.transactionalID = "t"
+        let late = try engine.producer(configuration)
+        #expect(await message { try await late.initTransactions() }.contains("closed"))
+    }
+}
+
+/// Waits at a save when it is told to, and refuses it then.
+private final class ReluctantStore: TransactionStore {
+    let isReluctant = Atomic<Bool>(false)
+    private let inner = InMemoryTransactionStore()
+    private let asked = DispatchSemaphore(value: 0)
+    private let answer = DispatchSemaphore(value: 0)
+
+    func waitUntilAsked() async {
+        await withCheckedContinuation { ready in
+            DispatchQueue.global().async { [asked] in
+                asked.wait()
+                ready.resume()
+            }
+        }
+    }
+
+    func refuse() { answer.signal() }
+
+    func loadTransactions() -> [TransactionRecord] { inner.loadTransactions() }
+    func beginCoordinatorTerm() -> Int32 { inner.beginCoordinatorTerm() }
+
+    func save(_ record: TransactionRecord) throws(TransactionStoreError) {
+        if isReluctant.load(ordering: .acquiring) {
+            asked.signal()
+            answer.wait()
+            throw .unavailable(reason: "reluctant")
+        }
+        inner.save(record)
+    }
+
+    func removeTransaction(_ transactionalID: String) { inner.removeTransaction(transactionalID) }
+
+    func reserveProducerIDs(
+        count: Int64, notBelow least: Int64
+    ) throws(TransactionStoreError) -> Range<Int64> {
+        try inner.reserveProducerIDs(count: count, notBelow: least)
+    }
+}
+
+private struct ReluctantState: EngineState {
+    let offsets: any OffsetStore = InMemoryOffsetStore()
+    let transactions: any TransactionStore
+
+    init(_ transactions: ReluctantStore) { self.transactions = transactions }
+
+    func identifyTopics(by identify: @escaping @Sendable (_ topic: String) -> TopicID?) {}
+    func close() {}
+}
