@@ -7,32 +7,30 @@ public import Tally
 ///
 /// ```swift
 /// let positions = try PositionTable(in: database, consumer: "billing")
+/// var configuration = GroupConsumerConfiguration()
+/// configuration.onRebalance = { consumer, change in
+///     if case .assigned(let partitions) = change {
+///         try await positions.take(partitions, for: consumer)
+///     }
+/// }
+/// let consumer = try engine.consumer(group: "billing", topics: ["orders"], configuration)
 /// for try await records in consumer {
-///     try await positions.apply(records, generation: generation) { db in
+///     try await positions.apply(records, for: consumer) { db in
 ///         try records.forEachRecord { record in try db.execute(sql: "...") }
 ///     }
 /// }
 /// ```
 ///
-/// A position moves only from where the reader thought it was, and only for the generation that
-/// has claimed the partition: a member that was left for dead and comes back changes nothing.
-/// The table is `tally_position`; StateStore/FORMAT.md describes it.
+/// A position moves only from where the reader thought it was, only for the generation that has
+/// taken the partition (a member that was left for dead and comes back changes nothing), and only
+/// for the topic that it was stored for. The group's own offsets count for nothing. The table is
+/// `tally_position`; StateStore/FORMAT.md describes it.
 ///
-/// Thread rule: safe to share. ``apply(_:generation:_:)`` runs on the database's own threads.
+/// Thread rule: safe to share. What is applied runs on the database's own threads.
 public struct PositionTable: Sendable {
     /// Whose positions these are: one name for all members of a group.
     public let consumer: String
     private let database: any DatabaseWriter
-
-    /// A row: where the next record is, and who may move it.
-    public struct Position: Hashable, Sendable {
-        /// The next offset to apply.
-        public var nextOffset: Offset
-        /// The epoch of the last record applied.
-        public var leaderEpoch: LeaderEpoch
-        /// The generation that claimed the partition last.
-        public var generation: Int32
-    }
 
     /// The positions of a consumer; creates the table where it is missing.
     ///
@@ -43,173 +41,191 @@ public struct PositionTable: Sendable {
     public init(in database: any DatabaseWriter, consumer: String) throws {
         self.database = database
         self.consumer = consumer
-        try database.write { db in
-            try db.execute(
-                sql: """
-                    CREATE TABLE IF NOT EXISTS tally_position (
-                        consumer TEXT NOT NULL,
-                        topic TEXT NOT NULL,
-                        partition INTEGER NOT NULL,
-                        nextOffset INTEGER NOT NULL CHECK (nextOffset >= 0),
-                        leaderEpoch INTEGER NOT NULL,
-                        generation INTEGER NOT NULL,
-                        PRIMARY KEY (consumer, topic, partition)
-                    ) STRICT, WITHOUT ROWID
-                    """)
-        }
+        try database.write { try PositionRow.createTable($0) }
     }
 
-    /// The position of a partition; nil where nothing of it was applied or claimed.
-    public func position(topic: String, partition: Int32) throws -> Position? {
-        try database.read { try Self.row($0, consumer, topic, partition) }
+    /// The position of a partition; nil where nothing of it was applied or taken.
+    public func position(of partition: TopicPartition) throws -> Position? {
+        try database.read { try PositionRow(consumer, partition).position($0) }
     }
 
-    /// Takes a partition over for a generation, and returns where it stands. From then on nobody of
-    /// an earlier generation moves the position.
+    // MARK: Taking partitions
+
+    /// Takes partitions over that a group has assigned, and has the consumer go on where the table
+    /// stands. From then on nobody of an earlier generation moves these positions. For the
+    /// listener's ``GroupRebalance/assigned(_:)``.
     ///
-    /// - Parameter start: where to begin where nothing of the partition was applied yet.
-    /// - Throws: ``PositionError/fenced(_:)`` where a later generation has it; `DatabaseError`.
-    @discardableResult
-    public func claim(
-        topic: String, partition: Int32, generation: Int32, startingAt start: Offset
-    ) throws -> Position {
-        try database.write { db in
-            guard var known = try Self.row(db, consumer, topic, partition) else {
-                let position = Position(
-                    nextOffset: start, leaderEpoch: .none, generation: generation)
-                try db.execute(
-                    sql: "INSERT INTO tally_position VALUES (?, ?, ?, ?, ?, ?)",
-                    arguments: [
-                        consumer, topic, partition, start.rawValue, LeaderEpoch.none.rawValue,
-                        generation,
-                    ])
-                return position
-            }
-            guard known.generation <= generation else {
-                throw PositionError.fenced(
-                    conflict(topic, partition, known, expected: nil, generation))
-            }
-            known.generation = generation
-            try db.execute(
-                sql: """
-                    UPDATE tally_position SET generation = ?
-                    WHERE consumer = ? AND topic = ? AND partition = ?
-                    """, arguments: [generation, consumer, topic, partition])
-            return known
+    /// - Parameter start: where to begin with a partition that the table knows nothing of.
+    /// - Throws: ``PositionError/fenced(_:)`` where a later generation has one of them,
+    ///   ``PositionError/notInLog(_:)`` and ``PositionError/ofAnotherTopic(_:)`` where a position
+    ///   does not mean the same records any more, `DatabaseError`, and what seeking throws. None
+    ///   was taken then, and nothing can be applied.
+    public func take(
+        _ partitions: Set<TopicPartition>, for consumer: GroupConsumer,
+        startingAt start: StartingPosition = .earliest
+    ) async throws {
+        let generation = consumer.generation
+        var starts: [TopicPartition: Offset] = [:]
+        for partition in partitions where try position(of: partition) == nil {
+            try await consumer.seek(partition, to: start)
+            starts[partition] = consumer.positions[partition]
         }
+        let taken = try await claim(
+            partitions, starts: starts, generation: generation, engine: consumer.engine)
+        for (partition, offset) in taken {
+            try await consumer.seek(partition, to: .offset(offset))
+        }
+    }
+
+    /// Has a consumer without a group go on where the table stands, in all of its partitions; see
+    /// ``take(_:for:startingAt:)-(_,GroupConsumer,_)``. Of two such consumers that read the same
+    /// partition, one is refused by ``PositionError/moved(_:)``.
+    public func take(
+        for consumer: Consumer, startingAt start: StartingPosition = .earliest
+    ) async throws {
+        var partitions: Set<TopicPartition> = []
+        var starts: [TopicPartition: Offset] = [:]
+        for index in consumer.positions.keys {
+            let partition = TopicPartition(topic: consumer.topic, partition: index)
+            partitions.insert(partition)
+            guard try position(of: partition) == nil else { continue }
+            try await consumer.seek(partition: index, to: start)
+            starts[partition] = consumer.positions[index] ?? nil
+        }
+        let taken = try await claim(
+            partitions, starts: starts, generation: 0, engine: consumer.engine)
+        for (partition, offset) in taken {
+            try await consumer.seek(partition: partition.partition, to: .offset(offset))
+        }
+    }
+
+    /// Enters a generation in all rows, or in none. Returns where they stand.
+    private func claim(
+        _ partitions: Set<TopicPartition>, starts: [TopicPartition: Offset], generation: Int32,
+        engine: Engine
+    ) async throws -> [TopicPartition: Offset] {
+        try await database.write { db in
+            var taken: [TopicPartition: Offset] = [:]
+            for partition in partitions.sorted() {
+                let row = PositionRow(consumer, partition)
+                var position =
+                    try row.position(db)
+                    ?? Position(
+                        topicID: nil, nextOffset: starts[partition] ?? .zero, leaderEpoch: .none,
+                        generation: generation)
+                let conflict = row.conflict(position, generation: generation)
+                guard position.generation <= generation else {
+                    throw PositionError.fenced(conflict)
+                }
+                let stored = StoredPosition(
+                    topicID: position.topicID, offset: position.nextOffset,
+                    leaderEpoch: position.leaderEpoch)
+                switch try engine.state(of: stored, in: partition) {
+                case .held: break
+                case .ofAnotherTopic: throw PositionError.ofAnotherTopic(conflict)
+                case .outside(let logStart, let logEnd), .diverged(let logStart, let logEnd):
+                    throw PositionError.notInLog(conflict, logStart: logStart, logEnd: logEnd)
+                }
+                position.generation = generation
+                position.topicID = try engine.topicID(of: partition.topic)
+                try row.write(position, db)
+                taken[partition] = position.nextOffset
+            }
+            return taken
+        }
+    }
+
+    // MARK: Applying records
+
+    /// Applies records that a member of a group fetched; see ``apply(_:_:)``.
+    ///
+    /// - Throws: ``PositionError/fenced(_:)`` where the partition is another generation's by now,
+    ///   ``PositionError/notTaken(consumer:partition:)`` where it was never taken with
+    ///   ``take(_:for:startingAt:)-(_,GroupConsumer,_)``, and what ``apply(_:_:)`` throws.
+    public func apply(
+        _ records: ConsumedRecords, for consumer: GroupConsumer,
+        _ body: @escaping @Sendable (Database) throws -> Void
+    ) async throws {
+        try await apply(records, generation: consumer.generation, body)
     }
 
     /// Applies fetched records: `body` writes rows, and the position behind the records is written
     /// in the same transaction. Both happen, or neither.
     ///
-    /// - Parameters:
-    ///   - generation: the one that claimed the partition; 0 for a consumer without a group.
-    ///   - body: writes what the records mean. Must not commit. It may be called for records whose
-    ///     effect is not kept: when it returns, the position decides.
+    /// - Parameter body: writes what the records mean. Must not commit.
     /// - Throws: ``PositionError/moved(_:)`` where the position is not the one that the records
-    ///   begin at (seek to it), ``PositionError/fenced(_:)`` where the partition is another's by
-    ///   now, `DatabaseError`, and what `body` throws. Nothing was written then.
+    ///   begin at, ``PositionError/notTaken(consumer:partition:)``,
+    ///   ``PositionError/ofAnotherTopic(_:)``, `DatabaseError`, and what `body` throws. Nothing was
+    ///   written then.
     public func apply(
-        _ records: ConsumedRecords, generation: Int32 = 0,
+        _ records: ConsumedRecords, _ body: @escaping @Sendable (Database) throws -> Void
+    ) async throws {
+        try await apply(records, generation: 0, body)
+    }
+
+    /// As ``apply(_:_:)`` for any generation.
+    package func apply(
+        _ records: ConsumedRecords, generation: Int32,
         _ body: @escaping @Sendable (Database) throws -> Void
     ) async throws {
         try await database.write { db in
+            // First of all: `body` runs only for records whose turn it is.
             try advance(db, records, generation)
             try body(db)
         }
     }
 
-    /// Moves the position, first of all: the transaction is its caller's to roll back.
     private func advance(
         _ db: Database, _ records: ConsumedRecords, _ generation: Int32
     ) throws {
-        let (topic, partition) = (records.topic, records.partition)
-        let known = try Self.row(db, consumer, topic, partition)
-        if let known {
-            guard known.generation <= generation else {
-                throw PositionError.fenced(
-                    conflict(topic, partition, known, expected: nil, generation))
-            }
-            guard known.nextOffset == records.startOffset else {
-                throw PositionError.moved(
-                    conflict(topic, partition, known, expected: records.startOffset, generation))
-            }
+        let partition = TopicPartition(topic: records.topic, partition: records.partition)
+        let row = PositionRow(consumer, partition)
+        guard let known = try row.position(db) else {
+            throw PositionError.notTaken(consumer: consumer, partition: partition)
         }
-        try db.execute(
-            sql: "INSERT OR REPLACE INTO tally_position VALUES (?, ?, ?, ?, ?, ?)",
-            arguments: [
-                consumer, topic, partition, records.nextOffset.rawValue,
-                records.leaderEpoch.rawValue, generation,
-            ])
-    }
-
-    private func conflict(
-        _ topic: String, _ partition: Int32, _ found: Position, expected: Offset?,
-        _ generation: Int32
-    ) -> PositionConflict {
-        PositionConflict(
-            consumer: consumer, topic: topic, partition: partition, found: found,
-            expected: expected, generation: generation)
-    }
-
-    private static func row(
-        _ db: Database, _ consumer: String, _ topic: String, _ partition: Int32
-    ) throws -> Position? {
-        let row = try Row.fetchOne(
-            db,
-            sql: """
-                SELECT nextOffset, leaderEpoch, generation FROM tally_position
-                WHERE consumer = ? AND topic = ? AND partition = ?
-                """, arguments: [consumer, topic, partition])
-        return row.map { row in
+        var conflict = row.conflict(known, generation: generation)
+        guard known.generation <= generation else { throw PositionError.fenced(conflict) }
+        guard known.topicID == nil || known.topicID == records.topicID else {
+            throw PositionError.ofAnotherTopic(conflict)
+        }
+        guard known.nextOffset == records.startOffset else {
+            conflict.expected = records.startOffset
+            throw PositionError.moved(conflict)
+        }
+        try row.write(
             Position(
-                nextOffset: Offset(row[0]), leaderEpoch: LeaderEpoch(rawValue: row[1]),
-                generation: row[2])
+                topicID: records.topicID, nextOffset: records.nextOffset,
+                leaderEpoch: records.leaderEpoch, generation: generation), db)
+    }
+
+    // MARK: By hand
+
+    /// Puts a position somewhere else, whichever records are applied or left out by that; for when
+    /// its records are gone, or the topic is a new one. The rows that were written stay as they
+    /// are.
+    ///
+    /// Belongs to nobody afterwards: stop the members first, and start them again.
+    /// - Throws: `DatabaseError`.
+    public func reset(_ partition: TopicPartition, to offset: Offset) async throws {
+        try await database.write { db in
+            try PositionRow(consumer, partition).write(
+                Position(
+                    topicID: nil, nextOffset: max(offset, .zero), leaderEpoch: .none,
+                    generation: -1), db)
         }
     }
-}
 
-/// Two readers of one partition, as its position shows them.
-public struct PositionConflict: Hashable, Sendable {
-    /// Whose positions these are.
-    public var consumer: String
-    /// The topic.
-    public var topic: String
-    /// The partition.
-    public var partition: Int32
-    /// What the table says.
-    public var found: PositionTable.Position
-    /// Where the reader thought the position was; nil where it did not come to that.
-    public var expected: Offset?
-    /// The reader's generation.
-    public var generation: Int32
-}
-
-/// Why a position was not moved, and no row written.
-public enum PositionError: Error, Hashable, Sendable {
-    /// The position is somewhere else: records were applied already, or are missing.
-    case moved(PositionConflict)
-    /// The partition is another generation's.
-    case fenced(PositionConflict)
-}
-
-extension PositionError: CustomStringConvertible {
-    /// What happened, where, and what to do about it.
-    public var description: String {
-        switch self {
-        case .moved(let conflict):
-            """
-            \(conflict.consumer) stands at offset \(conflict.found.nextOffset) of \
-            \(conflict.topic)-\(conflict.partition), and these records begin at \
-            \(conflict.expected.map(String.init(describing:)) ?? "none"). Nothing was written; \
-            seek to the stored position.
-            """
-        case .fenced(let conflict):
-            """
-            \(conflict.topic)-\(conflict.partition) of \(conflict.consumer) belongs to \
-            generation \(conflict.found.generation) of the group, and this member is of \
-            \(conflict.generation). Nothing was written; another member reads the partition.
-            """
+    /// Lets any generation take a partition, which goes on where it stands; for when the group
+    /// counts its generations anew, because the engine's `state.db` was lost.
+    ///
+    /// Stop the members first. Does nothing where the table knows nothing of the partition.
+    /// - Throws: `DatabaseError`.
+    public func release(_ partition: TopicPartition) async throws {
+        try await database.write { db in
+            let row = PositionRow(consumer, partition)
+            guard var position = try row.position(db) else { return }
+            position.generation = -1
+            try row.write(position, db)
         }
     }
 }

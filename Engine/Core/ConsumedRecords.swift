@@ -1,4 +1,4 @@
-import TallyLog
+public import TallyLog
 public import TallyRecords
 
 /// Records of one partition that came with one fetch: views into the log, checked and ready.
@@ -8,6 +8,8 @@ public import TallyRecords
 public struct ConsumedRecords: Sendable {
     /// The topic.
     public let topic: String
+    /// Which topic of the name it is.
+    public let topicID: TopicID
     /// The partition.
     public let partition: Int32
     /// The first offset that was asked for: earlier records of the first batch are skipped.

@@ -12,7 +12,7 @@ public final class Consumer: AsyncSequence, Sendable {
 
     /// The topic.
     public let topic: String
-    private let engine: Engine
+    package let engine: Engine
     private let configuration: ConsumerConfiguration
     /// Whether it reads all partitions, also those that the topic gets meanwhile.
     private let isOfWholeTopic: Bool

@@ -171,7 +171,7 @@ extension Engine {
                 let log = try EngineOpening.openLog(
                     of: topic, index, data: data, environment: environment,
                     configuration: configuration, checkpoint: checkpoint)
-                return Partition(topic: name, index: index, log: log, checkpoint: checkpoint)
+                return Partition(of: topic, index, log: log, checkpoint: checkpoint)
             }
             topic.partitionCount = count
             catalog.topics[name] = topic

@@ -93,7 +93,7 @@ extension Engine {
                 let log = try EngineOpening.openLog(
                     of: topic, index, data: data, environment: environment,
                     configuration: self.configuration, checkpoint: checkpoint)
-                return Partition(topic: name, index: index, log: log, checkpoint: checkpoint)
+                return Partition(of: topic, index, log: log, checkpoint: checkpoint)
             }
             catalog.topics[name] = topic
             try catalog.write(to: directory, on: data.fileSystem)

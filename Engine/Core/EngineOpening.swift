@@ -201,7 +201,7 @@ struct EngineOpening: Sendable {
                     configuration: configuration, checkpoint: checkpoint)
             }
             return Partition(
-                topic: topic.name, index: index, log: log, checkpoint: checkpoint)
+                of: topic, index, log: log, checkpoint: checkpoint)
         } catch {
             // Damage stops this partition, and so does a full disk that leaves no room to keep
             // what recovery cuts. Anything else (no descriptors, no memory, a disk that cannot be
@@ -209,7 +209,7 @@ struct EngineOpening: Sendable {
             guard error.isDamage || error.isLackOfSpace else { throw error }
             configuration.logger.error("\(name) stays offline: \(error)")
             return Partition(
-                topic: topic.name, index: index, failure: error, checkpoint: checkpoint)
+                of: topic, index, failure: error, checkpoint: checkpoint)
         }
     }
 

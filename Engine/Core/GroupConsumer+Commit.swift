@@ -9,13 +9,7 @@ struct ReturnedPositions: Sendable {
     private var lastCommit = ContinuousClock.now
 
     /// Everything that was handed out until now is finished with.
-    mutating func note(_ readers: [PartitionReader]) {
-        offsets = [:]
-        for reader in readers {
-            guard let (offset, epoch) = reader.positionAndEpoch else { continue }
-            offsets[reader.id] = OffsetToCommit(offset: offset, leaderEpoch: epoch)
-        }
-    }
+    mutating func note(_ readers: PartitionReaders) { offsets = readers.offsetsToCommit }
 
     /// What is not committed yet.
     var uncommitted: [TopicPartition: OffsetToCommit] {
@@ -51,16 +45,12 @@ extension GroupConsumer {
         ])
     }
 
-    /// Commits the positions of all partitions: everything that was handed out until now.
+    /// Commits the positions of all partitions: everything that was handed out until now. For the
+    /// task that iterates; from another one it would also commit what that is still at.
     ///
     /// Throws as ``commit(_:)-(ConsumedRecords)``.
     public func commit() async throws {
-        var offsets: [TopicPartition: OffsetToCommit] = [:]
-        for reader in readers.all {
-            guard let (offset, epoch) = reader.positionAndEpoch else { continue }
-            offsets[reader.id] = OffsetToCommit(offset: offset, leaderEpoch: epoch)
-        }
-        try await commit(offsets)
+        try await commit(readers.offsetsToCommit)
     }
 
     /// Commits these offsets.

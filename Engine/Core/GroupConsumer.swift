@@ -24,7 +24,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
 
     /// The group's id.
     public let group: String
-    let engine: Engine
+    package let engine: Engine
     let configuration: GroupConsumerConfiguration
     let membership: GroupMembership
     let readers = PartitionReaders()
@@ -85,7 +85,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         do {
             if configuration.isAutoCommitting { try await commitReturned() }
             let owned = membership.identity.owned
-            if !owned.isEmpty { try await configuration.onRebalance?(.revoked(owned)) }
+            if !owned.isEmpty { try await configuration.onRebalance?(self, .revoked(owned)) }
         } catch {
             failure = error
         }
@@ -146,8 +146,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         }
         if isDue { membership.polled() }
         guard configuration.isAutoCommitting else { return }
-        let all = readers.all
-        returned.withLock { $0.note(all) }
+        let readers = readers
+        returned.withLock { $0.note(readers) }
         try await autoCommit(at: now)
     }
 
@@ -174,15 +174,15 @@ public final class GroupConsumer: AsyncSequence, Sendable {
                 membership.revocationDone(attempt: attempt)
             }
             if configuration.isAutoCommitting { try await commitReturned() }
-            try await configuration.onRebalance?(.revoked(partitions))
+            try await configuration.onRebalance?(self, .revoked(partitions))
         case .lost(let partitions):
             readers.remove(partitions)
-            try await configuration.onRebalance?(.lost(partitions))
+            try await configuration.onRebalance?(self, .lost(partitions))
         case .assigned(let partitions):
             // The listener may seek, as one does that keeps its positions elsewhere: only where it
             // did not is the group asked.
             let failure = add(partitions)
-            try await configuration.onRebalance?(.assigned(partitions))
+            try await configuration.onRebalance?(self, .assigned(partitions))
             if let failure { throw failure }
         case .failed(let error):
             throw EngineError.group(error)
@@ -236,7 +236,11 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     private func start(
         of id: TopicPartition, _ log: PartitionLog, committed: CommittedOffset?
     ) async throws -> Offset {
-        if let committed, log.holds(committed) { return committed.offset }
+        if let committed {
+            let position = StoredPosition(
+                offset: committed.offset, leaderEpoch: committed.leaderEpoch)
+            if log.state(of: position) == .held { return committed.offset }
+        }
         let target = configuration.reading.reset.target(
             of: committed?.offset, logStart: log.logStart, logEnd: log.highWatermark)
         guard let target else {
@@ -246,17 +250,6 @@ public final class GroupConsumer: AsyncSequence, Sendable {
                     logStart: log.logStart, logEnd: log.highWatermark))
         }
         return try await engine.workers.run { try PartitionReader.offset(of: target, in: log) }
-    }
-}
-
-extension PartitionLog {
-    /// Whether a position is in the log, behind the record that it was committed behind.
-    func holds(_ position: CommittedOffset) -> Bool {
-        guard position.offset >= logStart, position.offset <= highWatermark else { return false }
-        guard position.leaderEpoch != .none else { return true }
-        // Where the epoch's records end before the position, others have taken their place.
-        guard let end = endOffset(forEpoch: position.leaderEpoch) else { return true }
-        return end.epoch == position.leaderEpoch && end.endOffset >= position.offset
     }
 }
 

@@ -27,7 +27,8 @@ public struct GroupConsumerConfiguration: Sendable {
     public var autoCommitIntervalMilliseconds: Int64 = 5_000
     /// Told of each change of the assignment, between two elements of the sequence, and waited
     /// for. What is revoked is still this member's during the call: it can be committed.
-    public var onRebalance: (@Sendable (GroupRebalance) async throws -> Void)?
+    public var onRebalance:
+        (@Sendable (_ consumer: GroupConsumer, _ change: GroupRebalance) async throws -> Void)?
 
     /// The defaults.
     public init() {}

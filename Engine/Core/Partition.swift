@@ -8,6 +8,8 @@ import TallyRecords
 final class Partition: Sendable {
     let topic: String
     let index: Int32
+    /// Which topic of the name it is.
+    let topicID: TopicID
     /// The log; nil where the partition is offline.
     let onlineLog: PartitionLog?
     /// Why the partition is offline.
@@ -19,16 +21,24 @@ final class Partition: Sendable {
     /// Rises with each change of the topic's configuration: what was made of it is made anew.
     let configurationVersion = Atomic<Int>(0)
 
-    init(topic: String, index: Int32, log: PartitionLog, checkpoint: PartitionCheckpoint) {
-        self.topic = topic
+    init(
+        of topic: TopicCatalog.Topic, _ index: Int32, log: PartitionLog,
+        checkpoint: PartitionCheckpoint
+    ) {
+        self.topic = topic.name
+        topicID = topic.id
         self.index = index
         self.checkpoint = checkpoint
         onlineLog = log
         failure = nil
     }
 
-    init(topic: String, index: Int32, failure: LogError, checkpoint: PartitionCheckpoint) {
-        self.topic = topic
+    init(
+        of topic: TopicCatalog.Topic, _ index: Int32, failure: LogError,
+        checkpoint: PartitionCheckpoint
+    ) {
+        self.topic = topic.name
+        topicID = topic.id
         self.index = index
         self.checkpoint = checkpoint
         onlineLog = nil

@@ -160,8 +160,9 @@ final class PartitionReader: Sendable {
         guard moved else { return try fetchInside() }
         return .records(
             ConsumedRecords(
-                topic: partition.topic, partition: partition.index, startOffset: offset,
-                nextOffset: slice.nextOffset, leaderEpoch: epoch, highWatermark: highWatermark,
+                topic: partition.topic, topicID: partition.topicID, partition: partition.index,
+                startOffset: offset, nextOffset: slice.nextOffset, leaderEpoch: epoch,
+                highWatermark: highWatermark,
                 slice: slice, aborted: aborted))
     }
 

@@ -53,6 +53,16 @@ final class PartitionReaders: Sendable {
         return hasEnded ? .ended : .nothing
     }
 
+    /// What a commit of all positions says.
+    var offsetsToCommit: [TopicPartition: OffsetToCommit] {
+        var offsets: [TopicPartition: OffsetToCommit] = [:]
+        for reader in all {
+            guard let (offset, epoch) = reader.positionAndEpoch else { continue }
+            offsets[reader.id] = OffsetToCommit(offset: offset, leaderEpoch: epoch)
+        }
+        return offsets
+    }
+
     /// Has every partition tell of its next record.
     func watch() {
         for reader in all { reader.watch(for: arrival) }

@@ -268,7 +268,7 @@ import Testing
         let heard = Mutex<[GroupRebalance]>([])
         let reference = Mutex<GroupConsumer?>(nil)
         let first = try consumer(engine) {
-            $0.onRebalance = { event in
+            $0.onRebalance = { _, event in
                 heard.withLock { $0.append(event) }
                 if case .revoked = event { try await reference.withLock { $0 }?.commit() }
             }
@@ -300,7 +300,7 @@ import Testing
         let first = Reader(
             try consumer(engine) {
                 $0.assignors = [assignor]
-                $0.onRebalance = { event in
+                $0.onRebalance = { _, event in
                     if case .revoked(let gone) = event { revoked.withLock { $0.formUnion(gone) } }
                 }
             })

@@ -65,23 +65,20 @@ import Testing
     @Test("the listener may seek before the group is asked; what it leaves is the group's")
     func seekInListener() async throws {
         let engine = try await engine()
-        let itself = Mutex<GroupConsumer?>(nil)
         let mayFail = Mutex(true)
         var configuration = GroupConsumerConfiguration()
-        configuration.onRebalance = { event in
-            guard case .assigned = event, let consumer = itself.withLock({ $0 }) else { return }
+        configuration.onRebalance = { consumer, event in
+            guard case .assigned = event else { return }
             try await consumer.seek(Self.partitions[0], to: .offset(Offset(4)))
             if mayFail.withLock({ $0 }) { throw CancellationError() }
         }
         let consumer = try engine.consumer(group: "g", topics: ["a"], configuration)
-        itself.withLock { $0 = consumer }
         // What the listener throws comes once; the partitions stay.
         await #expect(throws: CancellationError.self) { try await read(1, from: consumer) }
         await expectUnavailable("a-1", consumer)
         mayFail.withLock { $0 = false }
         try await consumer.seek(Self.partitions[1], to: .latest)
         #expect(try await read(1, from: consumer) == ["4"])
-        itself.withLock { $0 = nil }
         try await consumer.close()
         try await engine.close()
     }

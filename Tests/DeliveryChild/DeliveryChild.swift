@@ -85,11 +85,13 @@ private struct Work {
 
     func workAndPosition(through count: Int) async throws {
         let positions = try PositionTable(in: database, consumer: "billing")
-        let known = try positions.position(topic: "orders", partition: 0)
-        if known?.nextOffset == Offset(Int64(count)) { return }
-        var configuration = ConsumerConfiguration(start: .offset(known?.nextOffset ?? .zero))
+        let partition = TopicPartition(topic: "orders", partition: 0)
+        if try positions.position(of: partition)?.nextOffset == Offset(Int64(count)) { return }
+        var configuration = ConsumerConfiguration()
         configuration.fetchBytesMax = 1
-        for try await records in try engine.consumer(of: "orders", configuration) {
+        let consumer = try engine.consumer(of: "orders", configuration)
+        try await positions.take(for: consumer)
+        for try await records in consumer {
             try await positions.apply(records) { try Self.write(records, $0) }
             if records.nextOffset == Offset(Int64(count)) { break }
         }

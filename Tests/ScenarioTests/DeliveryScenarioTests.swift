@@ -93,26 +93,16 @@ struct DeliveryScenarioTests {
         configuration.reading.reset = .earliest
         configuration.reading.fetchBytesMax = 1
         let positions = try PositionTable(in: shop.database, consumer: "billing")
-        let itself = Mutex<GroupConsumer?>(nil)
         if guarantee == .exactlyOnce {
             // No policy: the positions are the table's, and the group's do not count.
             configuration.reading.reset = .none
-            configuration.onRebalance = { event in
-                guard case .assigned(let partitions) = event,
-                    let consumer = itself.withLock({ $0 })
-                else { return }
-                for partition in partitions {
-                    let position = try positions.claim(
-                        topic: partition.topic, partition: partition.partition,
-                        generation: consumer.generation, startingAt: .zero)
-                    try await consumer.seek(partition, to: .offset(position.nextOffset))
-                }
+            configuration.onRebalance = { consumer, event in
+                guard case .assigned(let partitions) = event else { return }
+                try await positions.take(partitions, for: consumer)
             }
         }
         let consumer = try shop.engine.consumer(
             group: "billing", topics: ["orders"], configuration)
-        itself.withLock { $0 = consumer }
-        defer { itself.withLock { $0 = nil } }
         for try await records in consumer {
             let isFatal = records.startOffset.rawValue == Int64(order ?? -1)
             let work: @Sendable (Database) throws -> Void = { try Self.write(records, $0) }
@@ -127,7 +117,7 @@ struct DeliveryScenarioTests {
                 if isFatal, point == .between { throw Crash() }
                 try await consumer.commit(records)
             case .exactlyOnce:
-                try await positions.apply(records, generation: consumer.generation) { db in
+                try await positions.apply(records, for: consumer) { db in
                     try work(db)
                     // There is no moment between the two: dying here undoes both.
                     if isFatal, point == .between { throw Crash() }
@@ -276,12 +266,16 @@ struct DeliveryScenarioTests {
         configuration.reading.reset = .earliest
         configuration.reading.fetchBytesMax = 1
         configuration.pollIntervalMillisecondsMax = 500
+        configuration.onRebalance = { consumer, event in
+            guard case .assigned(let partitions) = event else { return }
+            try await positions.take(partitions, for: consumer)
+        }
         let zombie = try shop.engine.consumer(
             group: "billing", topics: ["orders"], configuration)
         var reading = zombie.makeAsyncIterator()
         let first = try #require(try await reading.next())
         let generation = zombie.generation
-        try await positions.apply(first, generation: generation) { try Self.write(first, $0) }
+        try await positions.apply(first, for: zombie) { try Self.write(first, $0) }
         // It fetches the next record, and hangs before it writes.
         let held = try #require(try await reading.next())
         #expect(held.startOffset == Offset(1))

@@ -47,16 +47,14 @@ struct OrderingScenarioTests {
             beforeEach: @escaping @Sendable (String) async -> Void = { _ in }
         ) throws {
             self.gate = gate
-            let itself = Mutex<WeakConsumer>(WeakConsumer())
             var configuration = GroupConsumerConfiguration()
             configuration.reading.reset = .earliest
             configuration.pollIntervalMillisecondsMax = pollIntervalMillisecondsMax
-            configuration.onRebalance = { event in
+            configuration.onRebalance = { consumer, event in
                 guard case .revoked = event else { return }
-                try await Self.commit(itself.withLock { $0.consumer })
+                try await Self.commit(consumer)
             }
             let consumer = try engine.consumer(group: "stock", topics: ["events"], configuration)
-            itself.withLock { $0.consumer = consumer }
             self.consumer = consumer
             task = Task {
                 for try await records in consumer {
@@ -75,13 +73,11 @@ struct OrderingScenarioTests {
             }
         }
 
-        private struct WeakConsumer { weak var consumer: GroupConsumer? }
-
         /// Commits all that was handed out: between two elements that is all that was applied.
         /// While the group shares out anew it takes no commits; the next one holds this one too.
-        private static func commit(_ consumer: GroupConsumer?) async throws {
+        private static func commit(_ consumer: GroupConsumer) async throws {
             do {
-                try await consumer?.commit()
+                try await consumer.commit()
             } catch EngineError.group {
                 // The group has gone on without this member: others read what it did not commit.
             }

@@ -49,13 +49,38 @@ import Testing
         }
     }
 
+    private let partition = TopicPartition(topic: "a", partition: 0)
+
+    private func taken(
+        _ positions: PositionTable, by engine: Engine, from start: StartingPosition = .earliest
+    ) async throws -> Consumer {
+        var configuration = ConsumerConfiguration(end: .currentEnd)
+        configuration.fetchBytesMax = 1
+        let consumer = try engine.consumer(of: "a", configuration)
+        try await positions.take(for: consumer, startingAt: start)
+        return consumer
+    }
+
+    /// Why something was refused; nil where it was not.
+    private func refusal(_ body: () async throws -> Void) async throws -> PositionError? {
+        do {
+            try await body()
+            return nil
+        } catch let error as PositionError {
+            return error
+        }
+    }
+
     @Test("rows and position are written together, or neither is")
     func together() async throws {
         let engine = try await engine(values: 3)
         let positions = try PositionTable(in: database, consumer: "c")
         let first = try await records(engine, from: 0)
+        let early = try await refusal { try await positions.apply(first, insert(first)) }
+        #expect(early == .notTaken(consumer: "c", partition: partition))
+        _ = try await taken(positions, by: engine)
         try await positions.apply(first, insert(first))
-        #expect(try positions.position(topic: "a", partition: 0)?.nextOffset == Offset(1))
+        #expect(try positions.position(of: partition)?.nextOffset == Offset(1))
         let second = try await records(engine, from: 1)
         await #expect(throws: CancellationError.self) {
             try await positions.apply(second) { db in
@@ -64,21 +89,23 @@ import Testing
             }
         }
         #expect(try seen == ["0"])
-        #expect(try positions.position(topic: "a", partition: 0)?.nextOffset == Offset(1))
+        #expect(try positions.position(of: partition)?.nextOffset == Offset(1))
         // Read again after an error whose outcome nobody knew: nothing counts twice.
         await #expect(throws: PositionError.self) {
             try await positions.apply(first, insert(first))
         }
         // And nothing is left out.
         let third = try await records(engine, from: 2)
-        do {
-            try await positions.apply(third, insert(third))
+        let moved = try await refusal { try await positions.apply(third, insert(third)) }
+        guard case .moved(let conflict) = moved else {
             Issue.record("record 1 was left out")
-        } catch PositionError.moved(let conflict) {
-            #expect(conflict.found.nextOffset == Offset(1) && conflict.expected == Offset(2))
+            return
         }
-        try await positions.apply(second, insert(second))
-        try await positions.apply(third, insert(third))
+        #expect(conflict.found.nextOffset == Offset(1) && conflict.expected == Offset(2))
+        // Taken again, it goes on where the table stands.
+        for try await records in try await taken(positions, by: engine) {
+            try await positions.apply(records, insert(records))
+        }
         #expect(try seen == ["0", "1", "2"])
         try await engine.close()
     }
@@ -87,34 +114,122 @@ import Testing
     func zombie() async throws {
         let engine = try await engine(values: 2)
         let positions = try PositionTable(in: database, consumer: "c")
-        try positions.claim(topic: "a", partition: 0, generation: 3, startingAt: .zero)
-        let first = try await records(engine, from: 0)
-        // The zombie has fetched, and is overtaken before it writes.
-        let taken = try positions.claim(
-            topic: "a", partition: 0, generation: 4, startingAt: Offset(9))
-        #expect(taken.nextOffset == .zero, "a position that is there is not begun anew")
-        do {
-            try await positions.apply(first, generation: 3, insert(first))
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.fetchBytesMax = 1
+        configuration.onRebalance = { consumer, change in
+            guard case .assigned(let partitions) = change else { return }
+            try await positions.take(partitions, for: consumer)
+        }
+        let zombie = try engine.consumer(group: "g", topics: ["a"], configuration)
+        var iterator = zombie.makeAsyncIterator()
+        let first = try #require(try await iterator.next())
+        #expect(first.startOffset == .zero)
+        let generation = zombie.generation
+        // It has fetched, and is overtaken before it writes: a new generation takes the partition.
+        try await database.write { db in
+            try db.execute(sql: "UPDATE tally_position SET generation = generation + 1")
+        }
+        let late = try await refusal {
+            try await positions.apply(first, for: zombie, insert(first))
+        }
+        guard case .fenced(let conflict) = late else {
             Issue.record("the zombie wrote")
-        } catch PositionError.fenced(let conflict) {
-            #expect(conflict.found.generation == 4 && conflict.generation == 3)
+            return
         }
-        #expect(throws: PositionError.self) {
-            try positions.claim(topic: "a", partition: 0, generation: 3, startingAt: .zero)
-        }
-        try await positions.apply(first, generation: 4, insert(first))
+        #expect(conflict.found.generation == generation + 1 && conflict.generation == generation)
+        let again = try await refusal { try await positions.take([partition], for: zombie) }
+        #expect(again == late)
+        #expect(try seen.isEmpty)
+        // The generations were begun anew: released, it goes on where it stands.
+        try await positions.release(partition)
+        try await positions.take([partition], for: zombie)
+        let next = try #require(try await iterator.next())
+        try await positions.apply(next, for: zombie, insert(next))
         #expect(try seen == ["0"])
+        try await zombie.close()
+        try await engine.close()
+    }
+
+    @Test("a topic that was deleted and created again is another one")
+    func replacedTopic() async throws {
+        let engine = try await engine(values: 2)
+        let positions = try PositionTable(in: database, consumer: "c")
+        let old = try await records(engine, from: 0)
+        for try await records in try await taken(positions, by: engine) {
+            try await positions.apply(records, insert(records))
+        }
+        try await engine.deleteTopic("a")
+        try await engine.createTopic("a", partitions: 1)
+        let producer = try engine.producer()
+        for value in ["new", "newer", "newest"] {
+            _ = try await producer.send(key: nil, value: value, to: "a")
+        }
+        let refused = try await refusal { _ = try await taken(positions, by: engine) }
+        guard case .ofAnotherTopic = refused else {
+            Issue.record("went on in another topic: \(String(describing: refused))")
+            return
+        }
+        let third = try await records(engine, from: 2)
+        let applied = try await refusal { try await positions.apply(third, insert(third)) }
+        #expect(applied == refused)
+        try await positions.reset(partition, to: .zero)
+        let consumer = try await taken(positions, by: engine)
+        // A reader that still holds records of the deleted one.
+        let late = try await refusal { try await positions.apply(old, insert(old)) }
+        #expect(late != nil)
+        for try await records in consumer {
+            try await positions.apply(records, insert(records))
+        }
+        #expect(try seen == ["0", "1", "new", "newer", "newest"])
+        try await engine.close()
+    }
+
+    @Test("a position that the log does not go on from is refused, with the log's bounds")
+    func notInLog() async throws {
+        let engine = try await engine(values: 3)
+        let positions = try PositionTable(in: database, consumer: "c")
+        let first = try await records(engine, from: 0)
+        _ = try await taken(positions, by: engine)
+        try await positions.apply(first, insert(first))
+        try await engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(2))
+        let retired = try await refusal { _ = try await taken(positions, by: engine) }
+        guard case .notInLog(let conflict, let start, let end) = retired else {
+            Issue.record("went on: \(String(describing: retired))")
+            return
+        }
+        #expect(conflict.found.nextOffset == Offset(1) && start == Offset(2) && end == Offset(3))
+        // Behind the end, as after a power loss; behind a record of an epoch that this log, an
+        // older copy, never had.
+        let cases: [(Int64, Int32, Bool)] = [
+            (9, 0, false), (3, -1, true), (3, 0, true), (2, 7, false),
+        ]
+        for (offset, epoch, isHeld) in cases {
+            try await database.write { db in
+                try db.execute(
+                    sql: "UPDATE tally_position SET nextOffset = ?, leaderEpoch = ?",
+                    arguments: [offset, epoch])
+            }
+            let refused = try await refusal { _ = try await taken(positions, by: engine) }
+            #expect((refused == nil) == isHeld, "\(offset), epoch \(epoch)")
+        }
+        try await positions.reset(partition, to: Offset(2))
+        for try await records in try await taken(positions, by: engine) {
+            try await positions.apply(records, insert(records))
+        }
+        #expect(try seen == ["0", "2"])
         try await engine.close()
     }
 
     @Test("consumers, topics and partitions have positions of their own")
-    func separate() throws {
+    func separate() async throws {
+        let engine = try await engine(values: 9)
         let one = try PositionTable(in: database, consumer: "one")
         let other = try PositionTable(in: database, consumer: "other")
-        try one.claim(topic: "a", partition: 0, generation: 1, startingAt: Offset(5))
-        #expect(try other.position(topic: "a", partition: 0) == nil)
-        #expect(try one.position(topic: "a", partition: 1) == nil)
-        #expect(try one.position(topic: "b", partition: 0) == nil)
-        #expect(try one.position(topic: "a", partition: 0)?.nextOffset == Offset(5))
+        _ = try await taken(one, by: engine, from: .offset(Offset(5)))
+        #expect(try other.position(of: partition) == nil)
+        #expect(try one.position(of: TopicPartition(topic: "a", partition: 1)) == nil)
+        #expect(try one.position(of: TopicPartition(topic: "b", partition: 0)) == nil)
+        #expect(try one.position(of: partition)?.nextOffset == Offset(5))
+        try await engine.close()
     }
 }

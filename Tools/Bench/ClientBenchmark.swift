@@ -249,7 +249,9 @@ struct ClientBenchmark {
         configuration.fetchBytesMax = 128 << 10
         var count = 0
         let start = ContinuousClock.now
-        for try await records in try engine.consumer(of: "t", configuration) {
+        let consumer = try engine.consumer(of: "t", configuration)
+        try await positions.take(for: consumer)
+        for try await records in consumer {
             let more = Mutex(0)
             try await positions.apply(records) { db in
                 var found = 0

@@ -114,7 +114,7 @@ struct GroupBenchmark {
         init(_ index: Int, _ run: Int, _ engine: Engine, _ shares: Shares) throws {
             var configuration = GroupConsumerConfiguration()
             configuration.reading.reset = .earliest
-            configuration.onRebalance = { shares.note($0, of: index) }
+            configuration.onRebalance = { _, event in shares.note(event, of: index) }
             let consumer = try engine.consumer(group: "g\(run)", topics: ["t"], configuration)
             self.consumer = consumer
             task = Task { for try await _ in consumer {} }
