@@ -44,8 +44,8 @@ extension PositionError: CustomStringConvertible {
             """
             \(conflict.partition) of \(conflict.consumer) belongs to generation \
             \(conflict.found.generation), and this reader is of \(conflict.generation). Nothing \
-            was written; another member reads the partition. Where the group counts its generations \
-            anew, since its state.db was lost: stop its members and call release(_:).
+            was written; another member reads the partition. Where the group counts its \
+            generations anew, since its state.db was lost: stop its members and call release(_:).
             """
         case .notTaken(let consumer, let partition):
             """
