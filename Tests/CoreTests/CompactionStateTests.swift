@@ -13,11 +13,10 @@ import Testing
     private func open(
         at path: String? = nil, _ change: (inout EngineConfiguration) -> Void = { _ in }
     ) async throws -> Engine {
-        var configuration = EngineConfiguration()
-        configuration.cleanerBackoffMilliseconds = 20
-        configuration.isCleanerEnabled = false
-        change(&configuration)
-        return try await Engine.open(at: path ?? directory.path, configuration: configuration)
+        try await Engine.cleaning(at: path ?? directory.path) {
+            $0.isCleanerEnabled = false
+            change(&$0)
+        }
     }
 
     private func create(

@@ -13,10 +13,7 @@ import Testing
     private func open(
         at path: String? = nil, _ change: (inout EngineConfiguration) -> Void = { _ in }
     ) async throws -> Engine {
-        var configuration = EngineConfiguration()
-        configuration.cleanerBackoffMilliseconds = 20
-        change(&configuration)
-        return try await Engine.open(at: path ?? directory.path, configuration: configuration)
+        try await Engine.cleaning(at: path ?? directory.path, change)
     }
 
     private static let settings = [

@@ -3,6 +3,7 @@ import TallyTestSupport
 import Testing
 
 @testable import Tally
+@testable import TallyLog
 
 extension Engine {
     /// The values of a topic's records up to the end it has now, by partition.
@@ -17,6 +18,39 @@ extension Engine {
             }
         }
         return values
+    }
+
+    /// What readers of committed records see of a topic up to its end, in the order of offsets.
+    func committedValues(of topic: String) async throws -> [String] {
+        var configuration = ConsumerConfiguration(end: .currentEnd)
+        configuration.isolation = .readCommitted
+        var values: [String] = []
+        for try await records in try consumer(of: topic, configuration) {
+            try records.forEachRecord { values.append($0.valueText ?? "null") }
+        }
+        return values
+    }
+
+    /// A producer with a transactional id, ready to begin.
+    func transactionalProducer(
+        id: String = "t", _ change: (inout ProducerConfiguration) -> Void = { _ in }
+    ) async throws -> Producer {
+        var configuration = ProducerConfiguration()
+        configuration.transactionalID = id
+        change(&configuration)
+        let producer = try producer(configuration)
+        try await producer.initTransactions()
+        return producer
+    }
+
+    /// An engine whose cleaner tries again soon.
+    static func cleaning(
+        at path: String, _ change: (inout EngineConfiguration) -> Void = { _ in }
+    ) async throws -> Engine {
+        var configuration = EngineConfiguration()
+        configuration.cleanerBackoffMilliseconds = 20
+        change(&configuration)
+        return try await open(at: path, configuration: configuration)
     }
 
     /// The number of records in each batch of partition 0.
@@ -35,6 +69,23 @@ extension Producer {
     func enqueue(_ value: String, to topic: String, partition: Int32? = nil) throws {
         let bytes = Array(value.utf8)
         try enqueue(topic: topic, partition: partition, key: nil, value: bytes.span.bytes)
+    }
+}
+
+extension PartitionLog {
+    /// Lets nothing be written until the semaphore is signalled.
+    func holdWriter() async -> DispatchSemaphore {
+        let isOver = DispatchSemaphore(value: 0)
+        await withCheckedContinuation { isHeld in
+            let holder = Thread {
+                self.writer.withLock { _ in
+                    isHeld.resume()
+                    isOver.wait()
+                }
+            }
+            holder.start()
+        }
+        return isOver
     }
 }
 

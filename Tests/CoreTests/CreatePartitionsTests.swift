@@ -126,7 +126,7 @@ struct CreatePartitionsTests {
 @Suite("Every call of an alteration fails once", .timeLimit(.minutes(10)))
 struct AlterationFaultLoopTests {
     /// What was acknowledged, and what was begun.
-    private struct Life {
+    private struct Life: InterruptedLife {
         var count = 1
         var countBegun = 1
         var retention = "-1"
@@ -181,26 +181,10 @@ struct AlterationFaultLoopTests {
         arguments: [true, false])
     func faults(isDying: Bool) async throws {
         var generator = SeededGenerator.fromEnvironment("alterationFaults \(isDying)")
-        let stride = 5
-        var call = Int.random(in: 0..<stride, using: &generator)
-        var hits = 0
-        while true {
-            let files = SimulatedFileSystem(directories: ["/data"])
-            files.plan(Fault(.error(isDying ? ESTALE : EIO), after: call, repeats: isDying))
-            var life = Life()
-            try? await life.run(on: files)
-            guard files.faultsHit > 0 else { break }
-            files.clearFaults()
-            hits += 1
-            do {
-                let isKilled = Bool.random(using: &generator)
-                try await life.check(
-                    isKilled ? files.processCrash() : files.crash(choose: &generator))
-            } catch {
-                Issue.record("call \(call): \(error)\n\(files.recentOperations)")
-            }
-            call += stride
-        }
+        let hits = await interruptLives(
+            stride: 5, using: &generator,
+            fault: { Fault(.error(isDying ? ESTALE : EIO), after: $0, repeats: isDying) }
+        ) { Life() }
         #expect(hits > 10, "only \(hits) calls failed")
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 /// One life of an engine on a file system of which one call fails: what was acknowledged, and
 /// what may be gone.
-private final class EngineLife {
+private final class EngineLife: InterruptedLife {
     /// Acknowledged values by partition and offset.
     private(set) var acknowledged: [Int32: [Int64: String]] = [0: [:], 1: [:]]
     /// The log starts that were promised, and those that retention may have reached.
@@ -231,26 +231,11 @@ struct EngineFaultLoopTests {
         "killed, or without power, at any call of a roll, a retention, a checkpoint or a deletion")
     func diesAnywhere() async throws {
         var generator = SeededGenerator.fromEnvironment("engineDies")
-        var call = Int.random(in: 0..<Self.stride, using: &generator)
-        var deaths = 0
-        while true {
-            let files = SimulatedFileSystem(directories: ["/data"])
+        let deaths = await interruptLives(
+            stride: Self.stride, using: &generator,
             // Nothing is changed any more from this call on.
-            files.plan(Fault(.error(ESTALE), after: call, repeats: true))
-            let life = EngineLife(isDying: true)
-            try? await life.run(on: files)
-            guard files.faultsHit > 0 else { break }
-            files.clearFaults()
-            deaths += 1
-            do {
-                let isKilled = Bool.random(using: &generator)
-                try await life.check(
-                    isKilled ? files.processCrash() : files.crash(choose: &generator))
-            } catch {
-                Issue.record("call \(call): \(error)\n\(files.recentOperations)")
-            }
-            call += Self.stride
-        }
+            fault: { Fault(.error(ESTALE), after: $0, repeats: true) }
+        ) { EngineLife(isDying: true) }
         #expect(deaths > 10, "it died only \(deaths) times")
     }
 

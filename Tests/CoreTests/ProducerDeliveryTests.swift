@@ -253,15 +253,7 @@ import Testing
         let engine = try await engine()
         let producer = try producer(engine) { $0.deliveryTimeoutMilliseconds = 200 }
         let log = try engine.partition(0, of: "a").log
-        let (isHeld, isOver) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        let holder = Thread {
-            log.writer.withLock { _ in
-                isHeld.signal()
-                isOver.wait()
-            }
-        }
-        holder.start()
-        isHeld.wait()
+        let isOver = await log.holdWriter()
         defer { isOver.signal() }
         let first = Task { await message { _ = try await producer.send(named("first")) } }
         // Written: it waits for the lock.

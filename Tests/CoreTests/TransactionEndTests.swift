@@ -25,27 +25,6 @@ import Testing
         return engine
     }
 
-    private func producer(
-        _ engine: Engine, _ change: (inout ProducerConfiguration) -> Void = { _ in }
-    ) async throws -> Producer {
-        var configuration = ProducerConfiguration()
-        configuration.transactionalID = "t"
-        change(&configuration)
-        let producer = try engine.producer(configuration)
-        try await producer.initTransactions()
-        return producer
-    }
-
-    private func committed(_ engine: Engine, _ topic: String = "a") async throws -> [String] {
-        var configuration = ConsumerConfiguration(end: .currentEnd)
-        configuration.isolation = .readCommitted
-        var values: [String] = []
-        for try await records in try engine.consumer(of: topic, configuration) {
-            try records.forEachRecord { values.append($0.valueText ?? "null") }
-        }
-        return values
-    }
-
     /// Keeps a topic's markers back until it is signalled.
     private func holdMarkers(of topic: String, in engine: Engine) -> DispatchSemaphore {
         let isOver = DispatchSemaphore(value: 0)
@@ -64,7 +43,7 @@ import Testing
     @Test("the id is taken over once: a second time is refused, and partitions still take part")
     func initializedTwice() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         try producer.beginTransaction()
         _ = try await producer.send(key: nil, value: "one", to: "a")
         let refusal = await message { try await producer.initTransactions() }
@@ -72,7 +51,7 @@ import Testing
         _ = try await producer.send(key: nil, value: "two", to: "a")
         try await producer.commitTransaction()
         try await producer.withTransaction { _ = try await $0.send(key: nil, value: "3", to: "a") }
-        #expect(try await committed(engine) == ["one", "two", "3"])
+        #expect(try await engine.committedValues(of: "a") == ["one", "two", "3"])
         #expect(try await engine.openTransactions(of: "a").isEmpty)
         try await engine.close()
     }
@@ -80,7 +59,7 @@ import Testing
     @Test("what is sent while a transaction commits is in it, in the next one, or refused")
     func sentMeanwhile() async throws {
         let engine = try await engine(durability: "buffered")
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         try await withThrowingTaskGroup { group in
             for sender in 0..<3 {
                 group.addTask {
@@ -109,7 +88,7 @@ import Testing
             group.cancelAll()
             var taken: [String] = []
             for try await values in group { taken += values }
-            let stored = try await committed(engine) + committed(engine, "b")
+            let stored = try await engine.committedValues(of: "a") + engine.committedValues(of: "b")
             #expect(!taken.isEmpty)
             #expect(stored.count == taken.count && Set(stored) == Set(taken))
         }
@@ -121,23 +100,12 @@ import Testing
     @Test("a record whose sender was told that its time was up keeps the transaction from commits")
     func timedOut() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine) { $0.deliveryTimeoutMilliseconds = 1_500 }
+        let producer = try await engine.transactionalProducer {
+            $0.deliveryTimeoutMilliseconds = 1_500
+        }
         let log = try engine.partition(0, of: "a").log
         try producer.beginTransaction()
-        let (isHeld, isOver) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        let holder = Thread {
-            log.writer.withLock { _ in
-                isHeld.signal()
-                isOver.wait()
-            }
-        }
-        holder.start()
-        await withCheckedContinuation { ready in
-            DispatchQueue.global().async {
-                isHeld.wait()
-                ready.resume()
-            }
-        }
+        let isOver = await log.holdWriter()
         do {
             _ = try await producer.send(key: nil, value: "late", to: "a")
             Issue.record("sent, though nothing can be written")
@@ -149,7 +117,7 @@ import Testing
         #expect(refusal.contains("aborted"))
         try await producer.abortTransaction()
         try await producer.withTransaction { _ = try await $0.send(key: nil, value: "ok", to: "a") }
-        #expect(try await committed(engine) == ["ok"])
+        #expect(try await engine.committedValues(of: "a") == ["ok"])
         try await engine.close()
     }
 
@@ -157,7 +125,7 @@ import Testing
     func notIncluded() async throws {
         let store = ReluctantStore()
         let engine = try await engine(state: EngineStateFactory { _ in ReluctantState(store) })
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         try producer.beginTransaction()
         store.isReluctant.store(true, ordering: .releasing)
         let first = Task { try await producer.send(key: nil, value: "first", to: "a") }
@@ -172,14 +140,16 @@ import Testing
         store.isReluctant.store(false, ordering: .releasing)
         try await producer.abortTransaction()
         try await producer.withTransaction { _ = try await $0.send(key: nil, value: "ok", to: "a") }
-        #expect(try await committed(engine) == ["ok"])
+        #expect(try await engine.committedValues(of: "a") == ["ok"])
         try await engine.close()
     }
 
     @Test("a commit that nobody could tell the outcome of is told by committing again")
     func undecided() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine) { $0.transactionTimeoutMilliseconds = 3_000 }
+        let producer = try await engine.transactionalProducer {
+            $0.transactionTimeoutMilliseconds = 3_000
+        }
         let isOver = holdMarkers(of: "b", in: engine)
         try producer.beginTransaction()
         for topic in ["a", "b"] {
@@ -193,17 +163,17 @@ import Testing
         #expect(await message { try producer.beginTransaction() }.contains("ended"))
         isOver.signal()
         try await producer.commitTransaction()
-        #expect(try await committed(engine) == ["in a"])
-        #expect(try await committed(engine, "b") == ["in b"])
+        #expect(try await engine.committedValues(of: "a") == ["in a"])
+        #expect(try await engine.committedValues(of: "b") == ["in b"])
         try await producer.withTransaction { _ = try await $0.send(key: nil, value: "n", to: "b") }
-        #expect(try await committed(engine, "b") == ["in b", "n"])
+        #expect(try await engine.committedValues(of: "b") == ["in b", "n"])
         try await engine.close()
     }
 
     @Test("a committed transaction is on stable storage, whatever its topics promise")
     func durable() async throws {
         let engine = try await engine(durability: "buffered")
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         let logs = try ["a", "b"].map { try engine.partition(0, of: $0).log }
         try producer.beginTransaction()
         for topic in ["a", "b"] {
@@ -224,7 +194,7 @@ import Testing
     @Test("offsets on their way to a transaction are not overtaken by its end")
     func offsetsUnderWay() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         var configuration = GroupConsumerConfiguration()
         configuration.reading.reset = .earliest
         let consumer = try engine.consumer(group: "g", topics: ["a"], configuration)
@@ -250,7 +220,7 @@ import Testing
     @Test("on an engine that was closed nothing waits: it is told")
     func closed() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         try producer.beginTransaction()
         _ = try await producer.send(key: nil, value: "x", to: "a")
         try await engine.close()

@@ -18,29 +18,6 @@ import Testing
         return engine
     }
 
-    private func producer(
-        _ engine: Engine, id: String = "t",
-        _ change: (inout ProducerConfiguration) -> Void = { _ in }
-    ) async throws -> Producer {
-        var configuration = ProducerConfiguration()
-        configuration.transactionalID = id
-        change(&configuration)
-        let producer = try engine.producer(configuration)
-        try await producer.initTransactions()
-        return producer
-    }
-
-    /// What readers of committed records see of a topic.
-    private func committed(_ engine: Engine, _ topic: String = "a") async throws -> [String] {
-        var configuration = ConsumerConfiguration(end: .currentEnd)
-        configuration.isolation = .readCommitted
-        var values: [String] = []
-        for try await records in try engine.consumer(of: topic, configuration) {
-            try records.forEachRecord { values.append($0.valueText ?? "null") }
-        }
-        return values
-    }
-
     private func send(
         _ value: String, _ producer: Producer, to topic: String = "a", partition: Int32 = 0
     ) async throws {
@@ -51,15 +28,15 @@ import Testing
     @Test("several topics and partitions commit together, or not at all")
     func atomic() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         try producer.beginTransaction()
         try await send("one", producer)
         try await send("two", producer, partition: 1)
         try await send("three", producer, to: "b")
-        #expect(try await committed(engine).isEmpty)
+        #expect(try await engine.committedValues(of: "a").isEmpty)
         try await producer.commitTransaction()
-        #expect(try await committed(engine).sorted() == ["one", "two"])
-        #expect(try await committed(engine, "b") == ["three"])
+        #expect(try await engine.committedValues(of: "a").sorted() == ["one", "two"])
+        #expect(try await engine.committedValues(of: "b") == ["three"])
 
         try producer.beginTransaction()
         try await send("lost", producer)
@@ -68,8 +45,8 @@ import Testing
         try producer.beginTransaction()
         try await send("kept", producer)
         try await producer.commitTransaction()
-        #expect(try await committed(engine).sorted() == ["kept", "one", "two"])
-        #expect(try await committed(engine, "b") == ["three"])
+        #expect(try await engine.committedValues(of: "a").sorted() == ["kept", "one", "two"])
+        #expect(try await engine.committedValues(of: "b") == ["three"])
         #expect(try await engine.openTransactions(of: "a").isEmpty)
         try await engine.close()
     }
@@ -78,7 +55,7 @@ import Testing
         "withTransaction commits, and aborts where the closure throws; without records it is free")
     func closure() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         let count = try await producer.withTransaction { producer in
             for number in 0..<5 { try producer.enqueue("\(number)", to: "a", partition: 0) }
             return 5
@@ -93,21 +70,21 @@ import Testing
         let end = try engine.partition(0, of: "a").log.logEnd
         try await producer.withTransaction { _ in }
         #expect(try engine.partition(0, of: "a").log.logEnd == end)
-        #expect(try await committed(engine) == ["0", "1", "2", "3", "4"])
+        #expect(try await engine.committedValues(of: "a") == ["0", "1", "2", "3", "4"])
         try await engine.close()
     }
 
     @Test("one short transaction after the other: each is committed, none is left open")
     func short() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         for number in 0..<300 {
             try await producer.withTransaction { producer in
                 // Not waited for: the delivery of the one before may not be over yet.
                 try producer.enqueue("\(number)", to: "a", partition: 0)
             }
         }
-        #expect(try await committed(engine) == (0..<300).map(String.init))
+        #expect(try await engine.committedValues(of: "a") == (0..<300).map(String.init))
         #expect(try await engine.openTransactions(of: "a").isEmpty)
         try await engine.close()
     }
@@ -115,7 +92,7 @@ import Testing
     @Test("each transaction has an epoch of its own, and sequences begin anew")
     func epochs() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         for number in 0..<3 {
             try await producer.withTransaction { try await send("\(number)", $0) }
         }
@@ -138,17 +115,17 @@ import Testing
     @Test("a second producer of the id fences the first, whose open transaction is aborted")
     func zombie() async throws {
         let engine = try await engine()
-        let zombie = try await producer(engine)
+        let zombie = try await engine.transactionalProducer()
         try zombie.beginTransaction()
         try await send("zombie", zombie)
-        let successor = try await producer(engine)
+        let successor = try await engine.transactionalProducer()
         try await successor.withTransaction { try await send("successor", $0) }
         // Neither more records, nor the end, nor another beginning.
         await #expect(throws: (any Error).self) { try await send("late", zombie) }
         await #expect(throws: EngineError.self) { try await zombie.commitTransaction() }
         #expect(throws: EngineError.self) { try zombie.beginTransaction() }
         try await successor.withTransaction { try await send("again", $0) }
-        #expect(try await committed(engine) == ["successor", "again"])
+        #expect(try await engine.committedValues(of: "a") == ["successor", "again"])
         try await engine.close()
     }
 
@@ -162,16 +139,16 @@ import Testing
         let early = try engine.producer(configuration)
         #expect(await message { try early.beginTransaction() }.contains("initTransactions"))
         #expect(await message { try await send("x", early) }.contains("initTransactions"))
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         #expect(await message { try await send("x", producer) }.contains("begin"))
         #expect(await message { try await producer.commitTransaction() }.contains("begin"))
         try producer.beginTransaction()
         #expect(await message { try producer.beginTransaction() }.contains("open already"))
         try await send("kept", producer)
         try await producer.commitTransaction()
-        #expect(try await committed(engine) == ["kept"])
+        #expect(try await engine.committedValues(of: "a") == ["kept"])
         let refused = await message {
-            _ = try await self.producer(engine) { $0.acknowledgements = .leader }
+            _ = try await engine.transactionalProducer { $0.acknowledgements = .leader }
         }
         #expect(refused.contains("transactional.id"))
         try await engine.close()
@@ -180,7 +157,7 @@ import Testing
     @Test("a record that cannot be stored leaves only the abort")
     func failure() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine) { $0.lingerMilliseconds = 3_600_000 }
+        let producer = try await engine.transactionalProducer { $0.lingerMilliseconds = 3_600_000 }
         try producer.beginTransaction()
         try producer.enqueue("stored", to: "a", partition: 0)
         try producer.enqueue("gone", to: "b", partition: 0)
@@ -189,20 +166,22 @@ import Testing
         #expect(await message { try producer.enqueue("x", to: "a") }.contains("aborted"))
         try await producer.abortTransaction()
         try await producer.withTransaction { try $0.enqueue("after", to: "a", partition: 0) }
-        #expect(try await committed(engine) == ["after"])
+        #expect(try await engine.committedValues(of: "a") == ["after"])
         try await engine.close()
     }
 
     @Test("a transaction that takes too long is aborted, and its producer fenced")
     func timeout() async throws {
         let engine = try await engine()
-        let producer = try await producer(engine) { $0.transactionTimeoutMilliseconds = 100 }
+        let producer = try await engine.transactionalProducer {
+            $0.transactionTimeoutMilliseconds = 100
+        }
         try producer.beginTransaction()
         try await send("slow", producer)
         let log = try engine.partition(0, of: "a").log
         #expect(try await eventually { (try? log.lastStableOffset()) == log.highWatermark })
         await #expect(throws: EngineError.self) { try await producer.commitTransaction() }
-        #expect(try await committed(engine).isEmpty)
+        #expect(try await engine.committedValues(of: "a").isEmpty)
         try await engine.close()
     }
 
@@ -217,17 +196,17 @@ import Testing
         }
         // Every third transaction is given up, with its member, as a crash would.
         var round = 0
-        while try await committed(engine, "b").count < 40, round < 200 {
+        while try await engine.committedValues(of: "b").count < 40, round < 200 {
             round += 1
             var configuration = GroupConsumerConfiguration()
             configuration.reading.reset = .earliest
             configuration.reading.isolation = .readCommitted
             configuration.reading.fetchBytesMax = 1
             let consumer = try engine.consumer(group: "g", topics: ["a"], configuration)
-            let producer = try await producer(engine)
+            let producer = try await engine.transactionalProducer()
             var iterator = consumer.makeAsyncIterator()
             for step in 0..<3 {
-                let done = try await committed(engine, "b").count
+                let done = try await engine.committedValues(of: "b").count
                 guard done < 40, let records = try await iterator.next() else { break }
                 try producer.beginTransaction()
                 try records.forEachRecord { record in
@@ -240,7 +219,7 @@ import Testing
             try await consumer.close()
         }
         let expected = (0..<40).map { "\($0)'" }
-        let written = try await committed(engine, "b")
+        let written = try await engine.committedValues(of: "b")
         #expect(written.sorted() == expected.sorted(), "\(round) rounds, \(written)")
         try await engine.close()
     }
@@ -250,7 +229,7 @@ import Testing
         let engine = try await engine()
         let consumer = try engine.consumer(group: "g", topics: ["a"])
         try await consumer.close()
-        let producer = try await producer(engine)
+        let producer = try await engine.transactionalProducer()
         try producer.beginTransaction()
         try await send("lost", producer, to: "b")
         let partition = TopicPartition(topic: "a", partition: 0)
@@ -260,7 +239,7 @@ import Testing
         }
         await #expect(throws: EngineError.self) { try await producer.commitTransaction() }
         try await producer.abortTransaction()
-        #expect(try await committed(engine, "b").isEmpty)
+        #expect(try await engine.committedValues(of: "b").isEmpty)
         #expect(try await engine.committedOffsets(ofGroup: "g").isEmpty)
         try await engine.close()
     }

@@ -8,10 +8,7 @@ struct RecoveryTests {
     let bench: Bench
     let producer: ProducerIdentity
 
-    init() throws {
-        bench = try Bench()
-        producer = try bench.begin()
-    }
+    init() throws { (bench, producer) = try Bench.begun() }
 
     @Test(
         "an end that was decided is finished in the decided direction",

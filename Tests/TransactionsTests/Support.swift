@@ -77,6 +77,12 @@ final class Bench {
             earlierProducers: earlierProducers, now: now)
     }
 
+    /// A coordinator, and a producer of its id "t".
+    static func begun() throws -> (Bench, ProducerIdentity) {
+        let bench = try Bench()
+        return (bench, try bench.begin())
+    }
+
     /// The same store under a new coordinator, as after a crash.
     func restart(
         earlierProducers: TransactionCoordinator.EarlierProducers = .mayBeAlive

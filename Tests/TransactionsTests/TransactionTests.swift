@@ -8,10 +8,7 @@ struct TransactionTests {
     let bench: Bench
     let producer: ProducerIdentity
 
-    init() throws {
-        bench = try Bench()
-        producer = try bench.begin()
-    }
+    init() throws { (bench, producer) = try Bench.begun() }
 
     @Test(
         "the decision is stored before anybody is told, and the end before it is answered",
