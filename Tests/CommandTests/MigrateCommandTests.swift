@@ -165,4 +165,93 @@ import Testing
         let unknown = try place.run("topics", "migrate", "x", "--to", "y", "--partitions", "1")
         #expect(unknown.exitCode == ExitCodes.noInput)
     }
+
+    // MARK: Groups
+
+    /// Has a group commit these offsets of the source's partitions.
+    private func commit(_ offsets: [Int32: Int64], of group: String) async throws {
+        let engine = try await GroupsWorkplace.open(place)
+        var positions: [TopicPartition: OffsetToCommit] = [:]
+        for (partition, offset) in offsets {
+            positions[TopicPartition(topic: "old", partition: partition)] = OffsetToCommit(
+                offset: Offset(offset))
+        }
+        try await engine.commitOffsets(positions, ofGroup: group)
+        try await engine.close()
+    }
+
+    /// The records of each key that a group has not read.
+    private func unread(_ group: String, in topic: String) async throws -> [String: [String]] {
+        let engine = try await GroupsWorkplace.open(place)
+        let offsets = try await engine.committedOffsets(ofGroup: group)
+        var records: [String: [String]] = [:]
+        let consumer = try engine.consumer(of: topic, ConsumerConfiguration(end: .currentEnd))
+        for try await fetched in consumer {
+            let id = TopicPartition(topic: topic, partition: fetched.partition)
+            try fetched.forEachRecord { record in
+                guard record.offset >= offsets[id]?.offset ?? .zero else { return }
+                let text = "\(record.timestamp.rawValue) \(record.valueText ?? "null")"
+                records[record.keyText ?? "", default: []].append(text)
+            }
+        }
+        try await engine.close()
+        return records
+    }
+
+    private func ends() async throws -> [Int32: Int64] {
+        let engine = try await Engine.open(at: place.data)
+        var ends: [Int32: Int64] = [:]
+        for partition in try engine.describeTopic("old").partitions {
+            ends[partition.index] = partition.logEnd.rawValue
+        }
+        try await engine.close()
+        return ends
+    }
+
+    @Test("groups that are through with a topic stand at the end of the copy")
+    func finishedGroups() async throws {
+        try await fill()
+        try await commit(try await ends(), of: "done")
+        let run = try migrate()
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(run.output.contains("Groups with positions in new: done."))
+        #expect(try await unread("done", in: "new").isEmpty)
+    }
+
+    @Test("a group that would read records again is refused, or reads again rather than miss one")
+    func unfinishedGroups() async throws {
+        try await fill()
+        var offsets = try await ends()
+        offsets[0] = 20
+        offsets[1] = nil
+        try await commit(offsets, of: "behind")
+        try await commit(try await ends(), of: "done")
+        let refused = try migrate()
+        #expect(refused.exitCode == ExitCodes.failure)
+        #expect(refused.errors.contains("behind") && !refused.errors.contains("done ("))
+        #expect(try place.run("topics", "list", "--json").lines.count == 1)
+        let before = try await unread("behind", in: "old")
+        let run = try migrate("--group-offsets", "at-least-once")
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let after = try await unread("behind", in: "new")
+        for (key, records) in before {
+            // In their order, and perhaps with some that were read before them.
+            #expect(after[key]?.suffix(records.count) == records[...])
+        }
+        let (were, are) = (before.values.joined().count, after.values.joined().count)
+        #expect(are > were && run.output.contains("behind will read \(are - were) records again"))
+        #expect(try await unread("done", in: "new").isEmpty)
+    }
+
+    @Test("without their positions groups are left alone")
+    func noGroups() async throws {
+        try await fill()
+        try await commit([0: 3], of: "behind")
+        #expect(try migrate("--group-offsets", "none").exitCode == 0)
+        let engine = try await GroupsWorkplace.open(place)
+        let offsets = try await engine.committedOffsets(ofGroup: "behind")
+        #expect(offsets.keys.map(\.topic) == ["old"])
+        try await engine.close()
+        #expect(try migrate("--group-offsets", "some").exitCode == ExitCodes.usage)
+    }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import TallyCommand
 import TallyTestSupport
 import Testing
@@ -40,6 +41,21 @@ import Testing
             uniqueKeysWithValues: remedies.map {
                 ($0["remedy"] as? String ?? "", $0["fit"] as? String ?? "")
             })
+    }
+
+    @Test("each partition shows the group that is farthest behind")
+    func lag() async throws {
+        try await fill(partitions: 1, keys: Array(repeating: "k", count: 10))
+        #expect(try rows("partition").first?["lag"] is NSNull)
+        let engine = try await GroupsWorkplace.open(place)
+        for (group, offset) in [("near", Int64(9)), ("far", 4)] {
+            try await engine.commitOffsets(
+                [TopicPartition(topic: "a", partition: 0): OffsetToCommit(offset: Offset(offset))],
+                ofGroup: group)
+        }
+        try await engine.close()
+        let part = try #require(try rows("partition").first)
+        #expect(part["lag"] as? Int == 6 && part["lagGroup"] as? String == "far")
     }
 
     @Test("a hot key is named, with its partition's share and what helps")

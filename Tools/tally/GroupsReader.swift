@@ -56,6 +56,26 @@ struct GroupsReader {
         PartitionLag.lags(committed: group.offsets, topics: topics)
     }
 
+    /// A group, and how far it is behind in a partition.
+    struct LargestLag {
+        var group: String
+        var lag: Int64
+    }
+
+    /// Which group is farthest behind in each partition of a topic, of those that have committed
+    /// something there.
+    func largestLags(in topic: String) -> [Int32: LargestLag] {
+        var largest: [Int32: LargestLag] = [:]
+        for group in groups {
+            for found in lags(of: group) where found.partition.topic == topic {
+                guard let lag = found.lag, lag > largest[found.partition.partition]?.lag ?? -1
+                else { continue }
+                largest[found.partition.partition] = LargestLag(group: group.group, lag: lag)
+            }
+        }
+        return largest
+    }
+
     /// `Empty` where the group has no members, for certain; else `Unknown`: members live in the
     /// memory of the process that has the directory open.
     func state(of group: StoredGroup) -> String {

@@ -12,6 +12,7 @@ struct TopicMigration {
     let source: String
     let target: String
     let partitionCount: Int
+    let policy: MigratedPositions.Policy
 
     /// Records of one target partition, and a digest of them in their order.
     struct Digest: Equatable {
@@ -66,6 +67,10 @@ struct TopicMigration {
         /// Records that an earlier attempt had copied.
         var keptCount = 0
         var target: [Digest] = []
+        /// Groups that have positions in the target now.
+        var groups: [String] = []
+        /// Those that will read some records again, and how many.
+        var repeats: [(group: String, recordCount: Int)] = []
     }
 
     /// Copies, or goes on copying, verifies, and gives the target its configuration.
@@ -81,7 +86,12 @@ struct TopicMigration {
         }
         // Looked at as a whole before anything is written.
         let there = isResumed ? try await digests() : emptyDigests
-        let wanted = try await walk(behind: there, into: nil)
+        var positions =
+            policy == .none
+            ? MigratedPositions()
+            : try await MigratedPositions(of: source, in: engine, targetCount: partitionCount)
+        let wanted = try await walk(behind: there, into: nil, &positions)
+        if policy == .exact, !positions.repeats.isEmpty { throw inexact(positions) }
         if !isResumed {
             try await engine.createTopic(
                 target, partitions: partitionCount, configuration: filling)
@@ -91,7 +101,8 @@ struct TopicMigration {
         // Flushed after each fetch: what one holds fits, however well it was compressed.
         producerConfiguration.bufferBytesMax = .max
         let producer = try engine.producer(producerConfiguration)
-        _ = try await walk(behind: there, into: producer)
+        var unused = MigratedPositions()
+        _ = try await walk(behind: there, into: producer, &unused)
         var report = Report()
         report.target = try await digests()
         guard report.target == wanted else {
@@ -99,6 +110,12 @@ struct TopicMigration {
                 "topic \(target) does not hold what was copied from \(source): it stays as it is, "
                     + "and \(source) is untouched; delete \(target) and begin anew")
         }
+        // Before the target is what it is to be: without this, going on does it again.
+        for (group, offsets) in positions.offsets(in: target, counts: wanted.map(\.recordCount)) {
+            try await engine.commitOffsets(offsets, ofGroup: group)
+            report.groups.append(group)
+        }
+        report.repeats = positions.repeats
         // Synced by this, where the topic is to be.
         let names = Self.fillingSettings.keys.filter { configuration.values[$0] == nil }
         try await engine.alterTopic(
@@ -129,8 +146,11 @@ struct TopicMigration {
 
     /// Walks over the source. With a producer, sends what lies behind what is there.
     ///
+    /// - Parameter positions: told of each record.
     /// - Returns: what each target partition shall hold in the end.
-    private func walk(behind there: [Digest], into producer: Producer?) async throws -> [Digest] {
+    private func walk(
+        behind there: [Digest], into producer: Producer?, _ positions: inout MigratedPositions
+    ) async throws -> [Digest] {
         var digests = emptyDigests
         var keylessCount = 0
         let sourceCount = try engine.describeTopic(source).partitions.count
@@ -143,6 +163,9 @@ struct TopicMigration {
                 try records.forEachRecord { record in
                     let chosen = try choose(
                         record, in: index, of: sourceCount, &keylessCount)
+                    positions.note(
+                        partition: index, offset: record.offset, target: chosen,
+                        behind: digests[chosen].recordCount)
                     try digests[chosen].add(record)
                     let count = digests[chosen].recordCount
                     if count == there[chosen].recordCount, digests[chosen] != there[chosen] {
@@ -167,6 +190,17 @@ struct TopicMigration {
             "topic \(target) holds something else than the beginning of \(source), which may have "
                 + "been cleaned or retired from since the copying began: delete \(target) and "
                 + "begin anew")
+    }
+
+    private func inexact(_ positions: MigratedPositions) -> CommandFailure {
+        let groups = positions.repeats.map { group, count in
+            "\(group) (\(Format.count(count, "record")))"
+        }
+        return CommandFailure(
+            "groups are not through with topic \(source), and would read records of \(target) "
+                + "again that they have read: \(groups.joined(separator: ", ")). Let them read on "
+                + "to its end first; or choose --group-offsets at-least-once, or none. Nothing was "
+                + "copied")
     }
 
     private func check(_ header: RecordBatchHeader, in index: Int32) throws {

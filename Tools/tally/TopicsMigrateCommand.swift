@@ -18,7 +18,13 @@ struct TopicsMigrateCommand: AsyncParsableCommand {
             At the end every partition is read again and compared with what was to be copied; \
             only then the new topic gets the configuration of the old one, until then nothing of \
             it is retired. Refused are topics with records of transactions, and topics whose keys \
-            do not lie where Kafka's partitioner puts them. Positions of groups are not mapped.
+            do not lie where Kafka's partitioner puts them.
+
+            Groups that have read the topic get positions in the new one: in front of the first \
+            record that they have not read. That is exact for a group that is through with the \
+            topic. Another one would read some records again, since records of several old \
+            partitions lie one after the other in a new one, and nothing is begun unless \
+            --group-offsets says that this may be.
 
             \(ExitCodes.discussion)
             """)
@@ -31,6 +37,13 @@ struct TopicsMigrateCommand: AsyncParsableCommand {
 
     @Option(help: "How many partitions the new topic has.")
     var partitions: Int
+
+    @Option(
+        help: """
+            exact: refuse where a group would read records again; at-least-once: let it; none: \
+            groups begin in the new topic as new ones do.
+            """)
+    var groupOffsets = MigratedPositions.Policy.exact
 
     @OptionGroup var data: DataOptions
 
@@ -46,10 +59,16 @@ struct TopicsMigrateCommand: AsyncParsableCommand {
         let (topic, target, partitions, data) = (topic, target, partitions, data.data)
         let found = try DirectoryReader(path: data).topic(topic)
         guard !found.isDiscovered else { throw EngineError.configurationIsNotStated(topic: topic) }
+        let policy = groupOffsets
+        // A directory without groups gets no state.db by this.
+        let hasGroups = try !GroupsReader(directory: data).groups.isEmpty
         let report = try await interruptible {
-            try await withEngine(at: data, isAtRest: true) { engine in
+            try await withEngine(
+                at: data, isAtRest: true, state: hasGroups ? .sqlite : .inMemory
+            ) { engine in
                 try await TopicMigration(
-                    engine: engine, source: topic, target: target, partitionCount: partitions
+                    engine: engine, source: topic, target: target, partitionCount: partitions,
+                    policy: policy
                 ).run()
             }
         }
@@ -59,5 +78,12 @@ struct TopicsMigrateCommand: AsyncParsableCommand {
                 + "\(Format.count(partitions, "partition"))"
                 + (kept > 0 ? "; \(kept.grouped) were there already" : "")
                 + ". Read again, they are the same.")
+        guard !report.groups.isEmpty else { return }
+        Console.out("Groups with positions in \(target): \(report.groups.joined(separator: ", ")).")
+        for (group, count) in report.repeats {
+            Console.out("\(group) will read \(Format.count(count, "record")) again.")
+        }
     }
 }
+
+extension MigratedPositions.Policy: ExpressibleByArgument {}

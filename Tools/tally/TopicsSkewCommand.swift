@@ -8,6 +8,9 @@ struct TopicsSkewCommand: AsyncParsableCommand {
         commandName: "skew",
         abstract: "Show how a topic's load spreads over partitions and keys, and what would help.",
         discussion: """
+            Lag is that of the group which is farthest behind in the partition, of those that have \
+            committed something there; `tally groups describe` shows the others.
+
             Reads all records without a lock: an application may have the directory open. Bytes \
             are those of keys and values before compression. Heavy keys are counted in bounded \
             memory: a count is never too small, and too large by no more than its error; any key \
@@ -16,7 +19,8 @@ struct TopicsSkewCommand: AsyncParsableCommand {
             perhaps (it depends on what records mean), or does not.
 
             --json prints an object a line. row "partition": partition, records, recordShare, \
-            bytes, byteShare, keylessRecords. row "key": key, records, error, share. row \
+            bytes, byteShare, keylessRecords, lag, lagGroup (null without groups). row \
+            "key": key, records, error, share. row \
             "remedy": remedy, fit, reason, helper. row "summary": records, bytes, \
             busiestPartition, busiestShare, ratio, keys (null where only some were counted), \
             errorMax.
@@ -56,16 +60,19 @@ struct TopicsSkewCommand: AsyncParsableCommand {
                     skew.note(partition: index, key: key, byteCount: byteCount)
                 }
             }
-            try printPartitions(skew, streams.output)
+            let groups = try GroupsReader(directory: data.data)
+            try printPartitions(skew, groups.largestLags(in: topic), streams.output)
             try printKeys(skew, streams.output)
             try printSummary(skew, streams.output)
         }
     }
 
-    private func printPartitions(_ skew: TopicSkew, _ output: Output) throws {
+    private func printPartitions(
+        _ skew: TopicSkew, _ lags: [Int32: GroupsReader.LargestLag], _ output: Output
+    ) throws {
         var table = OutputTable([
             .number("partition"), .number("records"), .number("share"), .number("bytes"),
-            .number("share"), .number("without key"),
+            .number("share"), .number("without key"), .number("lag"), .text("of group"),
         ])
         for part in skew.parts {
             let recordShare = TopicSkew.share(part.recordCount, of: skew.recordCount)
@@ -74,6 +81,8 @@ struct TopicsSkewCommand: AsyncParsableCommand {
                 [
                     "\(part.index)", part.recordCount.grouped, percent(recordShare),
                     part.byteCount.grouped, percent(byteShare), part.keylessCount.grouped,
+                    lags[part.index]?.lag.grouped ?? "-",
+                    OutputText.line(lags[part.index]?.group ?? "-"),
                 ],
                 orJSON: { line in
                     line.field("row", "partition")
@@ -83,6 +92,8 @@ struct TopicsSkewCommand: AsyncParsableCommand {
                     line.field("bytes", part.byteCount)
                     line.field("byteShare", share: byteShare)
                     line.field("keylessRecords", part.keylessCount)
+                    line.field("lag", orNull: lags[part.index]?.lag)
+                    line.field("lagGroup", orNull: lags[part.index]?.group)
                 }, rows, to: output)
         }
         try table.flush(to: output)
