@@ -167,6 +167,7 @@ let package = Package(
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyTestSupport",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
             ],

@@ -23,6 +23,8 @@ public struct ConsumedRecords: Sendable {
     let slice: LogSlice
     /// Transactions whose records are not to be seen.
     let aborted: [AbortedTransaction]
+    /// The reader's, when it fetched: another one says that somebody sought since.
+    let generation: Int
 
     /// Bytes of the batches, as stored.
     public var byteCount: Int { slice.byteCount }
@@ -41,7 +43,7 @@ public struct ConsumedRecords: Sendable {
         }
     }
 
-    private func isAborted(_ header: RecordBatchHeader) -> Bool {
+    func isAborted(_ header: RecordBatchHeader) -> Bool {
         guard header.attributes.isTransactional, !header.attributes.isControl else { return false }
         return aborted.contains { transaction in
             transaction.producerID == header.producerID

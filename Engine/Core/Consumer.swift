@@ -6,17 +6,17 @@ public import TallyRecords
 ///
 /// Partitions take turns; within one, records come in order. Reading happens on the engine's own
 /// threads. Thread rule: any task may seek and ask for positions; one task at a time iterates.
-public final class Consumer: AsyncSequence, Sendable {
+public final class Consumer: AsyncSequence, RecordSource, Sendable {
     /// One fetch from one partition.
     public typealias Element = ConsumedRecords
 
     /// The topic.
     public let topic: String
     package let engine: Engine
-    private let configuration: ConsumerConfiguration
+    let configuration: ConsumerConfiguration
     /// Whether it reads all partitions, also those that the topic gets meanwhile.
     private let isOfWholeTopic: Bool
-    private let readers: PartitionReaders
+    let readers: PartitionReaders
     private var arrival: Arrival { readers.arrival }
 
     init(
@@ -106,11 +106,18 @@ public final class Consumer: AsyncSequence, Sendable {
         /// outside, ``LogError/corruption(_:)``, ``LogError/file(_:)``, ``EngineError/closed``,
         /// and `CancellationError`.
         public mutating func next() async throws -> ConsumedRecords? {
-            try await consumer.next()
+            try await consumer.fetchNext()
         }
     }
 
-    private func next() async throws -> ConsumedRecords? {
+    func noteReturn() {}
+
+    func attend() throws -> Bool {
+        try Task.checkCancellation()
+        return true
+    }
+
+    func fetchNext() async throws -> ConsumedRecords? {
         while true {
             try Task.checkCancellation()
             let seen = arrival.count

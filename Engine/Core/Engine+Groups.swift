@@ -34,11 +34,12 @@ extension Engine {
         _ offsets: [TopicPartition: OffsetToCommit], ofGroup group: String
     ) async throws {
         let request = OffsetCommitRequest(group: group, caller: .outside, offsets: offsets)
-        let refused = try await askGroups { (coordinator, now) throws(GroupError) in
-            try coordinator.commit(request, at: now)
-        }
-        if let first = refused.min(by: { $0.key < $1.key }) {
-            throw EngineError.group(first.value)
+        try requireNotClosed()
+        do {
+            let refused = try await groups.commit(request)
+            if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
+        } catch let error as GroupError {
+            throw EngineError.group(error)
         }
     }
 

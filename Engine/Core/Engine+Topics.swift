@@ -101,6 +101,8 @@ extension Engine {
                 state.catalog = catalog
                 state.partitions[name] = opened
             }
+            // Groups may want it already: those that have read a topic of this name.
+            groups.partitionsChanged()
         }
     }
 

@@ -62,9 +62,7 @@ extension GroupConsumer {
         try engine.requireNotClosed()
         do {
             let request = try membership.commitRequest(offsets)
-            let refused = try await service.ask { (coordinator, now) throws(GroupError) in
-                try coordinator.commit(request, at: now)
-            }
+            let refused = try await service.commit(request)
             if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
         } catch let error as GroupError {
             throw EngineError.group(error)
@@ -167,7 +165,7 @@ extension GroupConsumer {
 
 extension GroupError {
     /// The group has gone on: what the member had is somebody else's, or will be shared out again.
-    fileprivate var isOvertaken: Bool {
+    var isOvertaken: Bool {
         switch self {
         case .illegalGeneration, .unknownMemberID, .rebalanceInProgress, .invalidRequest: true
         default: false

@@ -32,6 +32,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     let returned = Mutex(ReturnedPositions())
     private let lastPolled = Mutex(ContinuousClock.now)
     private let isClosing = Atomic<Bool>(false)
+    private let isStopping = Atomic<Bool>(false)
     /// Some partition has no position yet: it is found before anything is fetched.
     private let isMissingPosition = Atomic<Bool>(false)
 
@@ -118,11 +119,29 @@ public final class GroupConsumer: AsyncSequence, Sendable {
 
     private func next() async throws -> ConsumedRecords? {
         try await noteReturn()
+        return try await fetchNext()
+    }
+
+    /// The sequence ends before its next element; the member stays until ``close()``.
+    func stopAsking() {
+        isStopping.store(true, ordering: .releasing)
+        readers.arrival.signal()
+    }
+
+    func attend() async throws -> Bool {
+        try Task.checkCancellation()
+        if isClosing.load(ordering: .acquiring) || isStopping.load(ordering: .acquiring) {
+            return false
+        }
+        try engine.requireNotClosed()
+        while let event = membership.takeEvent() { try await handle(event) }
+        return true
+    }
+
+    func fetchNext() async throws -> ConsumedRecords? {
         while true {
-            try Task.checkCancellation()
-            if isClosing.load(ordering: .acquiring) { return nil }
             let seen = readers.arrival.count
-            while let event = membership.takeEvent() { try await handle(event) }
+            guard try await attend() else { return nil }
             try await findPositions()
             switch try await engine.workers.run({ [self] in try fetchAny() }) {
             case .records(let records): return records
@@ -136,7 +155,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     }
 
     /// The application has come back: it is through with what it was given.
-    private func noteReturn() async throws {
+    func noteReturn() async throws {
         let now = ContinuousClock.now
         // A step of the state machine is not worth it for each fetch.
         let isDue = lastPolled.withLock { last in

@@ -161,10 +161,10 @@ final class GroupMembership: Sendable {
                 service.sync(request) { [self] result in
                     step { $0.syncAnswered(result, attempt: attempt, at: $1) }
                 }
-            case .findPartitionCounts(let topics):
+            case .findPartitionCounts(let topics, let attempt):
                 var counts: [String: Int] = [:]
                 for topic in topics { counts[topic] = countPartitions(topic) }
-                step { [counts] in $0.partitionCounts(counts, at: $1) }
+                step { [counts] in $0.partitionCounts(counts, attempt: attempt, at: $1) }
             case .heartbeat(let group, let caller, let attempt):
                 service.ask { (coordinator, now) throws(GroupError) in
                     try coordinator.heartbeat(group: group, caller: caller, at: now)

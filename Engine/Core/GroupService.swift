@@ -1,5 +1,7 @@
+import DequeModule
 import Foundation
 import Synchronization
+import TallyFiles
 import TallyGroups
 import TallyRecords
 
@@ -16,6 +18,15 @@ final class GroupService: Sendable {
     private let configuration: GroupConfiguration
     private let state = Mutex(State())
     private let alarm = Alarm()
+    private let commits = UnfairLock(WaitingCommits())
+
+    /// Commits that came while the lane was busy: they share the next write to the store.
+    private struct WaitingCommits: Sendable {
+        typealias Refused = [TopicPartition: GroupError]
+        var all: Deque<(OffsetCommitRequest, Answer<Refused>)> = []
+        /// Beyond this, heartbeats would wait too long behind one write.
+        static let turnMax = 1000
+    }
 
     private struct State: ~Copyable {
         /// Nil before the first request, and while the store cannot be read.
@@ -149,6 +160,43 @@ final class GroupService: Sendable {
             ask(request) { continuation.resume(returning: $0) }
         }
         return try result.get()
+    }
+
+    /// Commits offsets. All commits that wait when the lane comes to them are stored in one step,
+    /// so that many callers wait for one sync of the store, and not for each other's.
+    ///
+    /// - Returns: the partitions that were refused, with the reasons.
+    func commit(
+        _ request: OffsetCommitRequest
+    ) async throws(GroupError) -> [TopicPartition: GroupError] {
+        let result = await withCheckedContinuation { continuation in
+            let isFirst = commits.withLock { commits in
+                commits.all.append((request, { continuation.resume(returning: $0) }))
+                return commits.all.count == 1
+            }
+            if isFirst { submit { [self] in commitWaiting() } }
+        }
+        return try result.get()
+    }
+
+    /// One turn: what waits now.
+    private func commitWaiting() {
+        let (turn, isMore) = commits.withLock { commits in
+            let turn = Array(commits.all.prefix(WaitingCommits.turnMax))
+            commits.all.removeFirst(turn.count)
+            return (turn, !commits.all.isEmpty)
+        }
+        if isMore { submit { [self] in commitWaiting() } }
+        let results = use { (state, now) throws(GroupError) in
+            guard state.coordinator != nil else { throw Self.notLoaded }
+            return state.coordinator!.commit(turn.map(\.0), at: now)
+        }
+        switch results {
+        case .success(let results):
+            for ((_, answer), result) in zip(turn, results) { answer(result) }
+        case .failure(let error):
+            for (_, answer) in turn { answer(.failure(error)) }
+        }
     }
 
     private static let notLoaded = GroupError.coordinatorNotAvailable(

@@ -29,6 +29,10 @@ final class PartitionReader: Sendable {
         var seenEnd = Offset.zero
         /// Rises with each seek, so that a fetch under way does not undo it.
         var generation = 0
+        /// Position and epoch before the last fetch.
+        var before: (offset: Offset, epoch: LeaderEpoch)?
+        /// Position and epoch inside the last fetch, while it is handed out record by record.
+        var inside: (offset: Offset, epoch: LeaderEpoch)?
         var isPaused = false
     }
 
@@ -49,11 +53,11 @@ final class PartitionReader: Sendable {
     // MARK: Positions
 
     /// The next offset to read; nil where reading has not begun and nothing was sought.
-    var position: Offset? { state.withLock { $0.offset } }
+    var position: Offset? { positionAndEpoch?.offset }
 
     /// The position with the epoch of the record before it, as a group commits it.
     var positionAndEpoch: (offset: Offset, epoch: LeaderEpoch)? {
-        state.withLock { state in state.offset.map { ($0, state.epoch) } }
+        state.withLock { state in state.inside ?? state.offset.map { ($0, state.epoch) } }
     }
 
     /// Records between the position and the high watermark: an upper bound, since markers and
@@ -87,6 +91,7 @@ final class PartitionReader: Sendable {
             state.offset = offset
             state.near = nil
             state.epoch = .none
+            state.inside = nil
             state.generation += 1
         }
     }
@@ -134,6 +139,13 @@ final class PartitionReader: Sendable {
     private func fetchInside() throws -> Fetched {
         let highWatermark = log.highWatermark
         let start = try state.withLock { state in
+            if let inside = state.inside {
+                // Handed out record by record, and not to the end: what is left comes again.
+                (state.offset, state.epoch) = (inside.offset, inside.epoch)
+                state.inside = nil
+                state.near = nil
+                state.generation += 1
+            }
             if state.offset == nil {
                 state.offset = try Self.offset(of: configuration.start, in: log)
             }
@@ -151,6 +163,7 @@ final class PartitionReader: Sendable {
         let epoch = try check(slice)
         let moved = state.withLock { state in
             guard state.generation == start.generation else { return false }
+            state.before = (offset, state.epoch)
             state.offset = slice.nextOffset
             state.near = slice.end
             state.epoch = epoch
@@ -162,8 +175,8 @@ final class PartitionReader: Sendable {
             ConsumedRecords(
                 topic: partition.topic, topicID: partition.topicID, partition: partition.index,
                 startOffset: offset, nextOffset: slice.nextOffset, leaderEpoch: epoch,
-                highWatermark: highWatermark,
-                slice: slice, aborted: aborted))
+                highWatermark: highWatermark, slice: slice, aborted: aborted,
+                generation: start.generation))
     }
 
     /// Batches, and the aborted transactions among them where they are not to be seen.
@@ -219,4 +232,36 @@ final class PartitionReader: Sendable {
         }
         partition.arrivals.wake(arrival, behind: seen, of: mark)
     }
+
+    // MARK: Record by record
+
+    /// The records of a fetch are about to be handed out one by one; false where they are not what
+    /// comes next any more.
+    func beginRecords(of records: ConsumedRecords) -> Bool {
+        state.withLock { state in
+            guard state.generation == records.generation else { return false }
+            state.inside = state.before
+            return true
+        }
+    }
+
+    /// The position is behind this record from now on; false where it is not the next any more, or
+    /// the partition is paused.
+    func handOut(_ record: ConsumerRecord, of records: ConsumedRecords) -> Bool {
+        state.withLock { state in
+            guard state.generation == records.generation, !state.isPaused else { return false }
+            state.inside = (record.nextOffset, record.leaderEpoch)
+            return true
+        }
+    }
+
+    /// All of a fetch was handed out: the position is behind it.
+    func endRecords(of records: ConsumedRecords) {
+        state.withLock { state in
+            if state.generation == records.generation { state.inside = nil }
+        }
+    }
+
+    /// The partition was taken away: nothing of it is handed out any more.
+    func retire() { state.withLock { $0.generation += 1 } }
 }

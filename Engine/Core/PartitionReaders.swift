@@ -29,7 +29,10 @@ final class PartitionReaders: Sendable {
             readers.removeAll { partitions.contains($0.id) }
             return gone
         }
-        for reader in gone { reader.partition.arrivals.remove(arrival) }
+        for reader in gone {
+            reader.retire()
+            reader.partition.arrivals.remove(arrival)
+        }
     }
 
     func removeAll() { remove(Set(all.map(\.id))) }

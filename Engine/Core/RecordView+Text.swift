@@ -13,7 +13,7 @@ extension RecordView {
     /// The value as text: UTF-8, with replacement characters where it is not. Copies.
     public var valueText: String? { valueBytes.map { String(decoding: $0, as: UTF8.self) } }
 
-    private static func copy(_ span: RawSpan?) -> [UInt8]? {
+    static func copy(_ span: RawSpan?) -> [UInt8]? {
         guard let span else { return nil }
         let bytes = Span<UInt8>(_bytes: span)
         var copy: [UInt8] = []

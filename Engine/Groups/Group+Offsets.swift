@@ -17,21 +17,8 @@ extension Group {
         if !isTransactional, state == .completingRebalance { throw .rebalanceInProgress }
     }
 
-    /// Commits what can be committed and gives the errors of the other partitions.
-    mutating func commit(
-        _ request: OffsetCommitRequest, in context: inout GroupContext
-    ) throws(GroupError) -> [TopicPartition: GroupError] {
-        try requireMayCommit(request.caller, isTransactional: false)
-        let (accepted, refused) = Self.check(request.offsets, in: &context)
-        if !accepted.isEmpty {
-            try Self.write([.offsets(group: id, accepted)], in: context)
-            offsets.merge(accepted) { $1 }
-        }
-        renewSession(of: request.caller.memberID, at: context.now)
-        return refused
-    }
-
-    /// As `commit`, but what is committed becomes visible with the producer's transaction.
+    /// Commits what can be committed, to become visible with the producer's transaction, and gives
+    /// the errors of the other partitions.
     mutating func commitPending(
         _ request: OffsetCommitRequest, producerID: Int64, producerEpoch: Int16,
         in context: inout GroupContext
@@ -99,7 +86,8 @@ extension Group {
             }.keys)
     }
 
-    private static func check(
+    /// Shares offsets into those that can be committed, and those that cannot.
+    static func check(
         _ offsets: [TopicPartition: OffsetToCommit], in context: inout GroupContext
     ) -> (
         accepted: [TopicPartition: CommittedOffset], refused: [TopicPartition: GroupError]
@@ -114,6 +102,10 @@ extension Group {
             } else if given.offset < .zero || partition.partition < 0 {
                 refused[partition] = .invalidRequest(
                     reason: "\(partition), offset \(given.offset): neither may be negative")
+            } else if partition.topic.utf8.contains(0) {
+                // No store could keep it, and it must not take others' commits along.
+                refused[partition] = .invalidRequest(
+                    reason: "\(partition): a topic's name must not have a NUL character in it")
             } else {
                 accepted[partition] = CommittedOffset(
                     offset: given.offset, leaderEpoch: given.leaderEpoch,
@@ -125,7 +117,7 @@ extension Group {
         return (accepted, refused)
     }
 
-    static func write(
+    private static func write(
         _ changes: [OffsetStoreChange], in context: GroupContext
     ) throws(GroupError) {
         do throws(OffsetStoreError) {

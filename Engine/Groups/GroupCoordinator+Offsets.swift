@@ -12,9 +12,57 @@ extension GroupCoordinator {
     public mutating func commit(
         _ request: OffsetCommitRequest, at now: GroupTime
     ) throws(GroupError) -> [TopicPartition: GroupError] {
+        try commit([request], at: now)[0].get()
+    }
+
+    /// Commits what several callers want committed, with one write to the store: as
+    /// ``commit(_:at:)`` of one after the other, in this order, but that a store that fails fails
+    /// all of them, and none was committed then. A request that is refused does not touch the
+    /// others.
+    ///
+    /// - Returns: for each request what ``commit(_:at:)`` would return or throw.
+    public mutating func commit(
+        _ requests: [OffsetCommitRequest], at now: GroupTime
+    ) -> [Result<[TopicPartition: GroupError], GroupError>] {
+        var accepted: [String: [TopicPartition: CommittedOffset]] = [:]
+        let results = requests.map { request in
+            Result { () throws(GroupError) in
+                let (offsets, refused) = try check(request, at: now)
+                accepted[request.group, default: [:]].merge(offsets) { $1 }
+                return refused
+            }
+        }
+        do throws(GroupError) {
+            let changes = accepted.sorted { $0.key < $1.key }.compactMap { group, offsets in
+                offsets.isEmpty ? nil : OffsetStoreChange.offsets(group: group, offsets)
+            }
+            if !changes.isEmpty { try write(changes) }
+        } catch {
+            // Nothing was stored, and nothing has changed in memory.
+            return results.map { result in result.flatMap { _ in .failure(error) } }
+        }
+        for (id, offsets) in accepted {
+            change(id, at: now) { group, _ in group.offsets.merge(offsets) { $1 } }
+        }
+        for (index, request) in requests.enumerated() {
+            guard case .success = results[index] else { continue }
+            change(request.group, at: now) { group, context in
+                group.renewSession(of: request.caller.memberID, at: context.now)
+            }
+        }
+        return results
+    }
+
+    /// What of a request can be committed; nothing changes but the number of the next commit.
+    private mutating func check(
+        _ request: OffsetCommitRequest, at now: GroupTime
+    ) throws(GroupError) -> (
+        accepted: [TopicPartition: CommittedOffset], refused: [TopicPartition: GroupError]
+    ) {
         try requireCommittable(request)
         return try change(request.group, at: now) { (group, context) throws(GroupError) in
-            try group.commit(request, in: &context)
+            try group.requireMayCommit(request.caller, isTransactional: false)
+            return Group.check(request.offsets, in: &context)
         }
     }
 

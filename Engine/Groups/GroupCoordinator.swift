@@ -172,7 +172,8 @@ public struct GroupCoordinator: ~Copyable, Sendable {
     }
 
     static func requireGroupID(_ id: String) throws(GroupError) {
-        guard !id.isEmpty else { throw .invalidGroupID(id) }
+        // No store could keep a NUL character, and it must not take others' commits along.
+        guard !id.isEmpty, !id.utf8.contains(0) else { throw .invalidGroupID(id) }
     }
 
     // MARK: Changing a group
@@ -197,7 +198,7 @@ public struct GroupCoordinator: ~Copyable, Sendable {
         return try body(&group, &context)
     }
 
-    private mutating func change(
+    mutating func change(
         _ id: String, at now: GroupTime, _ body: (inout Group, inout GroupContext) -> Void
     ) {
         let always: (inout Group, inout GroupContext) throws(GroupError) -> Void = {

@@ -14,6 +14,7 @@ extension GroupMember {
         state = .joining(attempt: attempt)
         lastAdvance = now
         needsRejoin = false
+        inherited = nil
         heartbeat = nil
         let request = JoinRequest(
             group: configuration.group, memberID: memberID, instanceID: configuration.instanceID,
@@ -65,8 +66,10 @@ extension GroupMember {
             joined = answer
             heard(at: now)
             if answer.isLeader, !answer.skipsAssignment {
-                state = .countingPartitions
-                actions.append(.findPartitionCounts(topics: groupTopics(answer)))
+                let attempt = takeAttempt()
+                state = .countingPartitions(attempt: attempt)
+                actions.append(
+                    .findPartitionCounts(topics: groupTopics(answer), attempt: attempt))
             } else {
                 sendSync([:], at: now)
             }
@@ -92,9 +95,18 @@ extension GroupMember {
     }
 
     /// How many partitions the topics have that `findPartitionCounts` named; those that do not
-    /// exist are left out. The leader computes the assignment.
-    public mutating func partitionCounts(_ counts: [String: Int], at now: GroupInstant) {
-        guard state == .countingPartitions, let joined else { return }
+    /// exist are left out. The leader computes the assignment, or looks whether the one it found
+    /// still fits. Counts of an attempt that was given up are ignored: they may be of a time
+    /// before a change that the member was told of while it was no leader.
+    public mutating func partitionCounts(
+        _ counts: [String: Int], attempt: UInt64, at now: GroupInstant
+    ) {
+        if let found = inherited, found.attempt == attempt {
+            inherited = nil
+            if found.counts != counts { rejoin(at: now) }
+            return
+        }
+        guard state == .countingPartitions(attempt: attempt), let joined else { return }
         guard let assignor = Assignor(rawValue: joined.protocolName) else {
             return fail(
                 .inconsistentGroupProtocol(
@@ -111,8 +123,11 @@ extension GroupMember {
         var assignments: [String: [UInt8]] = [:]
         do throws(ConsumerProtocolError) {
             for (id, partitions) in assignor.assign(partitionCounts: counts, members: members) {
+                // What a static leader would have to know after a restart: see `inherit`.
+                let isOwn = id == memberID && configuration.instanceID != nil
                 assignments[id] = try ConsumerAssignment(
-                    assignedPartitions: TopicPartitions.grouped(partitions)
+                    assignedPartitions: TopicPartitions.grouped(partitions),
+                    userData: isOwn ? try AssignedPartitionCounts(counts).encoded() : nil
                 ).encoded()
             }
         } catch {
@@ -148,8 +163,10 @@ extension GroupMember {
         }
         let assigned: Set<TopicPartition>
         do throws(ConsumerProtocolError) {
-            let all = try ConsumerAssignment(decoding: answer.assignment).partitions
+            let assignment = try ConsumerAssignment(decoding: answer.assignment)
+            let all = assignment.partitions
             assigned = Set(all.filter { topics.contains($0.topic) })
+            inherit(assignment)
             // The subscription is another than when it joined.
             if assigned.count < Set(all).count { needsRejoin = true }
         } catch {
@@ -163,6 +180,18 @@ extension GroupMember {
             state = .revokingAfterSync(assigned: assigned)
             revoke(going, at: now)
         }
+    }
+
+    /// A static leader that was restarted computes nothing (KIP-814), and cannot know whether
+    /// partitions were added while it was away. What it computed from last is beside its own
+    /// assignment, and is compared with what there is now; where that is not known (another
+    /// client led), the group shares out once more.
+    private mutating func inherit(_ assignment: ConsumerAssignment) {
+        guard let joined, joined.isLeader, joined.skipsAssignment else { return }
+        let attempt = takeAttempt()
+        let counts = assignment.userData.flatMap { AssignedPartitionCounts(decoding: $0) }
+        inherited = (attempt, counts?.counts)
+        actions.append(.findPartitionCounts(topics: groupTopics(joined), attempt: attempt))
     }
 
     /// The round is over.

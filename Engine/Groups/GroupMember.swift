@@ -26,7 +26,7 @@ public struct GroupMember: ~Copyable, Sendable {
         case joinDue(GroupInstant)
         case joining(attempt: UInt64)
         /// The leader needs to know how many partitions there are.
-        case countingPartitions
+        case countingPartitions(attempt: UInt64)
         case syncing(attempt: UInt64)
         /// Partitions are being given up that are not in the new assignment.
         case revokingAfterSync(assigned: Set<TopicPartition>)
@@ -54,6 +54,9 @@ public struct GroupMember: ~Copyable, Sendable {
     /// For the eager sticky assignor: what it had last, and in which generation.
     var previous: (partitions: Set<TopicPartition>, generation: Int32) = ([], -1)
     var joined: JoinAnswer?
+    /// A restarted static leader is about to compare these with the partitions that there are: what
+    /// its assignment was computed from; nil where that is not known.
+    var inherited: (attempt: UInt64, counts: [String: Int]?)?
     var actions: [GroupMemberAction] = []
     var nextAttempt: UInt64 = 0
     /// The heartbeat that was not answered yet.
@@ -96,9 +99,8 @@ public struct GroupMember: ~Copyable, Sendable {
     }
 
     /// The number of partitions of a topic has changed, or something else that the leader has to
-    /// look at: the group shares out again, where this member leads it. A static leader that was
-    /// restarted does not know what the assignment that it finds was computed from: its driver
-    /// calls this if partitions may have been added meanwhile.
+    /// look at: the group shares out again, where this member leads it. Who becomes the leader
+    /// later counts then.
     public mutating func partitionsChanged(at now: GroupInstant) {
         guard joined?.isLeader == true, generation >= 0 else { return }
         rejoin(at: now)
@@ -320,6 +322,7 @@ public struct GroupMember: ~Copyable, Sendable {
         generation = -1
         heartbeat = nil
         joined = nil
+        inherited = nil
     }
 
     mutating func fail(_ error: GroupError) {

@@ -38,8 +38,8 @@ public struct GroupMemberConfiguration: Hashable, Sendable {
 public enum GroupMemberAction: Hashable, Sendable {
     /// Send this, and hand the answer to `joinAnswered` with the attempt.
     case join(JoinRequest, attempt: UInt64)
-    /// Say how many partitions these topics have, with `partitionCounts`.
-    case findPartitionCounts(topics: Set<String>)
+    /// Say how many partitions these topics have, with `partitionCounts` and the attempt.
+    case findPartitionCounts(topics: Set<String>, attempt: UInt64)
     /// Send this, and hand the answer to `syncAnswered` with the attempt.
     case sync(SyncRequest, attempt: UInt64)
     /// Send this, and hand the answer to `heartbeatAnswered` with the attempt.

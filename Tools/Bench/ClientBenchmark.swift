@@ -12,9 +12,9 @@ struct ClientBenchmark {
     /// Records that are produced and consumed.
     let recordCount: Int
 
-    private static let valueBytes = 100
-    private static let value = [UInt8](repeating: 7, count: valueBytes)
-    private static let keys = (0..<1024).map { Array("GOT-\($0 % 8):SKU-\($0)".utf8) }
+    static let valueBytes = 100
+    static let value = [UInt8](repeating: 7, count: valueBytes)
+    static let keys = (0..<1024).map { Array("GOT-\($0 % 8):SKU-\($0)".utf8) }
 
     func measure(_ report: (BenchmarkLine) throws -> Void) async throws {
         for tasks in [1, 16] {
@@ -26,6 +26,13 @@ struct ClientBenchmark {
         let groups = GroupBenchmark(directory: directory, runs: runs)
         for partitions in [12, 1000] { try report(await groups.rebalance(partitions)) }
         for tasks in [1, 16] { try report(await groups.commits(from: tasks)) }
+        let transactions = TransactionBenchmark(directory: directory, runs: runs)
+        for producers in [1, 8] {
+            for records in [1, 10] {
+                try report(await transactions.rate(of: records, from: producers))
+            }
+        }
+        try report(await transactions.topicToTopic(max(recordCount / 10, 1000)))
     }
 
     private func withPlaces<Value>(

@@ -22,6 +22,8 @@ struct QueueTable {
                         number INTEGER PRIMARY KEY, at INTEGER NOT NULL, key BLOB, value BLOB);
                     CREATE TABLE position (reader INTEGER PRIMARY KEY, number INTEGER NOT NULL);
                     CREATE TABLE owner (part INTEGER PRIMARY KEY, member INTEGER NOT NULL);
+                    CREATE TABLE result (
+                        number INTEGER PRIMARY KEY, at INTEGER NOT NULL, key BLOB, value BLOB);
                     CREATE TABLE stock (key BLOB PRIMARY KEY, quantity INTEGER NOT NULL)
                         WITHOUT ROWID;
                     """)
@@ -35,10 +37,12 @@ struct QueueTable {
         }
     }
 
-    /// Appends events in one transaction.
-    static func append(_ count: Int, key: Data, value: Data, _ db: Database) throws {
+    /// Appends events in one transaction; to another table where it is named.
+    static func append(
+        _ count: Int, key: Data, value: Data, to table: String = "event", _ db: Database
+    ) throws {
         let statement = try db.cachedStatement(
-            sql: "INSERT INTO event (at, key, value) VALUES (?, ?, ?)")
+            sql: "INSERT INTO \(table) (at, key, value) VALUES (?, ?, ?)")
         for _ in 0..<count {
             try statement.execute(arguments: [1_700_000_000_000, key, value])
         }

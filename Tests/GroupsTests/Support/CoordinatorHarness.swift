@@ -171,11 +171,13 @@ func groupError(_ body: () throws(GroupError) -> Void) -> GroupError? {
 final class FailingStore: OffsetStore, @unchecked Sendable {
     let inner = InMemoryOffsetStore()
     var isFailing = false
+    private(set) var writeCount = 0
 
     func loadGroups() throws(OffsetStoreError) -> [StoredGroup] { try inner.loadGroups() }
 
     func apply(_ changes: [OffsetStoreChange]) throws(OffsetStoreError) {
         if isFailing { throw OffsetStoreError(reason: "the disk is full") }
         try inner.apply(changes)
+        writeCount += 1
     }
 }

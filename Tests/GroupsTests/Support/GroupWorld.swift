@@ -107,10 +107,11 @@ final class GroupWorld {
                 let arrival = max(member.lastArrival, now.advanced(byMilliseconds: latency()))
                 member.lastArrival = arrival
                 schedule(.toCoordinator(member, action), at: arrival)
-            case .findPartitionCounts(let topics):
+            case .findPartitionCounts(let topics, let attempt):
                 let counts = partitionCounts.filter { topics.contains($0.key) }
                 schedule(
-                    .toMember(member) { $0.partitionCounts(counts, at: $1) }, after: latency())
+                    .toMember(member) { $0.partitionCounts(counts, attempt: attempt, at: $1) },
+                    after: latency())
             case .revoke(_, let attempt):
                 commitSome(of: member)
                 schedule(
