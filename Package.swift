@@ -120,6 +120,12 @@ let package = Package(
         .executableTarget(
             name: "TallyTransactionExample", dependencies: ["Tally", "TallyStateStore"],
             path: "Tools/Examples/ReadProcessWrite", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyCountingExample",
+            dependencies: [
+                "Tally", "TallyStateStore", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tools/Examples/CountOnce", swiftSettings: plainSettings),
 
         // MARK: Tests
         .target(
@@ -210,7 +216,8 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: [
                 "Tally", "TallyStateStore", "TallyImport", "TallyTestSupport", "TallyExample",
-                "TallyTransactionExample", "TallyProjectionChild", "TallyContracts",
+                "TallyTransactionExample", "TallyCountingExample", "TallyProjectionChild",
+                "TallyContracts",
                 "TallyCommand", "TallyDeliveryChild",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],

@@ -38,6 +38,19 @@ struct ReadmeTests {
         }
     }
 
+    @Test("the snippet with rows of its own database makes one bill of each order")
+    func counting() throws {
+        let readme = try text("README.md")
+        let example = try text("Tools/Examples/CountOnce/main.swift")
+        #expect(readme.contains("```swift\n\(example)```"))
+        let temporary = try TemporaryDirectory()
+        // Each run adds an order, and bills that alone.
+        for count in 1...3 {
+            let output = try run("TallyCountingExample", in: temporary.path)
+            #expect(output == "bills: \(count)\n")
+        }
+    }
+
     private func text(_ path: String) throws -> String {
         let url = Fixtures.repositoryURL.appendingPathComponent(path)
         return try String(contentsOf: url, encoding: .utf8)
