@@ -1,20 +1,31 @@
-# make run    the main job: import the real data, build the projection, show both
-# make test   every test
-# make bench  the figures of the README
-# make check  what must hold before a change goes in: format, layering, no warnings, tests
+# make run      the main job: import the real data, build the projection, show both
+# make test     every test
+# make example  the inventory platform, on a slice of the real data
+# make bench    the figures of the README
+# make check    what must hold before a change goes in: format, layering, no warnings, tests
 #
 # All of them install what is missing first (see Tools/Checks/setup.sh).
 
 SWIFT ?= swift
 SOURCES := Package.swift Engine StateStore Tools Tests
 
-.PHONY: run test bench check format layering lint setup release test-build
+.PHONY: run test example bench check format layering lint setup release test-build example-build
 
 run: release
 	.build/release/tally demo
 
-test: test-build
+# The example is a package of its own, with its own folder to build in, which is kept.
+EXAMPLE := --package-path Tools/InventoryPlatform --scratch-path .build/inventory-platform
+
+test: test-build example-build
 	@SWIFT="$(SWIFT)" sh Tools/Checks/test.sh
+	@SWIFT="$(SWIFT)" sh Tools/Checks/test.sh $(EXAMPLE)
+
+example: setup
+	$(SWIFT) build $(EXAMPLE) --product inventory-platform
+	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && \
+		.build/inventory-platform/debug/inventory-platform run \
+			--rows fixtures/online-retail-slice.csv --data "$$data"
 
 bench: release
 	.build/release/tally bench
@@ -42,6 +53,9 @@ release: setup
 
 test-build: setup
 	$(SWIFT) build --build-tests
+
+example-build: setup
+	$(SWIFT) build --build-tests $(EXAMPLE)
 
 setup:
 	@sh Tools/Checks/setup.sh

@@ -32,7 +32,8 @@ public struct InventoryProjector: Sendable {
         self.options = options
     }
 
-    /// Applies everything up to the end of the log, and returns.
+    /// Applies everything up to the end of the log, and returns; where a transaction is under way,
+    /// up to its first record.
     ///
     /// - Parameter onProgress: called after each fetch, on one of the engine's threads.
     /// Throws ``StateStoreError`` (a stored position that the log does not reach any more among
@@ -63,7 +64,10 @@ public struct InventoryProjector: Sendable {
         try await engine.blocking { cancellation in
             let projection = try InventoryProjection(
                 database: database, topic: topic, generation: generation, options: options)
-            let consumer = try engine.consumer(of: topic)
+            var reading = ConsumerConfiguration()
+            // What was aborted never happened; what is undecided comes with a later run.
+            reading.isolation = .readCommitted
+            let consumer = try engine.consumer(of: topic, reading)
             try projection.bind(to: "\(engine.describeTopic(topic).id)")
             try resume(projection, consumer)
             var progress = Progress()

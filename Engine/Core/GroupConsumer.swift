@@ -142,7 +142,13 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         while true {
             let seen = readers.arrival.count
             guard try await attend() else { return nil }
-            try await findPositions()
+            guard try await findPositions() else {
+                // Moments, but for a transaction whose producer has died.
+                membership.setWaiting(true)
+                defer { membership.setWaiting(false) }
+                try await Task.sleep(for: .milliseconds(10))
+                continue
+            }
             switch try await engine.workers.run({ [self] in try fetchAny() }) {
             case .records(let records): return records
             case .ended, .nothing:
@@ -228,12 +234,20 @@ public final class GroupConsumer: AsyncSequence, Sendable {
 
     /// Has partitions without a position begin where the group stands. One that cannot is tried
     /// again with each call, until a position was committed or sought: it is never passed over.
-    private func findPositions() async throws {
-        guard isMissingPosition.exchange(false, ordering: .acquiringAndReleasing) else { return }
+    ///
+    /// False where a transaction is about to move one, and nobody knows yet how it ends: whoever
+    /// had the partition before may commit what it read, and it must not be read again then.
+    private func findPositions() async throws -> Bool {
+        guard isMissingPosition.exchange(false, ordering: .acquiringAndReleasing) else {
+            return true
+        }
         let missing = readers.all.filter { $0.position == nil }
-        guard !missing.isEmpty else { return }
+        guard !missing.isEmpty else { return true }
         do {
-            let committed = try await committed(Set(missing.map(\.id)))
+            guard let committed = try await stableOffsets(of: Set(missing.map(\.id))) else {
+                isMissingPosition.store(true, ordering: .releasing)
+                return false
+            }
             var failure: (any Error)?
             for reader in missing {
                 do {
@@ -245,10 +259,31 @@ public final class GroupConsumer: AsyncSequence, Sendable {
                 }
             }
             if let failure { throw failure }
+            return true
         } catch {
             isMissingPosition.store(true, ordering: .releasing)
             throw error
         }
+    }
+
+    /// What the group has committed, as Kafka's OffsetFetch with `require_stable`; nil where a
+    /// transaction is about to change some of it.
+    private func stableOffsets(
+        of partitions: Set<TopicPartition>
+    ) async throws -> [TopicPartition: CommittedOffset]? {
+        let group = group
+        let answers = try await engine.askGroups { coordinator, _ in
+            coordinator.fetchOffsets(group: group, partitions: partitions, requiresStable: true)
+        }
+        var committed: [TopicPartition: CommittedOffset] = [:]
+        for (partition, answer) in answers {
+            switch answer {
+            case .success(let offset): committed[partition] = offset
+            case .failure(.unstableOffsetCommit): return nil
+            case .failure(let error): throw EngineError.group(error)
+            }
+        }
+        return committed
     }
 
     /// Where to begin. What was committed must be in the log still, and be the same records.

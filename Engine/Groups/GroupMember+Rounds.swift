@@ -50,12 +50,17 @@ extension GroupMember {
         _ result: Result<JoinAnswer, GroupError>, attempt: UInt64, at now: GroupInstant
     ) {
         guard state == .joining(attempt: attempt) else {
-            // It closed meanwhile, and would be waited for.
-            if state == .ended || state == .unjoined, case .success(let answer) = result,
-                configuration.instanceID == nil
-            {
+            // It closed meanwhile, and would be waited for: also where it was only given an id to
+            // come back with.
+            let given: String? =
+                switch result {
+                case .success(let answer): answer.memberID
+                case .failure(.memberIDRequired(let id)): id
+                case .failure: nil
+                }
+            if state == .ended || state == .unjoined, let given, configuration.instanceID == nil {
                 actions.append(
-                    .leave(group: configuration.group, LeavingMember(memberID: answer.memberID)))
+                    .leave(group: configuration.group, LeavingMember(memberID: given)))
             }
             return
         }

@@ -152,4 +152,35 @@ import Testing
         let table = try place.run("explain", "north:apple")
         #expect(table.output.contains("records before offset 1 of partition 0 are gone"))
     }
+
+    @Test("what was aborted never happened, and what is undecided has not happened yet")
+    func transactions() async throws {
+        let place = try CommandWorkplace()
+        _ = try place.run("topics", "create", "events", "--partitions", "1")
+        let engine = try await GroupsWorkplace.open(place)
+        var configuration = ProducerConfiguration()
+        configuration.transactionalID = "t"
+        let producer = try engine.producer(configuration)
+        try await producer.initTransactions()
+        func send(_ quantity: Int) async throws {
+            try producer.beginTransaction()
+            _ = try await producer.send(
+                key: "north:apple",
+                value: Self.event("STOCK_RECEIVED", #","quantity":\#(quantity)"#), to: "events")
+        }
+        try await send(1)
+        try await producer.commitTransaction()
+        try await send(10)
+        try await producer.abortTransaction()
+        try await send(100)
+        func offsets() throws -> [Int?] {
+            try place.objects(
+                try place.run("explain", "north:apple", "--topic", "events", "--json")
+            ).map { $0["offset"] as? Int }
+        }
+        #expect(try offsets() == [0, nil])
+        try await producer.commitTransaction()
+        #expect(try offsets() == [0, 4, nil])
+        try await engine.close()
+    }
 }

@@ -11,8 +11,8 @@ import Testing
 
     init() throws { directory = try TemporaryDirectory() }
 
-    private func engine() async throws -> Engine {
-        let engine = try await Engine.open(at: directory.path)
+    private func engine(openedAs name: String = "data") async throws -> Engine {
+        let engine = try await Engine.open(at: directory.path(name))
         try await engine.createTopic("a", partitions: 2)
         try await engine.createTopic("b", partitions: 1)
         return engine
@@ -242,5 +242,43 @@ import Testing
         #expect(try await engine.committedValues(of: "b").isEmpty)
         #expect(try await engine.committedOffsets(ofGroup: "g").isEmpty)
         try await engine.close()
+    }
+
+    @Test("who gets a partition is told no position that a transaction is about to move")
+    func unstablePosition() async throws {
+        for isCommitted in [true, false] {
+            let topic = "orders-\(isCommitted)"
+            let engine = try await engine(openedAs: "\(isCommitted)")
+            try await engine.createTopic(topic, partitions: 1)
+            for value in ["one", "two"] {
+                _ = try await engine.producer().send(key: nil, value: value, to: topic)
+            }
+            var configuration = GroupConsumerConfiguration()
+            configuration.reading.reset = .earliest
+            configuration.reading.fetchBytesMax = 1
+            let first = try engine.consumer(group: "g", topics: [topic], configuration)
+            let producer = try await engine.transactionalProducer()
+            var iterator = first.makeAsyncIterator()
+            let one = try #require(try await iterator.next())
+            try producer.beginTransaction()
+            try await producer.sendOffsets(behind: one, of: first)
+            // The transaction is decided, one way or the other, when the partition is another's.
+            try await first.close()
+            let second = try engine.consumer(group: "g", topics: [topic], configuration)
+            let isTold = Mutex(false)
+            let next = Task {
+                var iterator = second.makeAsyncIterator()
+                let records = try await iterator.next()
+                isTold.withLock { $0 = true }
+                return records?.startOffset
+            }
+            #expect(try await eventually { second.generation > 0 })
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(!isTold.withLock { $0 }, "it would do again what the first may have done")
+            try await isCommitted ? producer.commitTransaction() : producer.abortTransaction()
+            #expect(try await next.value == Offset(isCommitted ? 1 : 0))
+            try await second.close()
+            try await engine.close()
+        }
     }
 }

@@ -199,6 +199,22 @@ struct MemberTests {
         #expect(member.takeActions() == (instanceID == nil ? [leave] : []))
     }
 
+    @Test("a member that closes while it is given an id does not leave the group waiting for it")
+    func closeWhileJoining() throws {
+        var member = Self.member([.range])
+        member.subscribe(to: ["t"], at: Self.at(0))
+        var attempts: [UInt64] = []
+        for case .join(_, let attempt) in member.takeActions() { attempts.append(attempt) }
+        member.close(at: Self.at(10))
+        #expect(member.takeActions().isEmpty, "it has no id to leave with")
+        member.joinAnswered(
+            .failure(.memberIDRequired(memberID: "given")), attempt: try #require(attempts.first),
+            at: Self.at(20))
+        // Until its session ended, no rebalance would be completed.
+        #expect(
+            member.takeActions() == [.leave(group: "g", LeavingMember(memberID: "given"))])
+    }
+
     @Test("topics that are dropped while partitions are given up are given up too")
     func subscriptionChanges() throws {
         var member = Self.member([.cooperativeSticky])

@@ -3,17 +3,21 @@ import Testing
 
 @Suite("Layering")
 struct LayeringTests {
-    /// What SwiftPM makes of Package.swift. It works in a folder of its own, since the one of the
-    /// package is locked while tests run.
-    static func packageDescription() throws -> Data {
+    /// The package within this one: an example with a Package.swift of its own.
+    static let inner = "Tools/InventoryPlatform"
+
+    /// What SwiftPM makes of the Package.swift of this package, or of one within. It works in a
+    /// folder of its own, since the one of the package is locked while tests run.
+    static func packageDescription(in folder: String = "") throws -> Data {
         let scratch = FileManager.default.temporaryDirectory
             .appendingPathComponent("tally-layering-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: scratch) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
-            "swift", "package", "--package-path", SourceTree.root.path, "--scratch-path",
-            scratch.path, "dump-package",
+            "swift", "package", "--package-path",
+            SourceTree.root.appendingPathComponent(folder).path, "--scratch-path", scratch.path,
+            "dump-package",
         ]
         let output = Pipe()
         process.standardOutput = output
@@ -29,13 +33,37 @@ struct LayeringTests {
         let check = try LayeringCheck(packageDescription: Self.packageDescription())
         #expect(check.targets.contains { $0.name == "Tally" && $0.path == "Engine/Core" })
         let paths = try SourceTree.paths(
-            below: ["Engine", "StateStore", "Tools", "Tests"], extensions: ["swift"])
+            below: ["Engine", "StateStore", "Tools", "Tests"], extensions: ["swift"]
+        ).filter { !$0.hasPrefix(Self.inner + "/") }
         let files = try paths.map { (path: $0, bytes: try SourceTree.read($0)) }
         let findings = check.findings(in: files).map(\.description)
         #expect(findings.isEmpty, "\n\(findings.joined(separator: "\n"))")
         for unused in check.unusedDependencies(in: files) {
             print("note: Package.swift declares a dependency that no source imports: \(unused)")
         }
+    }
+
+    @Test("the example package imports what its own Package.swift allows, and only products")
+    func example() throws {
+        let check = try LayeringCheck(packageDescription: Self.packageDescription(in: Self.inner))
+        let paths = try SourceTree.paths(below: [Self.inner], extensions: ["swift"])
+            .filter { $0 != Self.inner + "/Package.swift" }
+        #expect(paths.count > 15)
+        let files = try paths.map { path in
+            (path: String(path.dropFirst(Self.inner.count + 1)), bytes: try SourceTree.read(path))
+        }
+        let findings = check.findings(in: files).map(\.description)
+        #expect(findings.isEmpty, "\n\(findings.joined(separator: "\n"))")
+        // A user sees no other module of ours.
+        let products: Set = ["Tally", "TallyStateStore"]
+        for target in check.targets {
+            for name in target.dependencies where name.hasPrefix("Tally") {
+                #expect(products.contains(name), "\(target.name) depends on \(name)")
+            }
+        }
+        // And the package around it builds nothing of it.
+        let outer = try LayeringCheck(packageDescription: Self.packageDescription())
+        #expect(!outer.targets.contains { $0.path.hasPrefix(Self.inner) })
     }
 
     static let check = LayeringCheck(targets: [

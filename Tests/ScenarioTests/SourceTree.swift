@@ -12,6 +12,9 @@ enum SourceTree {
             let names = try FileManager.default.subpathsOfDirectory(
                 atPath: root.appendingPathComponent(folder).path)
             for name in names where extensions.contains((name as NSString).pathExtension) {
+                // What a build leaves in a hidden folder, as one of a package within would, is not
+                // ours.
+                if name.hasPrefix(".") || name.contains("/.") { continue }
                 paths.append(folder + "/" + name)
             }
         }

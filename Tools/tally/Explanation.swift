@@ -64,7 +64,10 @@ struct Explanation {
         var found: [ExplainedEvent] = []
         var survey = RecordSurvey()
         for (index, place) in topic.places(in: directory).enumerated() {
-            try survey.forEachRecord(of: place.path, from: place.logStart) { record, batch in
+            // As the projection counts: what was aborted never happened.
+            try survey.forEachRecord(
+                of: place.path, from: place.logStart, isolation: .readCommitted
+            ) { record, batch in
                 let event = try explainer.apply(
                     partition: Int32(index), offset: record.offset,
                     leaderEpoch: batch.partitionLeaderEpoch, timestamp: record.timestamp,
