@@ -34,9 +34,11 @@ extension GroupConsumer {
     /// Commits the position behind these records: they need not be read again. Returns once that
     /// is on stable storage.
     ///
-    /// Throws ``EngineError/group(_:)``: `illegalGeneration` or `unknownMemberID` where the group
-    /// has gone on without this member, `rebalanceInProgress`, `invalidRequest` where the
-    /// partition is not its own any more; and where the store fails. Nothing was committed then.
+    /// A rebalance under way is waited for, where the partition stays. Throws
+    /// ``EngineError/group(_:)``: `illegalGeneration`, `unknownMemberID` or `rebalanceInProgress`
+    /// where the group has gone on without this member, `invalidRequest` where the partition is not
+    /// its own any more (``GroupError/isOvertaken`` is true of all of these); and where the store
+    /// fails. Nothing was committed then.
     public func commit(_ records: ConsumedRecords) async throws {
         let partition = TopicPartition(topic: records.topic, partition: records.partition)
         try await commit([
@@ -61,11 +63,41 @@ extension GroupConsumer {
         guard !offsets.isEmpty else { return }
         try engine.requireNotClosed()
         do {
-            let request = try membership.commitRequest(offsets)
-            let refused = try await service.commit(request)
+            let refused = try await asMember(offsets) { (request) throws(GroupError) in
+                try await service.commit(request)
+            }
             if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
         } catch let error as GroupError {
             throw EngineError.group(error)
+        }
+    }
+
+    /// Sends offsets as the member that this is. Where the group is between two generations, or
+    /// the member has yet to hear of the newest, and the partitions stay its own, they are sent
+    /// again: nobody else had them meanwhile.
+    func asMember<Answer: Sendable>(
+        _ offsets: [TopicPartition: OffsetToCommit],
+        _ send: (OffsetCommitRequest) async throws(GroupError) -> Answer
+    ) async throws(GroupError) -> Answer {
+        var request = try membership.commitRequest(offsets)
+        let memberID = request.caller.memberID
+        // Made when a partition is assigned, and gone when it is revoked.
+        let owned = offsets.keys.map { readers.first($0) }
+        let limit = ContinuousClock.now + .milliseconds(configuration.sessionTimeoutMilliseconds)
+        while true {
+            let refusal: GroupError
+            do throws(GroupError) {
+                return try await send(request)
+            } catch {
+                refusal = error
+            }
+            guard refusal.isPassing, !Task.isCancelled, ContinuousClock.now < limit else {
+                throw refusal
+            }
+            try? await Task.sleep(for: .milliseconds(2))
+            request = try membership.commitRequest(offsets)
+            let isOwnedStill = zip(offsets.keys, owned).allSatisfy { readers.first($0) === $1 }
+            guard request.caller.memberID == memberID, isOwnedStill else { throw refusal }
         }
     }
 
@@ -164,8 +196,17 @@ extension GroupConsumer {
 }
 
 extension GroupError {
-    /// The group has gone on: what the member had is somebody else's, or will be shared out again.
-    var isOvertaken: Bool {
+    /// The group is about to begin a generation, or has begun one that the member does not know.
+    fileprivate var isPassing: Bool {
+        switch self {
+        case .illegalGeneration, .rebalanceInProgress: true
+        default: false
+        }
+    }
+
+    /// The group has gone on without the member: what it had is somebody else's, or will be shared
+    /// out again. What was not committed is read again, by whoever has it then.
+    public var isOvertaken: Bool {
         switch self {
         case .illegalGeneration, .unknownMemberID, .rebalanceInProgress, .invalidRequest: true
         default: false

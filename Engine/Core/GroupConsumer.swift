@@ -32,6 +32,9 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     let returned = Mutex(ReturnedPositions())
     private let lastPolled = Mutex(ContinuousClock.now)
     private let isClosing = Atomic<Bool>(false)
+    private let closing = Mutex<Task<Void, any Error>?>(nil)
+    /// Whose closing the task is at.
+    @TaskLocal private static var closingNow: GroupConsumer?
     private let isStopping = Atomic<Bool>(false)
     /// Some partition has no position yet: it is found before anything is fetched.
     private let isMissingPosition = Atomic<Bool>(false)
@@ -75,9 +78,22 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     /// end of its element first: others may read what it is still at.
     ///
     /// Throws what the listener throws, and where the last commit failed; the member has left all
-    /// the same.
+    /// the same. Closing twice is closing once: every caller returns when it is done, with the same
+    /// outcome; the listener, which closing waits for, returns at once.
     public func close() async throws {
-        guard !isClosing.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        if Self.closingNow === self { return }
+        isClosing.store(true, ordering: .releasing)
+        let closing = closing.withLock { closing in
+            // Not the caller's task: cancelling that must not leave the leaving half done.
+            closing =
+                closing
+                ?? Task { try await Self.$closingNow.withValue(self) { try await closeOnce() } }
+            return closing!
+        }
+        try await closing.value
+    }
+
+    private func closeOnce() async throws {
         defer {
             readers.removeAll()
             readers.arrival.signal()

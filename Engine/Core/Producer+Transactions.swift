@@ -111,21 +111,21 @@ extension Producer {
         _ offsets: [TopicPartition: OffsetToCommit], of consumer: GroupConsumer
     ) async throws {
         let transaction = try requireTransaction()
-        let request: OffsetCommitRequest
-        do throws(GroupError) {
-            request = try consumer.membership.commitRequest(offsets)
-        } catch {
-            transaction.noteFailure(EngineError.group(error))
-            throw EngineError.group(error)
-        }
         do {
             try await transaction.withGroup(consumer.group) { identity in
-                let refused = try await engine.askGroups { (coordinator, now) throws(GroupError) in
-                    try coordinator.commitInTransaction(
-                        request, producerID: identity.id, producerEpoch: identity.epoch, at: now)
-                }
-                if let first = refused.min(by: { $0.key < $1.key }) {
-                    throw EngineError.group(first.value)
+                try engine.requireNotClosed()
+                do throws(GroupError) {
+                    let refused = try await consumer.asMember(offsets) {
+                        (request) throws(GroupError) in
+                        try await engine.groups.ask { (coordinator, now) throws(GroupError) in
+                            try coordinator.commitInTransaction(
+                                request, producerID: identity.id, producerEpoch: identity.epoch,
+                                at: now)
+                        }
+                    }
+                    if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
+                } catch {
+                    throw EngineError.group(error)
                 }
             }
         } catch {

@@ -221,6 +221,25 @@ import Testing
         try await engine.close()
     }
 
+    @Test("members that come and go take nobody's commits away")
+    func commitsMeanwhile() async throws {
+        let engine = try await engine(partitions: 4)
+        let readers = [Reader(try consumer(engine)), Reader(try consumer(engine))]
+        var number = 0
+        for round in 0..<40 {
+            let guest = Reader(try consumer(engine))
+            try await produce(number..<(number + 8), partitions: 4, to: engine)
+            number += 8
+            if round % 3 > 0 { try await Task.sleep(for: .milliseconds(round % 7)) }
+            // It may be in the middle of an element, and then hears that it has left.
+            try? await guest.close()
+        }
+        // None of them was thrown out of its loop by a commit that was overtaken.
+        #expect(try await eventuallyCommitted(Int64(number), in: engine))
+        for reader in readers { try await reader.close() }
+        try await engine.close()
+    }
+
     @Test("a member more than partitions waits, and takes over when the other one dies")
     func standby() async throws {
         let engine = try await engine(partitions: 1)
@@ -243,6 +262,27 @@ import Testing
         let late = await message { try await first.consumer.commit() }
         #expect(!late.isEmpty)
         try await standby.close()
+        try await engine.close()
+    }
+
+    @Test("closing twice is closing once: both return when it is done, with the same outcome")
+    func closingTwice() async throws {
+        let engine = try await engine(partitions: 1, records: 1)
+        let isOver = Mutex(false)
+        let consumer = try consumer(engine) {
+            $0.onRebalance = { consumer, change in
+                guard case .revoked = change else { return }
+                try await consumer.close()
+                try await Task.sleep(for: .milliseconds(100))
+                isOver.withLock { $0 = true }
+                throw CancellationError()
+            }
+        }
+        _ = try await read(1, from: consumer)
+        async let first = message { try await consumer.close() }
+        let second = await message { try await consumer.close() }
+        #expect(isOver.withLock { $0 }, "it was not done")
+        #expect(await first == second && !second.isEmpty)
         try await engine.close()
     }
 
