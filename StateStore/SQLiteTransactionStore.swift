@@ -32,14 +32,24 @@ final class SQLiteTransactionStore: TransactionStore {
     }
 
     func save(_ record: TransactionRecord) throws(TransactionStoreError) {
-        try translatingErrors { () throws(StateStoreError) in
-            try database.write { try TransactionWriter($0).save(record) }
-        }
+        try apply([.save(record)])
     }
 
     func removeTransaction(_ transactionalID: String) throws(TransactionStoreError) {
+        try apply([.remove(transactionalID: transactionalID)])
+    }
+
+    func apply(_ changes: [TransactionChange]) throws(TransactionStoreError) {
         try translatingErrors { () throws(StateStoreError) in
-            try database.write { try TransactionWriter($0).remove(transactionalID) }
+            try database.write { connection in
+                let writer = TransactionWriter(connection)
+                for change in changes {
+                    switch change {
+                    case .save(let record): try writer.save(record)
+                    case .remove(let transactionalID): try writer.remove(transactionalID)
+                    }
+                }
+            }
         }
     }
 

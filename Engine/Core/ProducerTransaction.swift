@@ -36,8 +36,9 @@ final class ProducerTransaction: Sendable {
         var hasGroups = false
         /// Groups whose offsets are on their way.
         var groupsUnderWay = 0
-        /// Being put there.
+        /// To be put there, and being put there.
         var waiting: [TopicPartition: [@Sendable (Result<Void, any Error>) -> Void]] = [:]
+        var asking: [TopicPartition: [@Sendable (Result<Void, any Error>) -> Void]] = [:]
     }
 
     init(transactionalID: String, service: TransactionService) {
@@ -218,29 +219,26 @@ final class ProducerTransaction: Sendable {
 
     private func includeWaiting() {
         service.ask { [self] (coordinator, now) throws(TransactionError) in
-            let (identity, waiting) = state.withLock { state in
-                defer { state.waiting = [:] }
-                return (state.identity, state.waiting)
+            // Who comes from now on begins the next step.
+            let (identity, asking) = state.withLock { state in
+                state.asking = state.waiting
+                state.waiting = [:]
+                return (state.identity, state.asking)
             }
             guard let identity else { throw .invalidTransactionState }
-            let result: Result<Void, any Error>
-            do throws(TransactionError) {
-                try coordinator.addPartitions(
-                    waiting.keys, to: transactionalID, producer: identity, now: now)
-                state.withLock { $0.included.formUnion(waiting.keys) }
-                result = .success(())
-            } catch {
-                result = .failure(EngineError.transaction(error))
-            }
-            for done in waiting.values.joined() { done(result) }
+            try coordinator.addPartitions(
+                asking.keys, to: transactionalID, producer: identity, now: now)
         } answer: { [self] result in
-            // The coordinator could not even be loaded.
-            guard case .failure(let error) = result else { return }
-            let waiting = state.withLock { state in
-                defer { state.waiting = [:] }
-                return state.waiting
+            let answered = state.withLock { state in
+                // Where it did not come to the asking, all are told.
+                let answered = state.asking.isEmpty ? state.waiting : state.asking
+                if state.asking.isEmpty { state.waiting = [:] }
+                state.asking = [:]
+                if case .success = result { state.included.formUnion(answered.keys) }
+                return answered
             }
-            for done in waiting.values.joined() { done(.failure(EngineError.transaction(error))) }
+            let told = result.mapError { EngineError.transaction($0) as any Error }
+            for done in answered.values.joined() { done(told) }
         }
     }
 

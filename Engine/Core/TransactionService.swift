@@ -1,5 +1,7 @@
+import DequeModule
 import Logging
 import Synchronization
+import TallyFiles
 import TallyGroups
 import TallyLog
 import TallyRecords
@@ -8,8 +10,9 @@ import TallyTransactions
 /// Runs the transaction coordinator of an engine: hands in requests and the time, has markers
 /// written and groups told, and wakes up when something is due.
 ///
-/// Everything but the writing happens on one lane, which the groups are on too. Thread rule: any
-/// thread.
+/// Everything but the writing happens on one lane, which the groups are on too. What waits when
+/// the lane comes to it is one turn: it shares a durable write, and is answered, and followed by
+/// what it wants done, behind that. Thread rule: any thread.
 final class TransactionService: Sendable {
     typealias Answer<Success> = @Sendable (Result<Success, TransactionError>) -> Void
 
@@ -19,20 +22,34 @@ final class TransactionService: Sendable {
 
     private let lane: SerialLane
     private let workers: WorkerPool
-    private let store: any TransactionStore
+    private let store: BufferedTransactionStore
     private let configuration: TransactionConfiguration
     private let groups: GroupService
     private let logger: Logger
     private let writeMarker: Mutex<MarkerWriter?> = Mutex(nil)
     private let state = Mutex(State())
+    private let isStopped = Atomic<Bool>(false)
+    private let waiters = UnfairLock(Waiters())
+    private let steps = UnfairLock<Deque<Step>>([])
     private let alarm = Alarm()
 
     private struct State: ~Copyable {
         /// Nil before it was loaded, and while the store cannot be read.
         var coordinator: TransactionCoordinator?
-        var isStopped = false
+        /// Loaded before: whoever was given an identity is alive.
+        var isReloading = false
+    }
+
+    /// Those who wait for an end. Under a lock of its own: the one of the coordinator is held while
+    /// the disk is written to, and tasks do not wait for that.
+    private struct Waiters: Sendable {
         var nextToken: UInt64 = 0
         var answers: [TransactionToken: Answer<ProducerIdentity>] = [:]
+
+        mutating func takeAll() -> [Answer<ProducerIdentity>] {
+            defer { answers = [:] }
+            return Array(answers.values)
+        }
     }
 
     init(
@@ -41,7 +58,7 @@ final class TransactionService: Sendable {
     ) {
         self.lane = lane
         self.workers = workers
-        self.store = store
+        self.store = BufferedTransactionStore(store)
         self.configuration = configuration
         self.groups = groups
         self.logger = logger
@@ -51,11 +68,10 @@ final class TransactionService: Sendable {
     /// a decision are aborted: their producers died with the process.
     func start(_ writeMarker: @escaping MarkerWriter) {
         self.writeMarker.withLock { $0 = writeMarker }
-        lane.submit { [self] in
-            let result = use { (_, _) throws(TransactionError) in }
-            if case .failure(let error) = result {
-                logger.error("The transactions could not be loaded: \(error)")
-            }
+        submit { (_, _) throws(TransactionError) in
+        } answer: { [self] result in
+            guard case .failure(let error) = result else { return }
+            logger.error("The transactions could not be loaded: \(error)")
         }
     }
 
@@ -63,12 +79,9 @@ final class TransactionService: Sendable {
     /// directory is opened again.
     func stop() {
         alarm.stop()
-        let answers = state.withLock { state in
-            defer { state.answers = [:] }
-            state.isStopped = true
-            return state.answers
-        }
-        for answer in answers.values { answer(.failure(Self.closed)) }
+        isStopped.store(true, ordering: .releasing)
+        let answers = waiters.withLock { $0.takeAll() }
+        for answer in answers { answer(.failure(Self.closed)) }
     }
 
     private static let closed = TransactionError.coordinatorNotAvailable(
@@ -84,13 +97,11 @@ final class TransactionService: Sendable {
             ) throws(TransactionError) -> Success,
         answer: @escaping Answer<Success>
     ) {
-        lane.submit { [self] in
-            answer(
-                use { (state, now) throws(TransactionError) in
-                    guard state.coordinator != nil else { throw Self.notLoaded }
-                    return try request(&state.coordinator!, now)
-                })
-        }
+        submit(
+            { (state, now) throws(TransactionError) in
+                guard state.coordinator != nil else { throw Self.notLoaded }
+                return try request(&state.coordinator!, now)
+            }, answer: answer)
     }
 
     /// Any request that the coordinator answers at once, waited for.
@@ -116,29 +127,42 @@ final class TransactionService: Sendable {
     ) async throws(TransactionError) -> ProducerIdentity {
         let result: Result<ProducerIdentity, TransactionError>
         result = await withCheckedContinuation { waiter in
-            lane.submit { [self] in
-                let begun = use { (state, now) throws(TransactionError) -> TransactionToken in
-                    state.nextToken += 1
-                    let token = TransactionToken(rawValue: state.nextToken)
-                    state.answers[token] = { waiter.resume(returning: $0) }
-                    state.coordinator?.endTransaction(
-                        transactionalID, producer: producer, decision, token: token, now: now)
-                    return token
-                }
+            let token = register { waiter.resume(returning: $0) }
+            submit { (state, now) throws(TransactionError) in
+                state.coordinator?.endTransaction(
+                    transactionalID, producer: producer, decision, token: token, now: now)
+            } answer: { [self] begun in
                 switch begun {
-                case .failure(let error): waiter.resume(returning: .failure(error))
-                case .success(let token): limit(token, to: timeout)
+                case .failure(let error): answer(token, .failure(error))
+                case .success: limit(token, to: timeout)
                 }
             }
         }
         return try result.get()
     }
 
+    /// Whoever waits for an end is told once, by whatever comes first.
+    private func register(_ answer: @escaping Answer<ProducerIdentity>) -> TransactionToken {
+        waiters.withLock { waiters in
+            waiters.nextToken += 1
+            let token = TransactionToken(rawValue: waiters.nextToken)
+            waiters.answers[token] = answer
+            return token
+        }
+    }
+
+    private func answer(
+        _ token: TransactionToken, _ result: Result<ProducerIdentity, TransactionError>
+    ) {
+        waiters.withLock { $0.answers.removeValue(forKey: token) }?(result)
+    }
+
     private func limit(_ token: TransactionToken, to timeout: Duration) {
-        guard state.withLock({ $0.answers[token] != nil }) else { return }
+        guard waiters.withLock({ $0.answers[token] != nil }) else { return }
         Task { [weak self] in
             try? await Task.sleep(for: timeout)
-            self?.state.withLock { $0.answers.removeValue(forKey: token) }?(
+            self?.answer(
+                token,
                 .failure(
                     .coordinatorNotAvailable(
                         reason: """
@@ -151,30 +175,95 @@ final class TransactionService: Sendable {
     private static let notLoaded = TransactionError.coordinatorNotAvailable(
         reason: "the transactions are not loaded")
 
-    /// Uses the coordinator, which is loaded first where it is not, and does what it wants done.
-    private func use<Success>(
-        _ body: (inout State, Timestamp) throws(TransactionError) -> Success
-    ) -> Result<Success, TransactionError> {
+    // MARK: Turns
+
+    /// Something to do with the coordinator, unless that is not to be had. Returns what tells how
+    /// it went, which is called when the turn is stored, or with the error why it is not.
+    private typealias Step =
+        @Sendable (inout State, Timestamp, TransactionError?) -> Tell
+    private typealias Tell = @Sendable (TransactionError?) -> Void
+
+    /// Beyond this, the groups would wait too long behind one write.
+    private static var turnMax: Int { 1000 }
+
+    private func submit<Success: Sendable>(
+        _ body: @escaping @Sendable (inout State, Timestamp) throws(TransactionError) -> Success,
+        answer: @escaping Answer<Success>
+    ) {
+        let isFirst = steps.withLock { steps in
+            steps.append { state, now, failure in
+                let result: Result<Success, TransactionError>
+                do throws(TransactionError) {
+                    if let failure { throw failure }
+                    result = .success(try body(&state, now))
+                } catch {
+                    result = .failure(error)
+                }
+                return { failure in answer(failure.map { .failure($0) } ?? result) }
+            }
+            return steps.count == 1
+        }
+        if isFirst { lane.submit { [self] in takeTurn() } }
+    }
+
+    /// What waits for the next turn; for tests.
+    var waitingCount: Int { steps.withLock { $0.count } }
+
+    private func takeTurn() {
+        let (turn, isMore) = steps.withLock { steps in
+            let turn = Array(steps.prefix(Self.turnMax))
+            steps.removeFirst(turn.count)
+            return (turn, !steps.isEmpty)
+        }
+        if isMore { lane.submit { [self] in takeTurn() } }
         let now = Timestamp.now
+        let outcome = state.withLock { state in take(turn, &state, now) }
+        for tell in outcome.tells { tell(outcome.failure) }
+        for answer in outcome.lost { answer(.failure(outcome.failure ?? Self.notLoaded)) }
+        for effect in outcome.effects { perform(effect) }
+        if let deadline = outcome.deadline { setAlarm(deadline, now: now) }
+    }
+
+    /// What a turn led to.
+    private struct Outcome {
+        var tells: [Tell] = []
+        /// Why nothing of the turn counts; nil where it does.
+        var failure: TransactionError?
+        /// Those who wait for an end, where nobody will tell them any more.
+        var lost: [Answer<ProducerIdentity>] = []
         var effects: [TransactionEffect] = []
         var deadline: Timestamp?
-        let result = state.withLock { state -> Result<Success, TransactionError> in
-            defer {
-                effects = state.coordinator?.takeEffects() ?? []
-                deadline = state.coordinator?.nextDeadline
-            }
-            do throws(TransactionError) {
-                // Whoever would be answered later would not be.
-                if state.isStopped { throw Self.closed }
-                try load(&state, at: now)
-                return .success(try body(&state, now))
-            } catch {
-                return .failure(error)
-            }
+    }
+
+    private func take(_ turn: [Step], _ state: inout State, _ now: Timestamp) -> Outcome {
+        var outcome = Outcome()
+        do throws(TransactionError) {
+            // Whoever would be answered later would not be.
+            if isStopped.load(ordering: .acquiring) { throw Self.closed }
+            try load(&state, at: now)
+        } catch {
+            outcome.tells = turn.map { $0(&state, now, error) }
+            if error != Self.closed { outcome.deadline = retryTime(after: now) }
+            return outcome
         }
-        for effect in effects { perform(effect) }
-        if let deadline { setAlarm(deadline, now: now) }
-        return result
+        store.beginTurn()
+        outcome.tells = turn.map { $0(&state, now, nil) }
+        do throws(TransactionStoreError) {
+            try store.endTurn()
+            outcome.effects = state.coordinator?.takeEffects() ?? []
+            outcome.deadline = state.coordinator?.nextDeadline
+        } catch {
+            // The coordinator thinks that all of it is stored: what is shall be read again.
+            state.coordinator = nil
+            outcome.failure = .coordinatorNotAvailable(reason: error.description)
+            outcome.lost = waiters.withLock { $0.takeAll() }
+            outcome.deadline = retryTime(after: now)
+        }
+        return outcome
+    }
+
+    private func retryTime(after now: Timestamp) -> Timestamp {
+        Timestamp(milliseconds: now.rawValue &+ max(configuration.retryPauseMilliseconds, 1))
     }
 
     private func load(_ state: inout State, at now: Timestamp) throws(TransactionError) {
@@ -182,7 +271,8 @@ final class TransactionService: Sendable {
         do throws(TransactionStoreError) {
             state.coordinator = try TransactionCoordinator(
                 configuration: configuration, store: store, producerIDs: DrawnProducerIDs(),
-                earlierProducers: .areGone, now: now)
+                earlierProducers: state.isReloading ? .mayBeAlive : .areGone, now: now)
+            state.isReloading = true
         } catch {
             throw .coordinatorNotAvailable(reason: error.description)
         }
@@ -194,10 +284,9 @@ final class TransactionService: Sendable {
             deadline <= now
             ? 1 : deadline.rawValue.subtractingReportingOverflow(now.rawValue).partialValue
         alarm.set(after: .milliseconds(min(pause, 3_600_000))) { [weak self] in
-            self?.lane.submit { [weak self] in
-                _ = self?.use { (state, now) throws(TransactionError) in
-                    state.coordinator?.advance(to: now)
-                }
+            self?.submit { (state, now) throws(TransactionError) in
+                state.coordinator?.advance(to: now)
+            } answer: { _ in
             }
         }
     }
@@ -207,7 +296,7 @@ final class TransactionService: Sendable {
     private func perform(_ effect: TransactionEffect) {
         switch effect {
         case .answer(let token, let result):
-            state.withLock { $0.answers.removeValue(forKey: token) }?(result)
+            answer(token, result)
         case .perform(let work):
             switch work.target {
             case .partition(let partition):
@@ -234,10 +323,9 @@ final class TransactionService: Sendable {
     }
 
     private func report(_ work: TransactionWork, _ outcome: TransactionWorkOutcome) {
-        lane.submit { [self] in
-            _ = use { (state, now) throws(TransactionError) in
-                state.coordinator?.report(work, outcome, now: now)
-            }
+        submit { (state, now) throws(TransactionError) in
+            state.coordinator?.report(work, outcome, now: now)
+        } answer: { _ in
         }
     }
 }

@@ -16,10 +16,26 @@ public protocol TransactionStore: Sendable {
     /// Forgets a transactional id. Does nothing where it is not known.
     func removeTransaction(_ transactionalID: String) throws(TransactionStoreError)
 
+    /// Makes changes in their order, in one write where the store can: they share its sync. Where
+    /// it throws, some of them may have been made, none without those before it.
+    func apply(_ changes: [TransactionChange]) throws(TransactionStoreError)
+
     /// Takes `count` (1 or more) producer ids that nobody has had, none of them below `least`.
     func reserveProducerIDs(
         count: Int64, notBelow least: Int64
     ) throws(TransactionStoreError) -> Range<Int64>
+}
+
+extension TransactionStore {
+    /// One after the other.
+    public func apply(_ changes: [TransactionChange]) throws(TransactionStoreError) {
+        for change in changes {
+            switch change {
+            case .save(let record): try save(record)
+            case .remove(let transactionalID): try removeTransaction(transactionalID)
+            }
+        }
+    }
 }
 
 /// Why a store could not do what it was asked to.
