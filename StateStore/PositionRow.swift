@@ -48,11 +48,19 @@ struct PositionRow {
                     SELECT topicId, nextOffset, leaderEpoch, generation FROM tally_position
                     WHERE consumer = ? AND topic = ? AND partition = ?
                     """), arguments: [consumer, partition.topic, partition.partition])
-        return row.map { row in
-            PositionTable.Position(
-                topicID: (row[0] as String?).flatMap { TopicID($0) }, nextOffset: Offset(row[1]),
-                leaderEpoch: LeaderEpoch(rawValue: row[2]), generation: row[3])
+        guard let row else { return nil }
+        // Anything may stand in a table of the application's; a topic that cannot be read must not
+        // count as one that was not said.
+        let text: String? = try row.value("topicId")
+        let topicID = text.flatMap { TopicID($0) }
+        guard (topicID == nil) == (text == nil) else {
+            throw DatabaseError(
+                resultCode: .SQLITE_CORRUPT,
+                message: "tally_position: \(text ?? "") is no topic's id")
         }
+        return PositionTable.Position(
+            topicID: topicID, nextOffset: try row.value("nextOffset"),
+            leaderEpoch: try row.value("leaderEpoch"), generation: try row.value("generation"))
     }
 
     func write(_ position: PositionTable.Position, _ db: Database) throws {

@@ -80,15 +80,21 @@ extension Engine {
 
 /// Which topic has a name now, as far as somebody has said how to find out. Safe to share.
 final class TopicIdentities: Sendable {
-    private let identify = Mutex<(@Sendable (String) -> TopicID?)?>(nil)
+    /// Not the closure itself: a mutex of closures wraps its content once more with each access,
+    /// until a call of it has used up the stack.
+    private struct State {
+        var identify: (@Sendable (String) -> TopicID?)?
+    }
+
+    private let state = Mutex(State())
 
     func set(_ identify: @escaping @Sendable (String) -> TopicID?) {
-        self.identify.withLock { $0 = identify }
+        state.withLock { $0.identify = identify }
     }
 
     /// The id as text, or nil where nobody knows.
     func text(of topic: String) -> String? {
         // Called outside of the lock: it may take locks of the engine's.
-        identify.withLock { $0 }?(topic)?.description
+        state.withLock { $0.identify }?(topic)?.description
     }
 }

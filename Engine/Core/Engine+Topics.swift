@@ -45,7 +45,8 @@ extension Engine {
     /// - Parameter partitions: 1 or more. A key goes to the same partition for ever only while
     ///   this number stays the same.
     /// Throws ``EngineError``: the name is taken or invalid, the number makes no sense, the
-    /// settings do not go together.
+    /// settings do not go together, or what groups had committed in an earlier topic of the name
+    /// could not be forgotten.
     @discardableResult
     public func createTopic(
         _ name: String, partitions count: Int,
@@ -56,9 +57,26 @@ extension Engine {
             throw EngineError.invalidPartitionCount(count)
         }
         try configuration.checkTogether()
+        do {
+            try await groups.topicComes(name) { [self] in hasOrHidesTopic(name) }
+        } catch {
+            throw EngineError.group(error)
+        }
         return try await workers.run { [self] in
             try withLogErrors { try create(name, partitions: count, configuration) }
             return try describeTopic(name)
+        }
+    }
+
+    /// Whether a topic is there; true also where nobody can tell, since the engine is closed.
+    private func hasOrHidesTopic(_ name: String) -> Bool {
+        do throws(EngineError) {
+            _ = try partitions(of: name)
+            return true
+        } catch .unknownTopic {
+            return false
+        } catch {
+            return true
         }
     }
 

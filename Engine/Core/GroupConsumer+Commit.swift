@@ -37,14 +37,15 @@ extension GroupConsumer {
     /// A rebalance under way is waited for, where the partition stays. Throws
     /// ``EngineError/group(_:)``: `illegalGeneration`, `unknownMemberID` or `rebalanceInProgress`
     /// where the group has gone on without this member, `invalidRequest` where the partition is not
-    /// its own any more (``GroupError/isOvertaken`` is true of all of these); and where the store
-    /// fails. Nothing was committed then.
+    /// its own any more, or its topic was deleted (``GroupError/isOvertaken`` is true of all of
+    /// these); and where the store fails. Nothing was committed then.
     public func commit(_ records: ConsumedRecords) async throws {
         let partition = TopicPartition(topic: records.topic, partition: records.partition)
-        try await commit([
-            partition: OffsetToCommit(
-                offset: records.nextOffset, leaderEpoch: records.leaderEpoch)
-        ])
+        try await commit(
+            [
+                partition: OffsetToCommit(
+                    offset: records.nextOffset, leaderEpoch: records.leaderEpoch)
+            ], topicID: records.topicID)
     }
 
     /// Commits the positions of all partitions: everything that was handed out until now. For the
@@ -60,11 +61,18 @@ extension GroupConsumer {
     /// Throws as ``commit(_:)-(ConsumedRecords)``; where only some were refused, the first error
     /// of these, and the others are committed.
     public func commit(_ offsets: [TopicPartition: OffsetToCommit]) async throws {
+        try await commit(offsets, topicID: nil)
+    }
+
+    private func commit(
+        _ offsets: [TopicPartition: OffsetToCommit], topicID: TopicID?
+    ) async throws {
         guard !offsets.isEmpty else { return }
         try engine.requireNotClosed()
         do {
+            let refusal = refusal(of: Set(offsets.keys), topicID: topicID)
             let refused = try await asMember(offsets) { (request) throws(GroupError) in
-                try await service.commit(request)
+                try await service.commit(request, unless: refusal)
             }
             if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
         } catch let error as GroupError {
@@ -98,6 +106,35 @@ extension GroupConsumer {
             request = try membership.commitRequest(offsets)
             let isOwnedStill = zip(offsets.keys, owned).allSatisfy { readers.first($0) === $1 }
             guard request.caller.memberID == memberID, isOwnedStill else { throw refusal }
+        }
+    }
+
+    /// Why offsets of these partitions cannot be committed, to be asked on the groups' lane: their
+    /// topic was deleted since they were read, and what is committed for another of its name would
+    /// pass over records of that one.
+    ///
+    /// - Parameter topicID: which topic was read; nil for those that are read now.
+    func refusal(
+        of partitions: Set<TopicPartition>, topicID: TopicID? = nil
+    ) -> GroupService.Refusal {
+        let read = readers.all.filter { partitions.contains($0.id) }.map(\.partition)
+        return { [weak engine] in
+            for partition in read {
+                let now: Partition?
+                do throws(EngineError) {
+                    now = try engine?.partition(partition.index, of: partition.topic)
+                } catch .unknownTopic, .unknownPartition {
+                    now = nil
+                } catch {
+                    // Closed: the store says so.
+                    continue
+                }
+                guard now !== partition || topicID ?? partition.topicID != partition.topicID
+                else { continue }
+                return .invalidRequest(
+                    reason: "topic \(partition.topic) was deleted since these records were read")
+            }
+            return nil
         }
     }
 

@@ -12,6 +12,7 @@ import TallyRecords
 /// locks; the mutex only proves it. Callbacks are called on the lane. Thread rule: any thread.
 final class GroupService: Sendable {
     typealias Answer<Success> = @Sendable (Result<Success, GroupError>) -> Void
+    typealias Refusal = @Sendable () -> GroupError?
 
     private let lane: SerialLane
     private let store: any OffsetStore
@@ -23,7 +24,13 @@ final class GroupService: Sendable {
     /// Commits that came while the lane was busy: they share the next write to the store.
     private struct WaitingCommits: Sendable {
         typealias Refused = [TopicPartition: GroupError]
-        var all: Deque<(OffsetCommitRequest, Answer<Refused>)> = []
+        var all: Deque<Commit> = []
+        struct Commit: Sendable {
+            var request: OffsetCommitRequest
+            var refusal: Refusal
+            var answer: Answer<Refused>
+        }
+
         /// Beyond this, heartbeats would wait too long behind one write.
         static let turnMax = 1000
     }
@@ -87,6 +94,29 @@ final class GroupService: Sendable {
     func partitionsChanged() {
         let members = state.withLock { $0.members.compactMap(\.membership) }
         for member in members { member.partitionsChanged() }
+    }
+
+    /// A topic comes, and offsets of its name can only be of one that is gone: a crash in the
+    /// middle of its deletion leaves them, and so does an engine without this state.
+    ///
+    /// - Parameter isThere: asked on the lane; nothing is forgotten where the topic came meanwhile.
+    /// - Throws: what forgetting throws. Groups that are not loaded yet are compared with the
+    ///   topics when they are.
+    func topicComes(
+        _ topic: String, isThere: @escaping @Sendable () -> Bool
+    ) async throws(GroupError) {
+        let result: Result<Void, GroupError> = await withCheckedContinuation { continuation in
+            submit { [self] in
+                guard state.withLock({ $0.coordinator != nil }), !isThere() else {
+                    return continuation.resume(returning: .success(()))
+                }
+                let result = use { (state, _) throws(GroupError) in
+                    try state.coordinator!.topicDeleted(topic)
+                }
+                continuation.resume(returning: result)
+            }
+        }
+        try result.get()
     }
 
     // MARK: Requests
@@ -165,13 +195,18 @@ final class GroupService: Sendable {
     /// Commits offsets. All commits that wait when the lane comes to them are stored in one step,
     /// so that many callers wait for one sync of the store, and not for each other's.
     ///
+    /// - Parameter refusal: asked on the lane, which is where groups forget a topic that was
+    ///   deleted: what it refuses is not committed.
     /// - Returns: the partitions that were refused, with the reasons.
     func commit(
-        _ request: OffsetCommitRequest
+        _ request: OffsetCommitRequest, unless refusal: @escaping Refusal = { nil }
     ) async throws(GroupError) -> [TopicPartition: GroupError] {
         let result = await withCheckedContinuation { continuation in
             let isFirst = commits.withLock { commits in
-                commits.all.append((request, { continuation.resume(returning: $0) }))
+                commits.all.append(
+                    WaitingCommits.Commit(request: request, refusal: refusal) {
+                        continuation.resume(returning: $0)
+                    })
                 return commits.all.count == 1
             }
             if isFirst { submit { [self] in commitWaiting() } }
@@ -181,21 +216,26 @@ final class GroupService: Sendable {
 
     /// One turn: what waits now.
     private func commitWaiting() {
-        let (turn, isMore) = commits.withLock { commits in
+        let (all, isMore) = commits.withLock { commits in
             let turn = Array(commits.all.prefix(WaitingCommits.turnMax))
             commits.all.removeFirst(turn.count)
             return (turn, !commits.all.isEmpty)
         }
         if isMore { submit { [self] in commitWaiting() } }
+        let turn = all.filter { commit in
+            guard let error = commit.refusal() else { return true }
+            commit.answer(.failure(error))
+            return false
+        }
         let results = use { (state, now) throws(GroupError) in
             guard state.coordinator != nil else { throw Self.notLoaded }
-            return state.coordinator!.commit(turn.map(\.0), at: now)
+            return state.coordinator!.commit(turn.map(\.request), at: now)
         }
         switch results {
         case .success(let results):
-            for ((_, answer), result) in zip(turn, results) { answer(result) }
+            for (commit, result) in zip(turn, results) { commit.answer(result) }
         case .failure(let error):
-            for (_, answer) in turn { answer(.failure(error)) }
+            for commit in turn { commit.answer(.failure(error)) }
         }
     }
 

@@ -220,10 +220,19 @@ final class PartitionAccumulator: Sendable {
         var outcomes = batches.map { batch in
             ProducerBatch.Outcome { try write(batch) }
         }
-        if isToldEarly { finish(batches, outcomes) }
+        if isToldEarly { finishDelivered(batches, outcomes) }
         // Asked each time, and behind the append: the topic may have been altered.
         if log.durability == .synced { sync(&outcomes) }
-        if !isToldEarly { finish(batches, outcomes) }
+        if !isToldEarly { finishDelivered(batches, outcomes) }
+    }
+
+    /// Their time limit counts no more, before anybody hears of them: whoever hears goes on to the
+    /// next transaction.
+    private func finishDelivered(
+        _ batches: [ProducerBatch], _ outcomes: [ProducerBatch.Outcome]
+    ) {
+        state.withLock { $0.delivering = [] }
+        finish(batches, outcomes)
     }
 
     /// Writes one batch, with the next sequence numbers. One caller at a time.
@@ -290,25 +299,22 @@ final class PartitionAccumulator: Sendable {
     /// Gives up what was taken before a time and is not delivered yet. What is being written goes
     /// on, but nobody waits for it any longer.
     func giveUp(takenBefore time: ContinuousClock.Instant, after milliseconds: Int64) {
+        func timeout(isStored: Bool) -> EngineError {
+            EngineError.deliveryTimeout(
+                partition: partition.name, milliseconds: milliseconds, mayBeStored: isStored)
+        }
         let (late, writing) = state.withLock { state in
             if let open = state.open, open.openedAt < time { Self.seal(&state) }
             let late = state.ready.filter { $0.openedAt < time }
             if !late.isEmpty { state.ready.removeAll { $0.openedAt < time } }
-            return (late, state.delivering.filter { $0.openedAt < time })
+            let writing = state.delivering.filter { $0.openedAt < time }
+            // Its senders are told that it failed: a commit would say the opposite. Under the lock,
+            // since a transaction ends only when what is delivered for it has left the list.
+            if !writing.isEmpty { transaction?.noteFailure(timeout(isStored: true)) }
+            return (late, writing)
         }
-        func timeout(isStored: Bool) -> ProducerBatch.Outcome {
-            .failure(
-                EngineError.deliveryTimeout(
-                    partition: partition.name, milliseconds: milliseconds, mayBeStored: isStored))
-        }
-        for batch in late { finish(batch, timeout(isStored: false)) }
-        for batch in writing {
-            // Its senders are told that it failed: a commit would say the opposite.
-            if case .failure(let error) = timeout(isStored: true) {
-                transaction?.noteFailure(error)
-            }
-            batch.complete(timeout(isStored: true))
-        }
+        for batch in late { finish(batch, .failure(timeout(isStored: false))) }
+        for batch in writing { batch.complete(.failure(timeout(isStored: true))) }
     }
 }
 

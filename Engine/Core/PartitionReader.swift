@@ -132,6 +132,8 @@ final class PartitionReader: Sendable {
             guard state.offset == range.requested else { return }
             state.offset = offset
             state.near = nil
+            // Of the record that was read before, which is not the one before this position.
+            state.epoch = .none
             state.generation += 1
         }
     }

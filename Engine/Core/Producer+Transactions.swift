@@ -90,11 +90,9 @@ extension Producer {
         }
         do {
             try await commitTransaction()
-        } catch EngineError.transaction(let error) {
-            // Decided, or fenced: aborting is not ours any more.
-            throw EngineError.transaction(error)
         } catch {
-            try? await abortTransaction()
+            // Decided perhaps, or fenced: aborting is not ours any more.
+            if parts.transaction?.isUndecided ?? false { try? await abortTransaction() }
             throw error
         }
         return result
@@ -111,26 +109,22 @@ extension Producer {
         _ offsets: [TopicPartition: OffsetToCommit], of consumer: GroupConsumer
     ) async throws {
         let transaction = try requireTransaction()
-        do {
-            try await transaction.withGroup(consumer.group) { identity in
-                try engine.requireNotClosed()
-                do throws(GroupError) {
-                    let refused = try await consumer.asMember(offsets) {
-                        (request) throws(GroupError) in
-                        try await engine.groups.ask { (coordinator, now) throws(GroupError) in
-                            try coordinator.commitInTransaction(
-                                request, producerID: identity.id, producerEpoch: identity.epoch,
-                                at: now)
-                        }
+        let refusal = consumer.refusal(of: Set(offsets.keys))
+        try await transaction.withGroup(consumer.group) { identity in
+            try engine.requireNotClosed()
+            do throws(GroupError) {
+                let refused = try await consumer.asMember(offsets) { (request) throws(GroupError) in
+                    try await engine.groups.ask { (coordinator, now) throws(GroupError) in
+                        if let error = refusal() { throw error }
+                        return try coordinator.commitInTransaction(
+                            request, producerID: identity.id, producerEpoch: identity.epoch,
+                            at: now)
                     }
-                    if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
-                } catch {
-                    throw EngineError.group(error)
                 }
+                if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
+            } catch {
+                throw EngineError.group(error)
             }
-        } catch {
-            transaction.noteFailure(error)
-            throw error
         }
     }
 
@@ -158,27 +152,30 @@ extension Producer {
     private func end(_ decision: TransactionDecision) async throws {
         let transaction = try requireTransaction()
         try engine.requireNotClosed()
-        try transaction.beginEnd(decision)
+        let number = try transaction.beginEnd(decision)
         // Whoever was taken before is in a batch when this has passed; the flush waits for those.
         deliverAll()
         do {
             try await flush()
         } catch  where decision == .commit {
-            transaction.noteFailure(error)
+            // What failed may be of the next transaction, which was told already.
+            if try transaction.hasEnded(number, by: decision) { return }
+            transaction.noteFailure(error, of: number)
             throw error
         } catch {
             // What could not be stored need not be taken back.
         }
-        guard let ending = try transaction.participants(for: decision) else { return }
-        if decision == .commit { try await sync(ending.partitions, in: transaction) }
-        let before = try transaction.noteAsked(decision)
+        guard let ending = try transaction.participants(for: decision, of: number) else { return }
+        if decision == .commit { try await sync(ending.partitions, of: number, in: transaction) }
+        guard let asked = try transaction.noteAsked(decision, of: number) else { return }
         do throws(TransactionError) {
             let next = try await engine.transactions.end(
                 transaction.transactionalID, producer: ending.identity, decision,
                 timeout: .milliseconds(configuration.transactionTimeoutMilliseconds))
-            transaction.ended(next)
+            transaction.ended(number, by: decision, next: next)
         } catch {
-            transaction.noteNotEnded(error, askedBefore: before)
+            if try transaction.hasEnded(number, by: decision) { return }
+            transaction.noteNotEnded(number, error, askedBefore: asked.before)
             try engine.requireNotClosed()
             throw EngineError.transaction(error)
         }
@@ -187,7 +184,7 @@ extension Producer {
     /// Puts the records of a transaction on stable storage: the decision will be there, and it
     /// speaks of them.
     private func sync(
-        _ partitions: Set<TopicPartition>, in transaction: ProducerTransaction
+        _ partitions: Set<TopicPartition>, of number: Int, in transaction: ProducerTransaction
     ) async throws {
         let engine = engine
         do {
@@ -207,7 +204,7 @@ extension Producer {
                 try await group.waitForAll()
             }
         } catch {
-            transaction.noteFailure(error)
+            transaction.noteFailure(error, of: number)
             throw error
         }
     }

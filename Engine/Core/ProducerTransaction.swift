@@ -30,12 +30,19 @@ final class ProducerTransaction: Sendable {
 
     private struct State {
         var phase = Phase.uninitialized
+        /// Which transaction it is, counted by this producer: several calls may end the same one,
+        /// and the last of them must not touch the next.
+        var number = 0
+        /// The transaction that has ended last, and how.
+        var lastEnd: (number: Int, decision: TransactionDecision)?
         var identity: ProducerIdentity?
         /// On stable storage as taking part.
         var included: Set<TopicPartition> = []
         var hasGroups = false
         /// Groups whose offsets are on their way.
         var groupsUnderWay = 0
+        /// Steps that put partitions there and are not over.
+        var includesUnderWay = 0
         /// To be put there, and being put there.
         var waiting: [TopicPartition: [@Sendable (Result<Void, any Error>) -> Void]] = [:]
         var asking: [TopicPartition: [@Sendable (Result<Void, any Error>) -> Void]] = [:]
@@ -101,6 +108,7 @@ final class ProducerTransaction: Sendable {
                 }
                 return try Self.requireOpen(state.phase)
             }
+            state.number += 1
             state.phase = .open
         }
     }
@@ -112,13 +120,13 @@ final class ProducerTransaction: Sendable {
         var partitions: Set<TopicPartition>
     }
 
-    /// Begins to end the transaction: from now on nothing more is taken.
-    func beginEnd(_ decision: TransactionDecision) throws(EngineError) {
+    /// Begins to end the transaction: from now on nothing more is taken. Returns its number.
+    func beginEnd(_ decision: TransactionDecision) throws(EngineError) -> Int {
         try state.withLock { (state) throws(EngineError) in
             switch state.phase {
             case .open, .ending(decision): break
             // Decided perhaps: only the coordinator knows whether it can be aborted still.
-            case .asked where decision == .abort, .asked(decision): return
+            case .asked where decision == .abort, .asked(decision): return state.number
             case .failed where decision == .abort, .ending where decision == .abort: break
             default: try Self.requireOpen(state.phase)
             }
@@ -126,48 +134,88 @@ final class ProducerTransaction: Sendable {
                 throw .invalidProducerState(reason: "sendOffsets() has not returned yet")
             }
             state.phase = .ending(decision)
+            return state.number
         }
     }
 
-    /// What is left when all that was taken is written; nil where nobody takes part, so that there
-    /// is nothing to end.
+    /// Whether another call has ended the transaction as it was to be ended. Throws where it ended
+    /// otherwise.
+    func hasEnded(_ number: Int, by decision: TransactionDecision) throws(EngineError) -> Bool {
+        try state.withLock { (state) throws(EngineError) in
+            try Self.hasEnded(number, by: decision, state)
+        }
+    }
+
+    private static func hasEnded(
+        _ number: Int, by decision: TransactionDecision, _ state: State
+    ) throws(EngineError) -> Bool {
+        guard let end = state.lastEnd, end.number >= number else { return false }
+        guard end.number == number, end.decision == decision else {
+            let how = end.number == number ? "by \(end.decision)" : "some time ago"
+            throw .invalidProducerState(
+                reason: "another call has ended the transaction already, \(how)")
+        }
+        return true
+    }
+
+    /// What is left when all that was taken is written; nil where there is nothing to end: nobody
+    /// takes part, or another call has ended it.
     ///
     /// Throws where something could not be written that was to be committed.
-    func participants(for decision: TransactionDecision) throws(EngineError) -> Ending? {
+    func participants(
+        for decision: TransactionDecision, of number: Int
+    ) throws(EngineError) -> Ending? {
         try state.withLock { (state) throws(EngineError) in
+            if try Self.hasEnded(number, by: decision, state) { return nil }
             switch state.phase {
             case .ending(decision), .asked: break
             default: try Self.requireOpen(state.phase)
             }
-            guard let identity = state.identity, !state.included.isEmpty || state.hasGroups else {
+            // A partition may be on its way whose records were given up meanwhile: nobody else
+            // would end the transaction that it begins.
+            let hasBegun =
+                !state.included.isEmpty || state.hasGroups || state.includesUnderWay > 0
+            guard let identity = state.identity, hasBegun else {
                 state.phase = .ready
+                state.lastEnd = (number, decision)
                 return nil
             }
             return Ending(identity: identity, partitions: state.included)
         }
     }
 
-    /// The coordinator is being asked. Returns what it was asked before, if anything.
-    func noteAsked(_ decision: TransactionDecision) throws(EngineError) -> TransactionDecision? {
+    /// What the coordinator was asked before, if anything.
+    struct Asked: Sendable {
+        var before: TransactionDecision?
+    }
+
+    /// The coordinator is being asked; nil where another call has ended the transaction.
+    func noteAsked(
+        _ decision: TransactionDecision, of number: Int
+    ) throws(EngineError) -> Asked? {
         try state.withLock { (state) throws(EngineError) in
+            if try Self.hasEnded(number, by: decision, state) { return nil }
             switch state.phase {
             case .ending(decision):
                 state.phase = .asked(decision)
-                return nil
+                return Asked()
             case .asked(let before):
                 state.phase = .asked(decision)
-                return before
+                return Asked(before: before)
             default:
                 try Self.requireOpen(state.phase)
-                return nil
+                return Asked()
             }
         }
     }
 
     /// The coordinator has not ended it. Where it was asked the opposite `before` and has done
     /// that, asking for that again tells.
-    func noteNotEnded(_ error: TransactionError, askedBefore before: TransactionDecision?) {
+    func noteNotEnded(
+        _ number: Int, _ error: TransactionError, askedBefore before: TransactionDecision?
+    ) {
         state.withLock { state in
+            guard state.number == number, case .asked = state.phase else { return }
             let error = EngineError.transaction(error)
             if error.isFencing {
                 state.phase = .fenced(error)
@@ -177,8 +225,11 @@ final class ProducerTransaction: Sendable {
         }
     }
 
-    func ended(_ next: ProducerIdentity) {
+    /// The coordinator has ended it. Says nothing new where another call was answered before.
+    func ended(_ number: Int, by decision: TransactionDecision, next: ProducerIdentity) {
         state.withLock { state in
+            guard state.number == number, case .asked = state.phase else { return }
+            state.lastEnd = (number, decision)
             state.identity = next
             state.phase = .ready
             state.included = []
@@ -186,9 +237,22 @@ final class ProducerTransaction: Sendable {
         }
     }
 
-    /// Whatever could not be stored leaves only the abort.
-    func noteFailure(_ error: any Error) {
+    /// Whether it is open, and the coordinator was not asked to end it: nothing is decided.
+    var isUndecided: Bool {
         state.withLock { state in
+            switch state.phase {
+            case .open, .failed, .ending: true
+            case .uninitialized, .initializing, .ready, .asked, .fenced: false
+            }
+        }
+    }
+
+    /// Whatever could not be stored leaves only the abort.
+    ///
+    /// - Parameter number: the transaction; nil for the one that is open.
+    func noteFailure(_ error: any Error, of number: Int? = nil) {
+        state.withLock { state in
+            guard number ?? state.number == state.number else { return }
             switch state.phase {
             case .open, .ending(.commit):
                 state.phase = error.isFencing ? .fenced(error) : .failed(error)
@@ -210,6 +274,7 @@ final class ProducerTransaction: Sendable {
             if state.included.contains(partition) { return (true, false) }
             let isFirst = state.waiting.isEmpty
             state.waiting[partition, default: []].append(done)
+            if isFirst { state.includesUnderWay += 1 }
             return (false, isFirst)
         }
         if isIncluded { return done(.success(())) }
@@ -230,6 +295,7 @@ final class ProducerTransaction: Sendable {
                 asking.keys, to: transactionalID, producer: identity, now: now)
         } answer: { [self] result in
             let answered = state.withLock { state in
+                state.includesUnderWay -= 1
                 // Where it did not come to the asking, all are told.
                 let answered = state.asking.isEmpty ? state.waiting : state.asking
                 if state.asking.isEmpty { state.waiting = [:] }
@@ -249,16 +315,33 @@ final class ProducerTransaction: Sendable {
     ) async throws {
         let identity = try beginGroup()
         defer { state.withLock { $0.groupsUnderWay -= 1 } }
-        let transactionalID = transactionalID
         do {
+            try await include(group: group, by: identity)
+            try await body(identity)
+            do {
+                // Once more: where its time was over meanwhile, the offsets came behind its end.
+                try await include(group: group, by: identity)
+            } catch {
+                await service.dropOffsets(of: identity)
+                throw error
+            }
+        } catch {
+            // Before the transaction can be ended: it must not commit without the offsets.
+            noteFailure(error)
+            throw error
+        }
+    }
+
+    private func include(group: String, by identity: ProducerIdentity) async throws(EngineError) {
+        let transactionalID = transactionalID
+        do throws(TransactionError) {
             try await service.ask { (coordinator, now) throws(TransactionError) in
                 try coordinator.addGroup(group, to: transactionalID, producer: identity, now: now)
             }
         } catch {
-            throw EngineError.transaction(error)
+            throw .transaction(error)
         }
         state.withLock { $0.hasGroups = true }
-        try await body(identity)
     }
 
     /// Whether offsets are on their way; for tests.

@@ -26,12 +26,18 @@ final class TransactionService: Sendable {
     private let configuration: TransactionConfiguration
     private let groups: GroupService
     private let logger: Logger
-    private let writeMarker: Mutex<MarkerWriter?> = Mutex(nil)
+    private let markers = Mutex(Markers())
     private let state = Mutex(State())
     private let isStopped = Atomic<Bool>(false)
     private let waiters = UnfairLock(Waiters())
     private let steps = UnfairLock<Deque<Step>>([])
     private let alarm = Alarm()
+
+    /// Not the closure itself: a mutex of closures wraps its content once more with each access,
+    /// until a call of it has used up the stack.
+    private struct Markers {
+        var write: MarkerWriter?
+    }
 
     private struct State: ~Copyable {
         /// Nil before it was loaded, and while the store cannot be read.
@@ -46,9 +52,18 @@ final class TransactionService: Sendable {
         var nextToken: UInt64 = 0
         var answers: [TransactionToken: Answer<ProducerIdentity>] = [:]
 
+        /// What tells those who wait for too long.
+        var limits: [TransactionToken: Task<Void, Never>] = [:]
+
+        /// Whom to tell. Nobody watches the time for them any longer: tasks that sleep until their
+        /// time is over held 3 KB a transaction.
+        mutating func take(_ token: TransactionToken) -> Answer<ProducerIdentity>? {
+            limits.removeValue(forKey: token)?.cancel()
+            return answers.removeValue(forKey: token)
+        }
+
         mutating func takeAll() -> [Answer<ProducerIdentity>] {
-            defer { answers = [:] }
-            return Array(answers.values)
+            answers.keys.compactMap { take($0) }
         }
     }
 
@@ -67,10 +82,11 @@ final class TransactionService: Sendable {
     /// Loads what is stored, and finishes what was decided and not finished. Transactions without
     /// a decision are aborted: their producers died with the process.
     func start(_ writeMarker: @escaping MarkerWriter) {
-        self.writeMarker.withLock { $0 = writeMarker }
+        markers.withLock { $0.write = writeMarker }
         submit { (_, _) throws(TransactionError) in
         } answer: { [self] result in
-            guard case .failure(let error) = result else { return }
+            // An engine that is closed at once, by a command that failed, has nothing to say.
+            guard case .failure(let error) = result, error != Self.closed else { return }
             logger.error("The transactions could not be loaded: \(error)")
         }
     }
@@ -154,13 +170,12 @@ final class TransactionService: Sendable {
     private func answer(
         _ token: TransactionToken, _ result: Result<ProducerIdentity, TransactionError>
     ) {
-        waiters.withLock { $0.answers.removeValue(forKey: token) }?(result)
+        waiters.withLock { $0.take(token) }?(result)
     }
 
     private func limit(_ token: TransactionToken, to timeout: Duration) {
-        guard waiters.withLock({ $0.answers[token] != nil }) else { return }
-        Task { [weak self] in
-            try? await Task.sleep(for: timeout)
+        let limit = Task { [weak self] in
+            guard (try? await Task.sleep(for: timeout)) != nil else { return }
             self?.answer(
                 token,
                 .failure(
@@ -170,7 +185,16 @@ final class TransactionService: Sendable {
                             will be, at the latest when the directory is opened again
                             """)))
         }
+        let isAnswered = waiters.withLock { waiters in
+            guard waiters.answers[token] != nil else { return true }
+            waiters.limits[token] = limit
+            return false
+        }
+        if isAnswered { limit.cancel() }
     }
+
+    /// How many watch the time of somebody who waits; for tests.
+    var limitCount: Int { waiters.withLock { $0.limits.count } }
 
     private static let notLoaded = TransactionError.coordinatorNotAvailable(
         reason: "the transactions are not loaded")
@@ -300,7 +324,7 @@ final class TransactionService: Sendable {
         case .perform(let work):
             switch work.target {
             case .partition(let partition):
-                guard let writeMarker = writeMarker.withLock({ $0 }) else { return }
+                guard let writeMarker = markers.withLock({ $0.write }) else { return }
                 workers.submit { [self] in report(work, writeMarker(partition, work)) }
             case .group:
                 tellGroups(work)
@@ -319,6 +343,20 @@ final class TransactionService: Sendable {
             case .success, .failure(.invalidProducerEpoch): report(work, .done)
             case .failure: report(work, .failed)
             }
+        }
+    }
+
+    /// Has groups forget what is pending of a producer whose transaction was aborted before that
+    /// came.
+    func dropOffsets(of producer: ProducerIdentity) async {
+        do throws(GroupError) {
+            try await groups.ask { (coordinator, now) throws(GroupError) in
+                try coordinator.endTransaction(
+                    producerID: producer.id, producerEpoch: producer.epoch, isCommitted: false,
+                    at: now)
+            }
+        } catch {
+            logger.error("Offsets of an aborted transaction stay pending: \(error)")
         }
     }
 

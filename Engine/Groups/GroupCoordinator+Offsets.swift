@@ -28,7 +28,9 @@ extension GroupCoordinator {
         let results = requests.map { request in
             Result { () throws(GroupError) in
                 let (offsets, refused) = try check(request, at: now)
-                accepted[request.group, default: [:]].merge(offsets) { $1 }
+                // Equal names need not be the same bytes, and the store goes by those.
+                let id = groups[request.group]?.id ?? request.group
+                accepted[id, default: [:]].merge(offsets) { $1 }
                 return refused
             }
         }
@@ -168,7 +170,7 @@ extension GroupCoordinator {
         }
         let going = partitions.filter { refused[$0] == nil && group.offsets[$0] != nil }
         guard !going.isEmpty else { return refused }
-        try write([.deleteOffsets(group: id, going)])
+        try write([.deleteOffsets(group: group.id, going)])
         for partition in going { groups[id]?.offsets[partition] = nil }
         return refused
     }
@@ -181,7 +183,7 @@ extension GroupCoordinator {
         try Self.requireGroupID(id)
         guard let group = groups[id] else { throw .groupIDNotFound(id) }
         guard group.state == .empty else { throw .nonEmptyGroup(id) }
-        try write([.deleteGroup(group: id)])
+        try write([.deleteGroup(group: group.id)])
         groups[id] = nil
     }
 

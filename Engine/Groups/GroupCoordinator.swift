@@ -193,7 +193,7 @@ public struct GroupCoordinator: ~Copyable, Sendable {
             nextSequence = context.nextSequence
             // One that was stored is forgotten with its offsets, by their age; only then does its
             // generation not matter any more.
-            if !group.isForgettable || group.generation > 0 { groups[id] = group }
+            if !group.isForgettable || group.generation > 0 { groups[group.id] = group }
         }
         return try body(&group, &context)
     }

@@ -254,4 +254,19 @@ import Testing
         try await engine.close()
         #expect(try migrate("--group-offsets", "some").exitCode == ExitCodes.usage)
     }
+
+    @Test("a group whose position the log does not hold is refused, or reads everything again")
+    func lostPositions() async throws {
+        try await fill()
+        // As after a power loss that took the end of a partition back.
+        var offsets = try await ends()
+        offsets[0] = 100_000
+        try await commit(offsets, of: "ahead")
+        let refused = try migrate()
+        #expect(refused.exitCode == ExitCodes.failure && refused.errors.contains("ahead"))
+        let run = try migrate("--group-offsets", "at-least-once")
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let unread = try await unread("ahead", in: "new").values.joined().count
+        #expect(unread >= Int(try await ends()[0] ?? 0))
+    }
 }

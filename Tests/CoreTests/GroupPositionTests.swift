@@ -96,4 +96,65 @@ import Testing
         try await consumer.close()
         try await engine.close()
     }
+
+    private static var fromEarliest: GroupConsumerConfiguration {
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        return configuration
+    }
+
+    @Test("what is committed late of a topic that was deleted says nothing of the next of its name")
+    func lateCommit() async throws {
+        let engine = try await engine()
+        let consumer = try engine.consumer(group: "g", topics: ["a"], Self.fromEarliest)
+        var iterator = consumer.makeAsyncIterator()
+        let records = try #require(try await iterator.next())
+        try await engine.deleteTopic("a")
+        // Refused or not.
+        try? await consumer.commit(records)
+        try await engine.createTopic("a", partitions: 2)
+        #expect(try await engine.committedOffsets(ofGroup: "g").isEmpty)
+        try await engine.close()
+    }
+
+    @Test("what is committed of a topic that was replaced is refused")
+    func replacedCommit() async throws {
+        let engine = try await engine()
+        let consumer = try engine.consumer(group: "g", topics: ["a"], Self.fromEarliest)
+        var iterator = consumer.makeAsyncIterator()
+        let records = try #require(try await iterator.next())
+        try await engine.deleteTopic("a")
+        try await engine.createTopic("a", partitions: 2)
+        await #expect(throws: (any Error).self) { try await consumer.commit(records) }
+        #expect(try await engine.committedOffsets(ofGroup: "g").isEmpty)
+        try await engine.close()
+    }
+
+    @Test("a position that auto.offset.reset has chosen is behind no record, and of no epoch")
+    func resetEpoch() async throws {
+        let engine = try await engine()
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .latest
+        let consumer = try engine.consumer(group: "g", topics: ["a"], configuration)
+        let reading = Task { try await read(1, from: consumer) }
+        #expect(try await eventually { consumer.positions.count == 2 })
+        let reader = try #require(consumer.readers.first(Self.partitions[0]))
+        // Read up to the end, and then retired together with it.
+        _ = try await engine.producer().send(
+            ProducerRecord(topic: "a", partition: 0, key: nil, value: "5"))
+        _ = try await reading.value
+        #expect(reader.positionAndEpoch?.epoch == LeaderEpoch(0))
+        let producer = try engine.producer()
+        for _ in 0..<3 {
+            _ = try await producer.send(
+                ProducerRecord(topic: "a", partition: 0, key: nil, value: "gone"))
+        }
+        try await engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(9))
+        let waiting = Task { try await read(1, from: consumer) }
+        #expect(try await eventually { reader.position == Offset(9) })
+        #expect(reader.positionAndEpoch?.epoch == LeaderEpoch.none)
+        try await consumer.close()
+        _ = try await waiting.value
+        try await engine.close()
+    }
 }

@@ -185,8 +185,10 @@ import Testing
         let commit = Task { try await producer.commitTransaction() }
         #expect(try await eventually { logs[0].recoveryPoint == Offset(2) })
         #expect(logs[1].recoveryPoint == Offset(1))
+        #expect(try await eventually { engine.transactions.limitCount == 1 })
         isOver.signal()
         try await commit.value
+        #expect(engine.transactions.limitCount == 0, "nobody waits any more")
         #expect(logs[1].recoveryPoint == Offset(2))
         try await engine.close()
     }
@@ -214,6 +216,147 @@ import Testing
         let position = try await engine.committedOffsets(ofGroup: "g")
         #expect(position.values.map(\.offset) == [Offset(1)])
         try await consumer.close()
+        try await engine.close()
+    }
+
+    @Test("what was delivered is not given up later, at the cost of the transaction of that time")
+    func deliveredLongAgo() async throws {
+        let engine = try await engine()
+        let producer = try await engine.transactionalProducer {
+            $0.deliveryTimeoutMilliseconds = 300
+        }
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "1", to: "a") }
+        try producer.beginTransaction()
+        // The time limit of the first record comes by.
+        try await Task.sleep(for: .milliseconds(700))
+        _ = try await producer.send(key: nil, value: "2", to: "b")
+        try await producer.commitTransaction()
+        #expect(try await engine.committedValues(of: "b") == ["2"])
+        try await engine.close()
+    }
+
+    @Test("of two calls that end a transaction, the late one does not touch the next")
+    func endedTwice() async throws {
+        let engine = try await engine()
+        let producer = try await engine.transactionalProducer()
+        let transaction = try #require(producer.parts.transaction)
+        try producer.beginTransaction()
+        _ = try await producer.send(key: nil, value: "1", to: "a")
+        // One call has come as far as its flush while another goes all the way.
+        let number = try transaction.beginEnd(.commit)
+        try await producer.commitTransaction()
+        try producer.beginTransaction()
+        _ = try await producer.send(key: nil, value: "2", to: "a")
+        #expect(try transaction.participants(for: .commit, of: number) == nil)
+        #expect(throws: EngineError.self) {
+            try transaction.participants(for: .abort, of: number)
+        }
+        // Or the coordinator has just answered it.
+        let stale = ProducerIdentity(id: 1, epoch: 0)
+        transaction.ended(number, by: .commit, next: stale)
+        transaction.noteNotEnded(number, .producerFenced, askedBefore: nil)
+        transaction.noteFailure(CancellationError(), of: number)
+        _ = try await producer.send(key: nil, value: "3", to: "a")
+        try await producer.abortTransaction()
+        #expect(try await engine.committedValues(of: "a") == ["1"])
+        try await engine.close()
+    }
+
+    @Test("withTransaction aborts where a partition could not take part")
+    func notIncludedWithin() async throws {
+        let store = ReluctantStore()
+        let engine = try await engine(state: EngineStateFactory { _ in ReluctantState(store) })
+        let producer = try await engine.transactionalProducer()
+        store.isReluctant.store(true, ordering: .releasing)
+        let first = Task { try await producer.withTransaction { try $0.enqueue("1", to: "a") } }
+        await store.waitUntilAsked()
+        store.isReluctant.store(false, ordering: .releasing)
+        store.refuse()
+        await #expect(throws: EngineError.self) { try await first.value }
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "2", to: "a") }
+        #expect(try await engine.committedValues(of: "a") == ["2"])
+        try await engine.close()
+    }
+
+    @Test("offsets that could not be sent have failed their transaction before it can be ended")
+    func offsetsFailed() async throws {
+        let engine = try await engine()
+        let producer = try await engine.transactionalProducer()
+        let transaction = try #require(producer.parts.transaction)
+        try producer.beginTransaction()
+        await #expect(throws: CancellationError.self) {
+            try await transaction.withGroup("g") { _ in throw CancellationError() }
+        }
+        #expect(await message { try transaction.requireOpen() }.contains("must be aborted"))
+        try await producer.abortTransaction()
+        try await engine.close()
+    }
+
+    @Test("a partition that takes part only after the abort does not leave a transaction behind")
+    func includedLate() async throws {
+        let engine = try await engine()
+        let producer = try await engine.transactionalProducer {
+            $0.deliveryTimeoutMilliseconds = 200
+            $0.transactionTimeoutMilliseconds = 1_000
+        }
+        let isOver = DispatchSemaphore(value: 0)
+        engine.lane.submit { isOver.wait() }
+        try producer.beginTransaction()
+        await #expect(throws: EngineError.self) {
+            try await producer.send(key: nil, value: "1", to: "a")
+        }
+        let abort = Task { try await producer.abortTransaction() }
+        try await Task.sleep(for: .milliseconds(100))
+        isOver.signal()
+        try await abort.value
+        // Long enough for a transaction that nobody ends to be fenced.
+        try await Task.sleep(for: .milliseconds(2_000))
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "2", to: "a") }
+        #expect(try await engine.committedValues(of: "a") == ["2"])
+        try await engine.close()
+    }
+
+    @Test("offsets that come when the time of their transaction is over are not left pending")
+    func offsetsTooLate() async throws {
+        let engine = try await engine()
+        let producer = try await engine.transactionalProducer {
+            $0.transactionTimeoutMilliseconds = 500
+        }
+        let transaction = try #require(producer.parts.transaction)
+        let partition = TopicPartition(topic: "a", partition: 0)
+        let request = OffsetCommitRequest(
+            group: "g", caller: .outside, offsets: [partition: OffsetToCommit(offset: Offset(7))])
+        try producer.beginTransaction()
+        try? await transaction.withGroup("g") { identity in
+            try await Task.sleep(for: .milliseconds(2_000))
+            _ = try await engine.askGroups { (coordinator, now) throws(GroupError) in
+                try coordinator.commitInTransaction(
+                    request, producerID: identity.id, producerEpoch: identity.epoch, at: now)
+            }
+        }
+        let left = try await engine.askGroups { coordinator, _ in
+            coordinator.fetchOffsets(group: "g", partitions: [partition], requiresStable: true)
+        }
+        #expect(left.isEmpty, "pending for ever")
+        // Whoever has the id next makes them visible, though their transaction was aborted.
+        let next = try await engine.transactionalProducer()
+        try next.beginTransaction()
+        try await next.parts.transaction?.withGroup("other") { _ in }
+        try await next.commitTransaction()
+        #expect(try await engine.committedOffsets(ofGroup: "g").isEmpty)
+        try await engine.close()
+    }
+
+    @Test("the stack of a marker's thread does not grow with the markers before it")
+    func manyMarkers() async throws {
+        let engine = try await engine(durability: "buffered")
+        let producer = try await engine.transactionalProducer()
+        // A thread of 512 KiB was used up between 2,000 and 4,000.
+        let count = 6_000
+        for _ in 0..<count {
+            try await producer.withTransaction { try $0.enqueue("x", to: "a") }
+        }
+        #expect(try await engine.committedValues(of: "a").count == count)
         try await engine.close()
     }
 

@@ -82,4 +82,63 @@ import Testing
         #expect(stored.allSatisfy { $0.offset == Offset(Int64(rounds)) })
         try reopened.close()
     }
+
+    @Test("offsets of a topic that went while groups were not there do not count for the next")
+    func deletedElsewhere() async throws {
+        let directory = try TemporaryDirectory()
+        var configuration = EngineConfiguration()
+        configuration.state = .sqlite
+        let partition = TopicPartition(topic: "t", partition: 0)
+        let first = try await Engine.open(at: directory.path, configuration: configuration)
+        try await first.createTopic("t", partitions: 1)
+        try await first.commitOffsets(
+            [partition: OffsetToCommit(offset: Offset(7))], ofGroup: "g")
+        try await first.close()
+        // As a crash in the middle of the deletion would leave it.
+        let other = try await Engine.open(at: directory.path)
+        try await other.deleteTopic("t")
+        try await other.close()
+        let engine = try await Engine.open(at: directory.path, configuration: configuration)
+        #expect(try await engine.groupListings().map(\.group) == ["g"])
+        try await engine.createTopic("t", partitions: 1)
+        #expect(try await engine.committedOffsets(ofGroup: "g").isEmpty)
+        try await engine.close()
+    }
+
+    @Test("the stack of a commit does not grow with the commits before it")
+    func manyCommits() async throws {
+        let directory = try TemporaryDirectory()
+        var configuration = EngineConfiguration()
+        configuration.state = .sqlite
+        let engine = try await Engine.open(at: directory.path, configuration: configuration)
+        try await engine.createTopic("t", partitions: 1)
+        let partition = TopicPartition(topic: "t", partition: 0)
+        let count: Int64 = 8_000
+        for offset in 1...count {
+            try await engine.commitOffsets(
+                [partition: OffsetToCommit(offset: Offset(offset))], ofGroup: "g")
+        }
+        let offsets = try await engine.committedOffsets(ofGroup: "g")
+        #expect(offsets[partition]?.offset == Offset(count))
+        try await engine.close()
+    }
+
+    @Test("two spellings of a group's name that are equal are one group, in the store as well")
+    func spellings() async throws {
+        let directory = try TemporaryDirectory()
+        var configuration = EngineConfiguration()
+        configuration.state = .sqlite
+        let engine = try await Engine.open(at: directory.path, configuration: configuration)
+        let partition = TopicPartition(topic: "t", partition: 0)
+        // An e with an accent, as one character and as two.
+        for (offset, group) in ["caf\u{e9}", "cafe\u{301}"].enumerated() {
+            try await engine.commitOffsets(
+                [partition: OffsetToCommit(offset: Offset(Int64(offset + 1)))], ofGroup: group)
+        }
+        try await engine.close()
+        let again = try await Engine.open(at: directory.path, configuration: configuration)
+        let offsets = try await again.committedOffsets(ofGroup: "caf\u{e9}")
+        #expect(offsets[partition]?.offset == Offset(2))
+        try await again.close()
+    }
 }

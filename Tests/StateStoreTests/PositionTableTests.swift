@@ -110,6 +110,26 @@ import Testing
         try await engine.close()
     }
 
+    @Test("a row that cannot be is an error, and no position")
+    func damaged() async throws {
+        let engine = try await engine(values: 1)
+        let positions = try PositionTable(in: database, consumer: "c")
+        _ = try await taken(positions, by: engine)
+        for damage in ["topicId = '?'", "leaderEpoch = 4294967296", "generation = -4294967296"] {
+            try await positions.reset(partition, to: .zero)
+            try await database.write {
+                try $0.execute(sql: "UPDATE tally_position SET \(damage)")
+            }
+            #expect(throws: (any Error).self) { try positions.position(of: partition) }
+            let records = try await records(engine, from: 0)
+            await #expect(throws: (any Error).self) {
+                try await positions.apply(records, insert(records))
+            }
+            #expect(try seen.isEmpty)
+        }
+        try await engine.close()
+    }
+
     @Test("a member of an earlier generation changes nothing once the partition is another's")
     func zombie() async throws {
         let engine = try await engine(values: 2)

@@ -18,6 +18,9 @@ struct MigratedPositions {
 
     private struct Group {
         var committed: [Int32: Offset]
+        /// Partitions of which nobody knows what was read: what was committed lies behind the end,
+        /// or behind records that others have taken the place of.
+        var lost: Set<Int32>
         /// By target partition: how many records lie before the first that was not read.
         var firstUnread: [Int?]
         /// Records behind that which were read.
@@ -28,15 +31,33 @@ struct MigratedPositions {
 
     /// The groups that have committed something in a topic, about to be walked.
     init(of topic: String, in engine: Engine, targetCount: Int) async throws {
+        let sourceCount = try engine.describeTopic(topic).partitions.count
         for listing in try await engine.groupListings() {
             let offsets = try await engine.committedOffsets(ofGroup: listing.group)
             var committed: [Int32: Offset] = [:]
-            for (partition, position) in offsets where partition.topic == topic {
-                committed[partition.partition] = position.offset
+            var lost: Set<Int32> = []
+            // Of a partition that the topic does not have nothing is copied.
+            for (partition, position) in offsets
+            where partition.topic == topic && partition.partition < sourceCount {
+                let stored = StoredPosition(
+                    offset: position.offset, leaderEpoch: position.leaderEpoch)
+                let isKnown =
+                    switch try engine.state(of: stored, in: partition) {
+                    case .held: true
+                    // Retired since: all that there is was not read.
+                    case .outside(let logStart, _): position.offset < logStart
+                    case .diverged, .ofAnotherTopic: false
+                    }
+                if isKnown {
+                    committed[partition.partition] = position.offset
+                } else {
+                    lost.insert(partition.partition)
+                }
             }
-            guard !committed.isEmpty else { continue }
+            guard !committed.isEmpty || !lost.isEmpty else { continue }
             groups[listing.group] = Group(
-                committed: committed, firstUnread: Array(repeating: nil, count: targetCount))
+                committed: committed, lost: lost,
+                firstUnread: Array(repeating: nil, count: targetCount))
         }
     }
 
@@ -47,9 +68,12 @@ struct MigratedPositions {
     mutating func note(partition: Int32, offset: Offset, target: Int, behind count: Int) {
         for name in groups.keys {
             let isRead = offset < groups[name]!.committed[partition] ?? .zero
-            if groups[name]!.firstUnread[target] == nil {
-                if !isRead { groups[name]!.firstUnread[target] = count }
-            } else if isRead {
+            let isLost = groups[name]!.lost.contains(partition)
+            if groups[name]!.firstUnread[target] == nil, !isRead {
+                groups[name]!.firstUnread[target] = count
+                // Perhaps read.
+                if isLost { groups[name]!.repeatCount += 1 }
+            } else if groups[name]!.firstUnread[target] != nil, isRead || isLost {
                 groups[name]!.repeatCount += 1
             }
         }
