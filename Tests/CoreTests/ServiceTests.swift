@@ -74,10 +74,9 @@ import Testing
             services: [engine, ConsumerService(consumer) { _ in }], logger: Logger(label: "test"))
         let running = Task { try await group.run() }
         #expect(try await eventually { consumer.assignment.count == 1 })
-        let start = ContinuousClock.now
         await group.triggerGracefulShutdown()
+        // Where the waiting is not ended, the suite's time limit is met here.
         try await running.value
-        #expect(ContinuousClock.now - start < .seconds(5))
         #expect(throws: EngineError.closed) { try engine.requireNotClosed() }
     }
 
