@@ -169,9 +169,8 @@ import Testing
         try await fill("a", 20, in: engine)
         let cleaning = Task { try await engine.compact(topic: "a", rolling: true) }
         try await Task.sleep(for: .milliseconds(200))
-        let start = ContinuousClock.now
         try await engine.deleteTopic("a")
-        #expect(ContinuousClock.now - start < .seconds(3))
+        // Had the deletion waited for it, it would have come to its end.
         await #expect(throws: (any Error).self) { try await cleaning.value }
         try await engine.close()
     }

@@ -261,12 +261,11 @@ import Testing
         }
         try await create("a", in: engine)
         try await fill("a", in: engine)
-        let start = ContinuousClock.now
         let cleaning = Task { try await engine.compact(topic: "a", rolling: true) }
         try await Task.sleep(for: .milliseconds(300))
-        // Nearly 9,000 bytes are read twice: it cannot be through yet.
+        // Nearly 9,000 bytes are read twice: it cannot be through yet, and would be had the close
+        // waited for it.
         try await engine.close()
-        #expect(ContinuousClock.now - start < .seconds(20))
         await #expect(throws: LogError.self) { try await cleaning.value }
         let again = try await open { $0.isCleanerEnabled = false }
         #expect(try await map(of: "a", in: again) == Self.latest)
