@@ -113,7 +113,8 @@ extension Group {
                     sequence: context.nextSequence)
             }
         }
-        context.nextSequence += 1
+        // Only a damaged store comes so far; then the order of a transaction's commits is lost.
+        if context.nextSequence < .max { context.nextSequence += 1 }
         return (accepted, refused)
     }
 

@@ -265,6 +265,28 @@ import Testing
         try await engine.close()
     }
 
+    @Test("the listener hears of a revocation also where the automatic commit before it fails")
+    func failingCommit() async throws {
+        let offsets = FailingOffsets()
+        var settings = EngineConfiguration()
+        settings.state = EngineStateFactory { _ in FailingState(offsets: offsets) }
+        let engine = try await Engine.open(at: directory.path, configuration: settings)
+        try await engine.createTopic("a", partitions: 1)
+        try await produce(0..<2, partitions: 1, to: engine)
+        let heard = Mutex<[GroupRebalance]>([])
+        let consumer = try consumer(engine) {
+            $0.isAutoCommitting = true
+            $0.reading.fetchBytesMax = 1
+            $0.onRebalance = { _, change in heard.withLock { $0.append(change) } }
+        }
+        #expect(try await read(2, from: consumer) == ["0", "1"])
+        offsets.isFailing.store(true, ordering: .releasing)
+        await #expect(throws: EngineError.self) { try await consumer.close() }
+        let partition = TopicPartition(topic: "a", partition: 0)
+        #expect(heard.withLock { $0.last } == .revoked([partition]))
+        try await engine.close()
+    }
+
     @Test("closing twice is closing once: both return when it is done, with the same outcome")
     func closingTwice() async throws {
         let engine = try await engine(partitions: 1, records: 1)
@@ -376,4 +398,27 @@ import Testing
         try await engine.close()
         await #expect(throws: EngineError.closed) { try await engine.groupListings() }
     }
+}
+
+/// Refuses changes when it is told to.
+private final class FailingOffsets: OffsetStore {
+    let isFailing = Atomic<Bool>(false)
+    private let inner = InMemoryOffsetStore()
+
+    func loadGroups() throws(OffsetStoreError) -> [StoredGroup] { try inner.loadGroups() }
+
+    func apply(_ changes: [OffsetStoreChange]) throws(OffsetStoreError) {
+        if isFailing.load(ordering: .acquiring) { throw OffsetStoreError(reason: "a test says so") }
+        try inner.apply(changes)
+    }
+}
+
+private struct FailingState: EngineState {
+    let offsets: any OffsetStore
+    let transactions: any TransactionStore = InMemoryTransactionStore()
+
+    init(offsets: FailingOffsets) { self.offsets = offsets }
+
+    func identifyTopics(by identify: @escaping @Sendable (_ topic: String) -> TopicID?) {}
+    func close() {}
 }

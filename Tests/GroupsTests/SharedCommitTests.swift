@@ -29,6 +29,21 @@ struct SharedCommitTests {
         (try? result.get())?.isEmpty ?? false
     }
 
+    @Test("a sequence that cannot rise any more is kept, and is no trap")
+    func lastSequence() throws {
+        let store = InMemoryOffsetStore()
+        let partition = TopicPartition(topic: "t", partition: 0)
+        let stored = CommittedOffset(
+            offset: Offset(1), commitTimestamp: Timestamp(milliseconds: 0), sequence: .max)
+        try store.apply([.offsets(group: "g", [partition: stored])])
+        let harness = try CoordinatorHarness(store: store)
+        for offset in Int64(2)...3 {
+            let result = harness.box.machine.commit([Self.request("g", offset)], at: harness.time)
+            #expect(Self.isAccepted(result[0]))
+            #expect(Self.offsets(harness, "g") == [0: offset])
+        }
+    }
+
     @Test("one write takes all that is accepted; what is refused takes nothing along")
     func refusedAlone() throws {
         let store = FailingStore()

@@ -100,9 +100,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         }
         var failure: (any Error)?
         do {
-            if configuration.isAutoCommitting { try await commitReturned() }
-            let owned = membership.identity.owned
-            if !owned.isEmpty { try await configuration.onRebalance?(self, .revoked(owned)) }
+            try await giveUp(membership.identity.owned)
         } catch {
             failure = error
         }
@@ -214,8 +212,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
                 readers.remove(partitions)
                 membership.revocationDone(attempt: attempt)
             }
-            if configuration.isAutoCommitting { try await commitReturned() }
-            try await configuration.onRebalance?(self, .revoked(partitions))
+            try await giveUp(partitions)
         case .lost(let partitions):
             readers.remove(partitions)
             try await configuration.onRebalance?(self, .lost(partitions))
@@ -228,6 +225,21 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         case .failed(let error):
             throw EngineError.group(error)
         }
+    }
+
+    /// Commits, where that is automatic, and tells the listener: also where the commit fails, which
+    /// is thrown after it.
+    private func giveUp(_ partitions: Set<TopicPartition>) async throws {
+        var failure: (any Error)?
+        if configuration.isAutoCommitting {
+            do {
+                try await commitReturned()
+            } catch {
+                failure = error
+            }
+        }
+        if !partitions.isEmpty { try await configuration.onRebalance?(self, .revoked(partitions)) }
+        if let failure { throw failure }
     }
 
     /// Takes partitions on that have no position yet. Those that are offline are left out, with
