@@ -80,6 +80,25 @@ import Testing
         #expect(throws: EngineError.closed) { try engine.requireNotClosed() }
     }
 
+    @Test("a closure that commits by itself is left alone with it")
+    func notCommitting() async throws {
+        let engine = try await Engine.open(at: directory.path)
+        try await engine.createTopic("a", partitions: 1)
+        for number in 0..<3 {
+            _ = try await engine.producer().send(key: "k", value: "\(number)", to: "a")
+        }
+        let consumer = try member(engine)
+        await #expect(throws: Refused.self) {
+            try await consumer.run(isCommitting: false) { records in
+                if records.startOffset == .zero { try await consumer.commit(records) }
+                if records.startOffset == Offset(2) { throw Refused() }
+            }
+        }
+        let offsets = try await engine.committedOffsets(ofGroup: "g")
+        #expect(offsets.values.map(\.offset) == [Offset(1)])
+        try await engine.close()
+    }
+
     @Test("what the closure throws ends the service, and its element is not committed")
     func refused() async throws {
         let engine = try await Engine.open(at: directory.path)

@@ -16,19 +16,23 @@ public import ServiceLifecycle
 /// A value type.
 public struct ConsumerService: Service {
     private let consumer: GroupConsumer
+    private let isCommitting: Bool
     private let body: @Sendable (ConsumedRecords) async throws -> Void
 
-    /// - Parameter body: see ``GroupConsumer/run(handling:)``.
+    /// - Parameters: see ``GroupConsumer/run(isCommitting:isolation:handling:)``.
     public init(
-        _ consumer: GroupConsumer,
+        _ consumer: GroupConsumer, isCommitting: Bool = true,
         handling body: @escaping @Sendable (ConsumedRecords) async throws -> Void
     ) {
         self.consumer = consumer
+        self.isCommitting = isCommitting
         self.body = body
     }
 
-    /// See ``GroupConsumer/run(handling:)``.
-    public func run() async throws { try await consumer.run(handling: body) }
+    /// See ``GroupConsumer/run(isCommitting:isolation:handling:)``.
+    public func run() async throws {
+        try await consumer.run(isCommitting: isCommitting, handling: body)
+    }
 }
 
 /// A producer as a service: what it has taken is delivered before the services that were started
@@ -56,21 +60,24 @@ extension GroupConsumer {
     /// and the member leaves its group: others go on at once.
     ///
     /// A commit that a rebalance has overtaken is no error: those records are read again, by
-    /// whoever has the partition now (at least once). A closure that has committed by itself, in a
-    /// transaction for one (``Producer/sendOffsets(behind:of:)-(ConsumedRecords,_)``), changes
-    /// nothing: the same position is committed again.
+    /// whoever has the partition now (at least once).
+    ///
+    /// - Parameter isCommitting: false where the closure commits by itself: in a transaction
+    ///   (``Producer/sendOffsets(behind:of:)-(ConsumedRecords,_)``), or in a database of its own.
     ///
     /// Throws what the closure throws, behind which nothing is committed; what the iteration and
     /// ``close()`` throw; `CancellationError`. The member has left in any case.
     public func run(
-        isolation: isolated (any Actor)? = #isolation,
+        isCommitting: Bool = true, isolation: isolated (any Actor)? = #isolation,
         handling body: (ConsumedRecords) async throws -> Void
     ) async throws {
         do {
             try await withGracefulShutdownHandler {
                 for try await records in self {
                     try await body(records)
-                    if !configuration.isAutoCommitting { try await commitUnlessOvertaken(records) }
+                    if isCommitting, !configuration.isAutoCommitting {
+                        try await commitUnlessOvertaken(records)
+                    }
                 }
             } onGracefulShutdown: { [weak self] in
                 self?.stopAsking()

@@ -82,16 +82,6 @@ protocol ExactlyOnceSession {
     mutating func process(_ records: ConsumedRecords, _ producer: Producer) async throws
 }
 
-extension GroupError {
-    /// The group has gone on: what the member had is somebody else's.
-    fileprivate var isOvertaken: Bool {
-        switch self {
-        case .illegalGeneration, .unknownMemberID, .rebalanceInProgress, .invalidRequest: true
-        default: false
-        }
-    }
-}
-
 extension Producer {
     /// Takes a record, waiting for room where there is none; in the topic by item the partition is
     /// the one that the item's key belongs to.
