@@ -165,7 +165,19 @@ final class TestDirectory: Sendable {
 
     init(copying other: TestDirectory) throws {
         path = other.path + "-\(UUID().uuidString)"
-        try FileManager.default.copyItem(atPath: other.path, toPath: path)
+        // An engine at work renames its checkpoints into place: a file that was listed may be gone
+        // when it is copied, and all is copied again.
+        let missing: Set<CocoaError.Code> = [.fileNoSuchFile, .fileReadNoSuchFile]
+        var attempt = 0
+        while true {
+            do {
+                try FileManager.default.copyItem(atPath: other.path, toPath: path)
+                return
+            } catch let error as CocoaError where missing.contains(error.code) && attempt < 50 {
+                try? FileManager.default.removeItem(atPath: path)
+                attempt += 1
+            }
+        }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
