@@ -66,7 +66,7 @@ public struct PositionTable: Sendable {
     ) async throws {
         let generation = consumer.generation
         var starts: [TopicPartition: Offset] = [:]
-        for partition in partitions where try position(of: partition) == nil {
+        for partition in try await unknown(among: partitions) {
             try await consumer.seek(partition, to: start)
             starts[partition] = consumer.positions[partition]
         }
@@ -83,19 +83,26 @@ public struct PositionTable: Sendable {
     public func take(
         for consumer: Consumer, startingAt start: StartingPosition = .earliest
     ) async throws {
-        var partitions: Set<TopicPartition> = []
+        let partitions = Set(
+            consumer.positions.keys.map { TopicPartition(topic: consumer.topic, partition: $0) })
         var starts: [TopicPartition: Offset] = [:]
-        for index in consumer.positions.keys {
-            let partition = TopicPartition(topic: consumer.topic, partition: index)
-            partitions.insert(partition)
-            guard try position(of: partition) == nil else { continue }
-            try await consumer.seek(partition: index, to: start)
-            starts[partition] = consumer.positions[index] ?? nil
+        for partition in try await unknown(among: partitions) {
+            try await consumer.seek(partition: partition.partition, to: start)
+            starts[partition] = consumer.positions[partition.partition] ?? nil
         }
         let taken = try await claim(
             partitions, starts: starts, generation: 0, engine: consumer.engine)
         for (partition, offset) in taken {
             try await consumer.seek(partition: partition.partition, to: .offset(offset))
+        }
+    }
+
+    /// Those that the table has no row of.
+    private func unknown(
+        among partitions: Set<TopicPartition>
+    ) async throws -> [TopicPartition] {
+        try await database.read { db in
+            try partitions.sorted().filter { try PositionRow(consumer, $0).position(db) == nil }
         }
     }
 
@@ -117,6 +124,10 @@ public struct PositionTable: Sendable {
                 guard position.generation <= generation else {
                     throw PositionError.fenced(conflict)
                 }
+                // Asked for first: where the topic is another one by the time of the check, the check
+                // says so.
+                let topicID = try engine.topicID(of: partition.topic)
+                position.topicID = position.topicID ?? topicID
                 let stored = StoredPosition(
                     topicID: position.topicID, offset: position.nextOffset,
                     leaderEpoch: position.leaderEpoch)
@@ -127,7 +138,6 @@ public struct PositionTable: Sendable {
                     throw PositionError.notInLog(conflict, logStart: logStart, logEnd: logEnd)
                 }
                 position.generation = generation
-                position.topicID = try engine.topicID(of: partition.topic)
                 try row.write(position, db)
                 taken[partition] = position.nextOffset
             }
