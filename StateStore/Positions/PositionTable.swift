@@ -124,7 +124,7 @@ public struct PositionTable: Sendable {
                 guard position.generation <= generation else {
                     throw PositionError.fenced(conflict)
                 }
-                // Asked for first: where the topic is another one by the time of the check, the check
+                // Asked for first: where the topic is another one by the time of the check, that
                 // says so.
                 let topicID = try engine.topicID(of: partition.topic)
                 position.topicID = position.topicID ?? topicID
