@@ -72,6 +72,15 @@ extension Producer {
     }
 }
 
+/// State in stores of a test's own; what it names none for is forgotten with the engine.
+struct TestState: EngineState {
+    var offsets: any OffsetStore = InMemoryOffsetStore()
+    var transactions: any TransactionStore = InMemoryTransactionStore()
+
+    func identifyTopics(by identify: @escaping @Sendable (_ topic: String) -> TopicID?) {}
+    func close() {}
+}
+
 extension PartitionLog {
     /// Lets nothing be written until the semaphore is signalled.
     func holdWriter() async -> DispatchSemaphore {

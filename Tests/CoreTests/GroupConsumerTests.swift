@@ -269,7 +269,7 @@ import Testing
     func failingCommit() async throws {
         let offsets = FailingOffsets()
         var settings = EngineConfiguration()
-        settings.state = EngineStateFactory { _ in FailingState(offsets: offsets) }
+        settings.state = EngineStateFactory { _ in TestState(offsets: offsets) }
         let engine = try await Engine.open(at: directory.path, configuration: settings)
         try await engine.createTopic("a", partitions: 1)
         try await produce(0..<2, partitions: 1, to: engine)
@@ -411,14 +411,4 @@ private final class FailingOffsets: OffsetStore {
         if isFailing.load(ordering: .acquiring) { throw OffsetStoreError(reason: "a test says so") }
         try inner.apply(changes)
     }
-}
-
-private struct FailingState: EngineState {
-    let offsets: any OffsetStore
-    let transactions: any TransactionStore = InMemoryTransactionStore()
-
-    init(offsets: FailingOffsets) { self.offsets = offsets }
-
-    func identifyTopics(by identify: @escaping @Sendable (_ topic: String) -> TopicID?) {}
-    func close() {}
 }

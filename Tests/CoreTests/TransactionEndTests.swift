@@ -124,7 +124,8 @@ import Testing
     @Test("where a partition cannot take part, all who sent to it are told")
     func notIncluded() async throws {
         let store = ReluctantStore()
-        let engine = try await engine(state: EngineStateFactory { _ in ReluctantState(store) })
+        let engine = try await engine(
+            state: EngineStateFactory { _ in TestState(transactions: store) })
         let producer = try await engine.transactionalProducer()
         try producer.beginTransaction()
         store.isReluctant.store(true, ordering: .releasing)
@@ -265,7 +266,8 @@ import Testing
     @Test("withTransaction aborts where a partition could not take part")
     func notIncludedWithin() async throws {
         let store = ReluctantStore()
-        let engine = try await engine(state: EngineStateFactory { _ in ReluctantState(store) })
+        let engine = try await engine(
+            state: EngineStateFactory { _ in TestState(transactions: store) })
         let producer = try await engine.transactionalProducer()
         store.isReluctant.store(true, ordering: .releasing)
         let first = Task { try await producer.withTransaction { try $0.enqueue("1", to: "a") } }
@@ -414,14 +416,4 @@ private final class ReluctantStore: TransactionStore {
     ) throws(TransactionStoreError) -> Range<Int64> {
         try inner.reserveProducerIDs(count: count, notBelow: least)
     }
-}
-
-private struct ReluctantState: EngineState {
-    let offsets: any OffsetStore = InMemoryOffsetStore()
-    let transactions: any TransactionStore
-
-    init(_ transactions: ReluctantStore) { self.transactions = transactions }
-
-    func identifyTopics(by identify: @escaping @Sendable (_ topic: String) -> TopicID?) {}
-    func close() {}
 }

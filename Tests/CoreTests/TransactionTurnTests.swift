@@ -15,7 +15,7 @@ import Testing
     private func engine() async throws -> Engine {
         var configuration = EngineConfiguration()
         let store = store
-        configuration.state = EngineStateFactory { _ in GatedState(store) }
+        configuration.state = EngineStateFactory { _ in TestState(transactions: store) }
         let engine = try await Engine.open(at: directory.path, configuration: configuration)
         try await engine.createTopic("a", partitions: 8)
         return engine
@@ -165,14 +165,4 @@ private final class GatedStore: TransactionStore {
     ) throws(TransactionStoreError) -> Range<Int64> {
         try inner.reserveProducerIDs(count: count, notBelow: least)
     }
-}
-
-private struct GatedState: EngineState {
-    let offsets: any OffsetStore = InMemoryOffsetStore()
-    let transactions: any TransactionStore
-
-    init(_ transactions: GatedStore) { self.transactions = transactions }
-
-    func identifyTopics(by identify: @escaping @Sendable (_ topic: String) -> TopicID?) {}
-    func close() {}
 }

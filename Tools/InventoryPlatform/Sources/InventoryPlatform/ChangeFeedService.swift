@@ -16,24 +16,17 @@ public struct ChangeFeedService: Service {
     /// The group whose members share out the partitions of `inventory-changes`.
     public static let group = "change-feed"
     let engine: Engine
-    let instance: Int
-    /// For tests, as the next one.
-    var probe: WorkProbe = { _, _ in }
-    var fetchBytesMax: Int?
+    var worker: ExactlyOnceWorker
 
     /// One instance; any number may run at once, each with a number of its own.
     public init(engine: Engine, instance: Int = 1) {
         self.engine = engine
-        self.instance = instance
+        worker = ExactlyOnceWorker(
+            engine, group: Self.group, topic: Topics.changes, instance: instance)
     }
 
     /// Follows the changes until the service group shuts down.
     public func run() async throws {
-        var worker = ExactlyOnceWorker(
-            engine, group: Self.group, topic: Topics.changes, instance: instance, probe: probe)
-        if let fetchBytesMax {
-            worker.worker.configuration.reading.fetchBytesMax = fetchBytesMax
-        }
         try await worker.run { Translator(engine: engine) }
     }
 }

@@ -23,17 +23,15 @@ typealias WorkProbe = @Sendable (WorkStep, ConsumedRecords) async throws -> Void
 /// another one meanwhile cannot commit, since the group refuses its generation; it begins anew as
 /// a new member. One whose `transactional.id` was taken over ends with the error.
 struct ExactlyOnceWorker {
-    var worker: GroupWorker
+    /// How it reads.
+    var member: GroupWorker
     let transactionalID: String
+    /// For tests.
     var probe: WorkProbe = { _, _ in }
 
-    init(
-        _ engine: Engine, group: String, topic: String, instance: Int,
-        probe: @escaping WorkProbe = { _, _ in }
-    ) {
-        worker = GroupWorker(engine, group: group, topic: topic)
+    init(_ engine: Engine, group: String, topic: String, instance: Int) {
+        member = GroupWorker(engine, group: group, topic: topic)
         transactionalID = "\(group)-\(instance)"
-        self.probe = probe
     }
 
     /// Processes until the shutdown. `session` makes what processes the fetches of one membership:
@@ -57,9 +55,9 @@ struct ExactlyOnceWorker {
         writing.transactionalID = transactionalID
         // A process that hangs must not hold up the readers of its topics for longer.
         writing.transactionTimeoutMilliseconds = 10_000
-        let producer = try worker.engine.producer(writing)
+        let producer = try member.engine.producer(writing)
         try await producer.initTransactions()
-        try await worker.run { records, consumer in
+        try await member.run { records, consumer in
             try await probe(.fetched, records)
             // Reading comes before the transaction: it may have to wait for the end of others.
             try await session.prepare(for: records)

@@ -34,11 +34,7 @@ public struct FulfillmentService: Service {
     public static let group = "fulfillment"
     let engine: Engine
     let policy: ChannelPolicy
-    let instance: Int
-    /// For tests, as the next two.
-    var probe: WorkProbe = { _, _ in }
-    var fetchBytesMax: Int?
-    var pollIntervalMillisecondsMax: Int64?
+    var worker: ExactlyOnceWorker
 
     /// One instance; any number may run at once.
     ///
@@ -47,19 +43,12 @@ public struct FulfillmentService: Service {
     public init(engine: Engine, policy: ChannelPolicy, instance: Int) {
         self.engine = engine
         self.policy = policy
-        self.instance = instance
+        worker = ExactlyOnceWorker(
+            engine, group: Self.group, topic: Topics.orders, instance: instance)
     }
 
     /// Decides until the service group shuts down.
     public func run() async throws {
-        var worker = ExactlyOnceWorker(
-            engine, group: Self.group, topic: Topics.orders, instance: instance, probe: probe)
-        if let fetchBytesMax {
-            worker.worker.configuration.reading.fetchBytesMax = fetchBytesMax
-        }
-        if let pollIntervalMillisecondsMax {
-            worker.worker.configuration.pollIntervalMillisecondsMax = pollIntervalMillisecondsMax
-        }
         try await worker.run { Desk(engine: engine, policy: policy) }
     }
 }

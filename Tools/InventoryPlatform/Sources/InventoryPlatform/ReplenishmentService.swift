@@ -27,10 +27,7 @@ public struct ReplenishmentService: Service {
     public static let group = "replenishment"
     let engine: Engine
     let threshold: Int64
-    let instance: Int
-    /// For tests, as the next one.
-    var probe: WorkProbe = { _, _ in }
-    var fetchBytesMax: Int?
+    var worker: ExactlyOnceWorker
 
     /// One instance; any number may run at once, each with a number of its own.
     ///
@@ -38,16 +35,12 @@ public struct ReplenishmentService: Service {
     public init(engine: Engine, threshold: Int64, instance: Int = 1) {
         self.engine = engine
         self.threshold = threshold
-        self.instance = instance
+        worker = ExactlyOnceWorker(
+            engine, group: Self.group, topic: Topics.events, instance: instance)
     }
 
     /// Watches until the service group shuts down.
     public func run() async throws {
-        var worker = ExactlyOnceWorker(
-            engine, group: Self.group, topic: Topics.events, instance: instance, probe: probe)
-        if let fetchBytesMax {
-            worker.worker.configuration.reading.fetchBytesMax = fetchBytesMax
-        }
         try await worker.run { Watch(engine: engine, threshold: threshold) }
     }
 }

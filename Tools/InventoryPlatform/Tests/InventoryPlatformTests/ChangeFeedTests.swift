@@ -118,8 +118,8 @@ struct ChangeFeedTests {
             _ shop: TestShop, _ probe: @escaping WorkProbe = { _, _ in }
         ) -> any Service {
             var service = ChangeFeedService(engine: shop.engine)
-            service.probe = probe
-            service.fetchBytesMax = 1
+            service.worker.probe = probe
+            service.worker.member.configuration.reading.fetchBytesMax = 1
             return service
         }
         shop = try await shop.crash(at: step, count: 3) { [shop] in service(shop, $0) }

@@ -37,8 +37,8 @@ struct FulfillmentTests {
         _ shop: TestShop, _ instance: Int, probe: @escaping WorkProbe = { _, _ in }
     ) -> FulfillmentService {
         var service = FulfillmentService(engine: shop.engine, policy: policy, instance: instance)
-        service.probe = probe
-        service.fetchBytesMax = 400
+        service.worker.probe = probe
+        service.worker.member.configuration.reading.fetchBytesMax = 400
         return service
     }
 
@@ -152,7 +152,7 @@ struct FulfillmentTests {
             while !mayGoOn.isSet { try await Task.sleep(for: .milliseconds(5)) }
         }
         // Left for dead after this time.
-        first.pollIntervalMillisecondsMax = 300
+        first.worker.member.configuration.pollIntervalMillisecondsMax = 300
         let zombie = first
         let second = Self.service(shop, 2)
         let isThrough: @Sendable () async throws -> Bool = {

@@ -112,8 +112,8 @@ struct ServicesTests {
                 _ shop: TestShop, _ probe: @escaping WorkProbe = { _, _ in }
             ) -> any Service {
                 var service = ReplenishmentService(engine: shop.engine, threshold: 10)
-                service.probe = probe
-                service.fetchBytesMax = 1
+                service.worker.probe = probe
+                service.worker.member.configuration.reading.fetchBytesMax = 1
                 return service
             }
             shop = try await shop.crash(at: step, count: count) { [shop] in service(shop, $0) }
@@ -152,8 +152,8 @@ struct ServicesTests {
             _ shop: TestShop, _ probe: @escaping WorkProbe = { _, _ in }
         ) -> any Service {
             var service = CurrentStateService(engine: shop.engine)
-            service.probe = probe
-            service.fetchBytesMax = 1
+            service.worker.probe = probe
+            service.worker.member.configuration.reading.fetchBytesMax = 1
             return service
         }
         shop = try await shop.crash(at: step, count: 3) { [shop] in service(shop, $0) }
