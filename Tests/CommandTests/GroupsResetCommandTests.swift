@@ -87,6 +87,29 @@ import Testing
         #expect(rows[0]["committed"] as? Int == 10 && rows[0]["leaderEpoch"] as? Int == 0)
     }
 
+    @Test("a position whose records were replaced is put to where it is, in their epoch")
+    func replacedRecords() async throws {
+        let partition = TopicPartition(topic: "a", partition: 0)
+        let engine = try await GroupsWorkplace.open(place)
+        try await engine.commitOffsets(
+            [partition: OffsetToCommit(offset: Offset(4), leaderEpoch: LeaderEpoch(rawValue: 7))],
+            ofGroup: "billing")
+        try await engine.close()
+        let run = try reset("--topic", "a:0", "--to-current", "--execute")
+        #expect(run.exitCode == 0 && run.errors.contains("Changed 1 offset"), "\(run)")
+        #expect(run.output.contains("replaced"))
+        let again = try reset("--topic", "a:0", "--to-current")
+        #expect(again.errors.contains("0 offsets") && !again.output.contains("replaced"))
+        // The group goes on from there.
+        let reopened = try await GroupsWorkplace.open(place)
+        let committed = try await reopened.committedOffsets(ofGroup: "billing")[partition]
+        let found = try #require(committed)
+        let position = StoredPosition(offset: found.offset, leaderEpoch: found.leaderEpoch)
+        #expect(try reopened.state(of: position, in: partition) == .held)
+        #expect(found.offset == Offset(4) && found.leaderEpoch == LeaderEpoch(rawValue: 0))
+        try await reopened.close()
+    }
+
     @Test("what --export prints is what --from-file takes, and Kafka's lines with groups too")
     func file() throws {
         let exported = try reset("--all-topics", "--to-current", "--export")

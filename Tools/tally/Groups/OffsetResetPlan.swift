@@ -29,7 +29,9 @@ struct OffsetResetPlan {
         /// What the person may not expect.
         var note: String?
 
-        var isChange: Bool { old?.offset != new.offset }
+        var isChange: Bool {
+            old?.offset != new.offset || old?.leaderEpoch != new.leaderEpoch
+        }
     }
 
     /// By topic and partition.
@@ -91,9 +93,16 @@ struct OffsetResetPlan {
         if wanted < start { note = "\(wanted) is below the log start \(start)" }
         if wanted > end { note = "\(wanted) is above the log end \(end)" }
         let offset = Offset(min(max(wanted, start), end))
-        var new = OffsetToCommit(offset: offset, leaderEpoch: try epoch(before: offset, partition))
+        let epochs = try LeaderEpochs.read(from: path(partition), on: fileSystem)
+        var new = OffsetToCommit(offset: offset, leaderEpoch: epochs.epoch(before: offset))
         if let old, old.offset == offset {
-            (new.leaderEpoch, new.metadata) = (old.leaderEpoch, old.metadata)
+            new.metadata = old.metadata
+            if epochs.holds(offset, behind: old.leaderEpoch, logEnd: log.logEnd) {
+                new.leaderEpoch = old.leaderEpoch
+            } else {
+                // The group refuses to go on from there until somebody says that it may.
+                note = "the records before it were replaced since it was committed"
+            }
         }
         return Step(partition: partition, old: old, new: new, note: note)
     }
@@ -111,15 +120,24 @@ struct OffsetResetPlan {
         return try snapshot.offset(forTimestamp: time)?.offset
     }
 
-    /// The leader epoch of the record before an offset: by it a consumer notices later that the
-    /// log was cut and written anew behind the offset.
-    private func epoch(before offset: Offset, _ partition: TopicPartition) throws -> LeaderEpoch {
-        let epochs = try LeaderEpochs.read(from: path(partition), on: fileSystem)
-        return epochs.entries.last { $0.startOffset < offset }?.epoch ?? .none
-    }
-
     /// What is to be committed.
     var offsets: [TopicPartition: OffsetToCommit] {
         Dictionary(steps.map { ($0.partition, $0.new) }, uniquingKeysWith: { $1 })
+    }
+}
+
+extension LeaderEpochs {
+    /// The leader epoch of the record before an offset: by it a consumer notices later that the
+    /// log was cut and written anew behind the offset.
+    fileprivate func epoch(before offset: Offset) -> LeaderEpoch {
+        entries.last { $0.startOffset < offset }?.epoch ?? .none
+    }
+
+    /// Whether the record before an offset is still of the epoch that was committed with it.
+    fileprivate func holds(_ offset: Offset, behind epoch: LeaderEpoch, logEnd: Offset) -> Bool {
+        guard epoch != .none, let end = endOffset(forEpoch: epoch, logEnd: logEnd) else {
+            return true
+        }
+        return end.epoch == epoch && end.endOffset >= offset
     }
 }
