@@ -69,15 +69,19 @@ package struct FileInformation: Hashable, Sendable {
     package var isDirectory: Bool
     /// Which file it is, whatever its name.
     package var identity: FileIdentity
+    /// How many names it has; 0 for a file that was removed and is only open still.
+    package var linkCount: Int
     /// When its contents last changed, since 1970-01-01 UTC.
     package var modificationTime: Duration
 
     package init(
-        byteCount: Int64, isDirectory: Bool, identity: FileIdentity, modificationTime: Duration
+        byteCount: Int64, isDirectory: Bool, identity: FileIdentity, linkCount: Int,
+        modificationTime: Duration
     ) {
         self.byteCount = byteCount
         self.isDirectory = isDirectory
         self.identity = identity
+        self.linkCount = linkCount
         self.modificationTime = modificationTime
     }
 }

@@ -49,6 +49,8 @@ package final class PooledFile: Sendable {
         var syncedGeneration: UInt64 = 0
         var syncFailure: FileError?
         var isClosed = false
+        /// When the path was last seen to lead to the file.
+        var placeSeenAt: ContinuousClock.Instant?
 
         var isDirty: Bool { writeGeneration != syncedGeneration }
     }
@@ -108,11 +110,32 @@ package final class PooledFile: Sendable {
         try use(writing: false) { (_) throws(FileError) in }
     }
 
-    /// Whether the path still leads to this file: false once somebody has removed or replaced it.
+    /// How long a file that has one name is believed to have it where it was: see ``isInPlace()``.
+    static let placeBelievedFor = Duration.seconds(1)
+
+    /// Whether the path still leads to this file: false once somebody has removed or replaced it,
+    /// and a second later at most where the file, or a directory above it, was given another name.
+    ///
+    /// The open file says how many names it has, for a quarter of what it costs to follow the path,
+    /// and appends wait for the answer.
     package func isInPlace() throws(FileError) -> Bool {
         try state.withLock { (state) throws(FileError) in
+            let now = ContinuousClock.now
+            if let open = state.open?.file, let seen = state.placeSeenAt,
+                now - seen < Self.placeBelievedFor
+            {
+                switch try open.information().linkCount {
+                case 0: return false
+                case 1: return true
+                // One of several names may be the one that is gone.
+                default: break
+                }
+            }
+            state.placeSeenAt = nil
             guard let found = try pool.fileSystem.information(state.path) else { return false }
-            return state.identity == nil || state.identity == found.identity
+            guard state.identity == nil || state.identity == found.identity else { return false }
+            state.placeSeenAt = now
+            return true
         }
     }
 
@@ -121,6 +144,7 @@ package final class PooledFile: Sendable {
         try state.withLock { (state) throws(FileError) in
             try pool.fileSystem.rename(state.path, to: destination)
             state.path = destination
+            state.placeSeenAt = nil
         }
     }
 
@@ -140,6 +164,7 @@ package final class PooledFile: Sendable {
                     closeDescriptor(&state)
                     state.mode = state.mode == .read ? .read : .create
                     state.identity = nil
+                    state.placeSeenAt = nil
                     state.syncFailure = nil
                     state.syncedGeneration = state.writeGeneration
                 }

@@ -25,6 +25,7 @@ extension FileInformation {
             byteCount: Int64(status.st_size),
             isDirectory: status.st_mode & S_IFMT == S_IFDIR,
             identity: FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)),
+            linkCount: Int(clamping: status.st_nlink),
             modificationTime: Platform.modificationTime(status))
     }
 }

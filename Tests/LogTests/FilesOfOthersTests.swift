@@ -124,10 +124,18 @@ import Testing
 
     @Test("a directory, or a log file, removed or replaced: no acknowledgement from then on")
     func removed() throws {
-        for damage in ["directory", "file", "replaced"] {
+        let elsewhere = directory + "-elsewhere"
+        for damage in ["directory", "file", "replaced", "linked", "moved", "directory moved"] {
             let log = try log(.mapped)
             let active = try #require(log.segments.last).path
             switch damage {
+            case "linked":
+                // A backup made of links keeps the file, under a name where nobody looks.
+                try FileManager.default.linkItem(atPath: active, toPath: elsewhere)
+                try FileManager.default.removeItem(atPath: active)
+            case "moved": try FileManager.default.moveItem(atPath: active, toPath: elsewhere)
+            case "directory moved":
+                try FileManager.default.moveItem(atPath: directory, toPath: elsewhere)
             case "directory": try FileManager.default.removeItem(atPath: directory)
             case "file": try FileManager.default.removeItem(atPath: active)
             default:
@@ -135,6 +143,8 @@ import Testing
                 let bytes = try Data(contentsOf: URL(fileURLWithPath: active))
                 try bytes.write(to: URL(fileURLWithPath: active), options: .atomic)
             }
+            // Another name is noticed a second later at most.
+            if damage.contains("moved") { Thread.sleep(forTimeInterval: 1.1) }
             try log.append(values: [value(2_000)])
             let error = try #require(flushError(of: log), "acknowledged without \(damage)")
             #expect(error.path == active && error.isAbsent, "\(error)")
@@ -144,6 +154,7 @@ import Testing
             #expect(try log.values().count == 2_000)
             #expect(throws: LogError.self) { try log.close() }
             try? FileManager.default.removeItem(atPath: directory)
+            try? FileManager.default.removeItem(atPath: elsewhere)
             try PosixFileSystem().createDirectory(directory)
         }
     }

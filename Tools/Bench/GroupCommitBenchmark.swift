@@ -46,8 +46,7 @@ struct GroupCommitBenchmark {
 
     /// What tasks reach with a partition each, and what the disk does.
     private func sendBesideLimit(_ count: Int) async throws -> (SendOutcome, limit: Double) {
-        let files = try SyncedFiles(count, in: directory)
-        defer { files.remove() }
+        let files = try SyncedFiles(count, in: directory + "/files-\(count)")
         return try await withSenders(count, partitions: count) { senders in
             var turns: [(outcome: SendOutcome, limit: Double)] = []
             for _ in 0..<Self.turns {
@@ -63,10 +62,9 @@ struct GroupCommitBenchmark {
 
     /// What threads reach that append to a log each and sync it: no producer, no task.
     private func appendBesideLimit(_ count: Int) throws -> (figure: Double, limit: Double) {
-        let files = try SyncedFiles(count, in: directory)
-        defer { files.remove() }
+        let files = try SyncedFiles(count, in: directory + "/files")
         let logs = try SyncedLogs(count, in: directory)
-        defer { logs.remove() }
+        defer { logs.close() }
         return paired(
             runs: Self.turns, figure: { logs.rate(for: turnSeconds) },
             limit: { files.rate(for: turnSeconds) })
@@ -77,9 +75,9 @@ struct GroupCommitBenchmark {
     private func withSenders<Outcome>(
         _ taskCount: Int, partitions: Int, _ body: (Senders) async throws -> Outcome
     ) async throws -> Outcome {
-        let path = directory + "/group"
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        let engine = try await Engine.open(at: path)
+        // Removed with everything else at the end: what a file system has to do for a removal would
+        // be done during the next measurement.
+        let engine = try await Engine.open(at: directory + "/group-\(taskCount)-\(partitions)")
         try await engine.createTopic("t", partitions: partitions)
         let outcome = try await body(
             Senders(engine: engine, taskCount: taskCount, partitionCount: partitions))

@@ -6,21 +6,15 @@ import TallyRecords
 
 /// What the disk allows: a thread for each of some files, which writes to it and syncs it.
 struct SyncedFiles {
-    private let files = PosixFileSystem()
-    private let paths: [String]
     private let opened: [any File]
     /// As many bytes as a batch with one record of 100.
     private static let chunk = [UInt8](repeating: 7, count: 170)
 
     init(_ count: Int, in directory: String) throws {
-        let files = self.files
-        paths = (0..<count).map { directory + "/limit-\($0).bin" }
-        opened = try paths.map { try files.open($0, .create) }
+        let files = PosixFileSystem()
+        try files.createDirectory(directory)
+        opened = try (0..<count).map { try files.open(directory + "/\($0).bin", .create) }
         try files.syncDirectory(directory)
-    }
-
-    func remove() {
-        for path in paths { try? files.remove(path) }
     }
 
     /// Writes that are synced, a second.
@@ -34,15 +28,14 @@ struct SyncedFiles {
 
 /// A thread for each of some logs, which appends to it and syncs it: no producer, no task.
 struct SyncedLogs {
-    private let paths: [String]
     private let logs: [PartitionLog]
     private let batch: [UInt8]
 
     init(_ count: Int, in directory: String) throws {
         let files = PosixFileSystem()
         let environment = LogEnvironment(fileSystem: files, openFilesMax: 512)
-        paths = (0..<count).map { directory + "/threads-\($0)" }
-        logs = try paths.map { path in
+        logs = try (0..<count).map { index in
+            let path = directory + "/threads-\(index)"
             try files.createDirectory(path)
             return try PartitionLog.open(
                 path, environment: environment, configuration: LogConfiguration(),
@@ -57,9 +50,8 @@ struct SyncedLogs {
         }
     }
 
-    func remove() {
+    func close() {
         for log in logs { _ = try? log.close() }
-        for path in paths { try? FileManager.default.removeItem(atPath: path) }
     }
 
     /// Appends that are synced, a second.

@@ -20,11 +20,9 @@ final class DeliveryReportQueue: Sendable {
     init(account: ProducerAccount) { self.account = account }
 
     /// Reports a batch where somebody wants to hear of it; whether that is so.
-    func add(
-        _ batch: ProducerBatch, topic: String, partition: Int32, _ outcome: ProducerBatch.Outcome
-    ) -> Bool {
+    func add(_ batch: ProducerBatch, _ outcome: ProducerBatch.Outcome) -> Bool {
         guard state.withLock({ $0.readerCount }) > 0 else { return false }
-        let report = batch.report(topic: topic, partition: partition, outcome)
+        let report = batch.report(outcome)
         let byteCount = batch.chargedByteCount
         let isTaken = state.withLock { state in
             guard state.readerCount > 0 else { return false }

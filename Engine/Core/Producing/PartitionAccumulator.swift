@@ -14,6 +14,8 @@ final class PartitionAccumulator: Sendable {
     let partition: Partition
     private let log: PartitionLog
     private let batchBytes: Int
+    /// Memory that a batch begins with at most.
+    private static let batchCapacityMax = 1 << 20
     /// `max.request.size`.
     private let requestBytesMax: Int
     /// Told as soon as the log has it: what is left to be done for the sync comes after.
@@ -32,6 +34,9 @@ final class PartitionAccumulator: Sendable {
         var codec: Codec
         var open: ProducerBatch?
         var openByteCount = 0
+        /// What the last batch took: the next one begins with as much memory. A partition with a
+        /// record now and then does not get that of a full batch each time.
+        var batchCapacity = 0
         var ready: Deque<ProducerBatch> = []
         /// Being written.
         var delivering: [ProducerBatch] = []
@@ -100,7 +105,8 @@ final class PartitionAccumulator: Sendable {
             }
             let byteCountMax = min(log.batchBytesMax, requestBytesMax)
             let batch = try ProducerBatch(
-                codec: state.codec, capacity: min(batchBytes, 1 << 20), byteCountMax: byteCountMax)
+                for: partition, codec: state.codec, capacity: max(state.batchCapacity, estimate),
+                byteCountMax: byteCountMax)
             do {
                 try add(to: batch, key, value, timestamp, headers, interest, &state)
             } catch let error where error.isBatchFull {
@@ -131,6 +137,7 @@ final class PartitionAccumulator: Sendable {
         guard let open = state.open else { return }
         state.ready.append(open)
         state.open = nil
+        state.batchCapacity = min(state.openByteCount, Self.batchCapacityMax)
         state.openByteCount = 0
     }
 
@@ -274,15 +281,15 @@ final class PartitionAccumulator: Sendable {
     /// Nothing more happens to the batch: counts it out and tells everybody.
     private func finish(_ batch: ProducerBatch, _ outcome: ProducerBatch.Outcome) {
         if let transaction, case .failure(let error) = outcome { transaction.noteFailure(error) }
-        let isReported = reports.add(
-            batch, topic: partition.topic, partition: partition.index, outcome)
+        let isReported = reports.add(batch, outcome)
         account.remove(batch, outcome, isReported: isReported)
         batch.complete(outcome)
     }
 
     /// Nothing counts as delivered before it is on stable storage.
     private func sync(_ outcomes: inout [ProducerBatch.Outcome]) {
-        let end = outcomes.compactMap { try? $0.get().nextOffset }.max()
+        var end: Offset?
+        for case .success(let result) in outcomes { end = max(end ?? .zero, result.nextOffset) }
         guard let end else { return }
         do {
             try log.flush(reaching: end)

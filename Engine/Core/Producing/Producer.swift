@@ -22,6 +22,8 @@ public final class Producer: Sendable {
     let parts: ProducerParts
     private let state = UnfairLock(State())
     private let alarm = Alarm()
+    /// Whether the alarm is set. What is taken later is due later.
+    private let isWatching = Atomic<Bool>(false)
 
     var engine: Engine { parts.engine }
     private var account: ProducerAccount { parts.account }
@@ -52,7 +54,9 @@ public final class Producer: Sendable {
     /// a write the record may still be in the log: sending it again may store it twice.
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
         if account.isFull { await waitForRoom() }
-        return try await withCheckedThrowingContinuation { continuation in
+        // Told once, or nobody would know what became of the record: nothing needs to be checked,
+        // and the check costs memory of its own.
+        return try await withUnsafeThrowingContinuation { continuation in
             add(record) { continuation.resume(with: $0) }
         }
     }
@@ -74,8 +78,7 @@ public final class Producer: Sendable {
 
     /// Takes a record; `tell` is called once, now or later.
     private func add(
-        _ record: ProducerRecord,
-        tell: @escaping @Sendable (Result<RecordMetadata, any Error>) -> Void
+        _ record: ProducerRecord, tell: @escaping ProducerBatch.Tell
     ) {
         let topic = record.topic
         do {
@@ -84,21 +87,11 @@ public final class Producer: Sendable {
                 of: topic, explicit: record.partition, key: record.key?.rawSpan,
                 value: record.value?.rawSpan)
             let isAwaited = configuration.acknowledgements != .none
-            let later: @Sendable (Int, Timestamp, ProducerBatch.Outcome) -> Void = {
-                index, timestamp, outcome in
-                tell(
-                    outcome.map { result in
-                        RecordMetadata(
-                            topic: topic, partition: partition,
-                            offset: result.baseOffset.advanced(by: Int64(index)),
-                            timestamp: result.logAppendTime ?? timestamp)
-                    })
-            }
             try add(
                 to: accumulators, partition, key: record.key?.rawSpan,
                 value: record.value?.rawSpan, timestamp: record.timestamp,
                 headers: record.headers,
-                interest: ProducerBatch.Interest(tell: isAwaited ? later : nil))
+                interest: ProducerBatch.Interest(tell: isAwaited ? tell : nil))
             guard !isAwaited else { return }
             tell(
                 .success(
@@ -169,10 +162,13 @@ public final class Producer: Sendable {
     /// Holds what was taken to `delivery.timeout.ms`, by a timer of its own: whatever else looks at
     /// a log from time to time may hang with its disk.
     private func watchTimeout(after milliseconds: Int64) {
+        isWatching.store(true, ordering: .relaxed)
         alarm.set(after: .milliseconds(milliseconds)) { [weak self] in self?.enforceTimeout() }
     }
 
     private func enforceTimeout() {
+        // Before looking: what is taken from now on sets the alarm again.
+        isWatching.store(false, ordering: .sequentiallyConsistent)
         let limit = configuration.deliveryTimeout
         let time = ContinuousClock.now - .milliseconds(limit)
         for accumulator in accumulators { accumulator.giveUp(takenBefore: time, after: limit) }
@@ -202,7 +198,7 @@ public final class Producer: Sendable {
             key: key, value: value, timestamp: timestamp ?? .now, headers: headers,
             interest: interest)
         guard case .opened(let batch) = added else { return }
-        if configuration.deliveryTimeout > 0 {
+        if configuration.deliveryTimeout > 0, !isWatching.load(ordering: .relaxed) {
             watchTimeout(after: configuration.deliveryTimeout)
         }
         guard configuration.lingerMilliseconds > 0 else { return accumulator.deliverIfIdle() }

@@ -9,6 +9,10 @@ final class ProducerBatch: Sendable {
     /// Told where the batch's records went, or why they did not.
     typealias Outcome = Result<AppendResult, any Error>
 
+    /// Told of one record: where it went, or why it did not.
+    typealias Tell = @Sendable (Result<RecordMetadata, any Error>) -> Void
+
+    private let partition: Partition
     /// When the first record was taken.
     let openedAt = ContinuousClock.now
     /// Held while the batch is written, which may take long.
@@ -35,10 +39,13 @@ final class ProducerBatch: Sendable {
     private struct Waiter {
         var index: Int
         var timestamp: Timestamp
-        var tell: @Sendable (Int, Timestamp, Outcome) -> Void
+        var tell: Tell
     }
 
-    init(codec: Codec, capacity: Int, byteCountMax: Int) throws(RecordError) {
+    init(
+        for partition: Partition, codec: Codec, capacity: Int, byteCountMax: Int
+    ) throws(RecordError) {
+        self.partition = partition
         let builder = try RecordBatchBuilder(
             codec: codec, capacity: capacity, byteCountMax: byteCountMax)
         content = Mutex(Content(builder: builder))
@@ -65,7 +72,7 @@ final class ProducerBatch: Sendable {
     /// Who wants to hear of a record.
     struct Interest {
         /// Told of the record's outcome, once.
-        var tell: (@Sendable (Int, Timestamp, Outcome) -> Void)?
+        var tell: Tell?
         /// What a delivery report says of the record.
         var token: UInt64?
     }
@@ -129,14 +136,21 @@ final class ProducerBatch: Sendable {
             return audience.waiters
         }
         endLinger()
-        for waiter in waiters { waiter.tell(waiter.index, waiter.timestamp, outcome) }
+        for waiter in waiters { waiter.tell(outcome.map { metadata(of: waiter, $0) }) }
+    }
+
+    private func metadata(of waiter: Waiter, _ result: AppendResult) -> RecordMetadata {
+        RecordMetadata(
+            topic: partition.topic, partition: partition.index,
+            offset: result.baseOffset.advanced(by: Int64(waiter.index)),
+            timestamp: result.logAppendTime ?? waiter.timestamp)
     }
 
     /// What a delivery report says of it.
-    func report(topic: String, partition: Int32, _ outcome: Outcome) -> DeliveryReport {
+    func report(_ outcome: Outcome) -> DeliveryReport {
         let tokens = audience.withLock { $0.tokens }
         var report = DeliveryReport(
-            topic: topic, partition: partition, baseOffset: nil, recordCount: recordCount,
+            topic: partition.topic, partition: partition.index, baseOffset: nil, recordCount: recordCount,
             records: [], error: nil)
         switch outcome {
         case .success(let result): report.baseOffset = result.baseOffset

@@ -16,7 +16,8 @@ final class SerialLane: Sendable {
     init(on workers: WorkerPool) { self.workers = workers }
 
     /// Runs a job after those that were submitted before it.
-    func submit(_ job: @escaping WorkerPool.Job) {
+    func submit(_ body: @escaping @Sendable () -> Void) {
+        let job = WorkerPool.Job(run: body)
         let start = state.withLock { state in
             state.jobs.append(job)
             defer { state.isRunning = true }
@@ -33,7 +34,7 @@ final class SerialLane: Sendable {
                 return job
             }
             guard let job else { return }
-            job()
+            job.run()
         }
     }
 

@@ -7,7 +7,11 @@ import Synchronization
 /// Threads start when there is more work than idle threads, up to a maximum, and end when the
 /// pool is closed. Thread rule: any thread.
 final class WorkerPool: Sendable {
-    typealias Job = @Sendable () -> Void
+    /// Something to run. In a box of its own: a bare closure in a generic container is wrapped
+    /// again, in memory of its own, each time it is put in and taken out.
+    struct Job: Sendable {
+        let run: @Sendable () -> Void
+    }
 
     private let threadsMax: Int
     private let name: String
@@ -35,7 +39,8 @@ final class WorkerPool: Sendable {
 
     /// Runs a job on one of the threads, some time soon. After ``close()`` it runs at once, on
     /// the caller's thread, so that nobody waits for ever.
-    func submit(_ job: @escaping Job) {
+    func submit(_ body: @escaping @Sendable () -> Void) {
+        let job = Job(run: body)
         let need = state.withLock { state -> Need in
             if state.isClosed { return .toRunHere }
             state.jobs.append(job)
@@ -47,7 +52,7 @@ final class WorkerPool: Sendable {
         switch need {
         case .nothing: break
         case .thread: startThread()
-        case .toRunHere: job()
+        case .toRunHere: job.run()
         case .waking(let thread): thread.signal()
         }
     }
@@ -86,7 +91,7 @@ final class WorkerPool: Sendable {
 
     private func work() {
         let wake = DispatchSemaphore(value: 0)
-        while let job = next(wake) { job() }
+        while let job = next(wake) { job.run() }
     }
 
     /// The next job, waited for; nil once the pool is closed and all jobs are taken.

@@ -41,7 +41,7 @@ final class SimulatedContents: @unchecked Sendable {
     var information: FileInformation {
         FileInformation(
             byteCount: Int64(live.count), isDirectory: false, identity: identity,
-            modificationTime: modificationTime)
+            linkCount: isLinked ? 1 : 0, modificationTime: modificationTime)
     }
 
     func write(_ bytes: [UInt8], at position: Int) {

@@ -100,7 +100,7 @@ package final class SimulatedFileSystem: FileSystem {
                 case .directory(let directory):
                     return FileInformation(
                         byteCount: 0, isDirectory: true, identity: directory.identity,
-                        modificationTime: .zero)
+                        linkCount: 1, modificationTime: .zero)
                 case nil: return nil
                 }
             } catch {
