@@ -208,10 +208,14 @@ final class PartitionAccumulator: Sendable {
             // yet.
             if transaction != nil { return endDelivery() }
             // Under steady load there is always more: partitions that wait get the thread first.
-            if engine.workers.isBusy {
+            if hasMore, engine.workers.isBusy {
                 return engine.workers.submit { [self] in deliverAll() }
             }
         }
+    }
+
+    private var hasMore: Bool {
+        state.withLock { !$0.ready.isEmpty || isEager && $0.open != nil }
     }
 
     /// Ends this delivery, and begins another where there is more.

@@ -150,8 +150,8 @@ final class ProducerBatch: Sendable {
     func report(_ outcome: Outcome) -> DeliveryReport {
         let tokens = audience.withLock { $0.tokens }
         var report = DeliveryReport(
-            topic: partition.topic, partition: partition.index, baseOffset: nil, recordCount: recordCount,
-            records: [], error: nil)
+            topic: partition.topic, partition: partition.index, baseOffset: nil,
+            recordCount: recordCount, records: [], error: nil)
         switch outcome {
         case .success(let result): report.baseOffset = result.baseOffset
         case .failure(let error): report.error = error
