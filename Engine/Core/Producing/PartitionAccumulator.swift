@@ -22,6 +22,8 @@ final class PartitionAccumulator: Sendable {
     private let isToldEarly: Bool
     /// Without a linger, a batch waits only for the delivery before it.
     private let isEager: Bool
+    private let retriesMax: Int
+    private let retryBackoff: Duration
     /// Held, so that the directory's lock is, for as long as something may still be written.
     private let engine: Engine
     private let account: ProducerAccount
@@ -40,6 +42,8 @@ final class PartitionAccumulator: Sendable {
         var ready: Deque<ProducerBatch> = []
         /// Being written.
         var delivering: [ProducerBatch] = []
+        /// How often the oldest batch was tried in vain.
+        var failedTries = 0
         var isDelivering = false
         /// Used by the delivery that runs. Nil where the log does not know the producer.
         var sequence: ProducerSequence?
@@ -55,6 +59,8 @@ final class PartitionAccumulator: Sendable {
         requestBytesMax = configuration.requestBytesMax
         isToldEarly = configuration.acknowledgements != .all
         isEager = configuration.lingerMilliseconds == 0
+        retriesMax = configuration.retriesMax
+        retryBackoff = .milliseconds(configuration.retryBackoffMilliseconds)
         engine = shared.engine
         account = shared.account
         reports = shared.reports
@@ -203,7 +209,7 @@ final class PartitionAccumulator: Sendable {
                 return state.delivering
             }
             if batches.isEmpty { return }
-            deliver(batches)
+            guard deliver(batches) else { return tryAgainLater() }
             // What comes next may be of the next transaction, which the partition has no part in
             // yet.
             if transaction != nil { return endDelivery() }
@@ -227,14 +233,64 @@ final class PartitionAccumulator: Sendable {
         deliverReady()
     }
 
-    private func deliver(_ batches: [ProducerBatch]) {
-        var outcomes = batches.map { batch in
-            ProducerBatch.Outcome { try write(batch) }
+    /// Writes batches and tells what became of them; false where some are to be tried again.
+    private func deliver(_ ready: [ProducerBatch]) -> Bool {
+        var outcomes: [ProducerBatch.Outcome] = []
+        outcomes.reserveCapacity(ready.count)
+        for batch in ready {
+            let outcome = ProducerBatch.Outcome { try write(batch) }
+            if isToBeTriedAgain(outcome) { break }
+            outcomes.append(outcome)
         }
+        let batches = ready.prefix(outcomes.count)
+        if outcomes.count < ready.count { putBack(ready[outcomes.count...]) }
+        settle(Array(batches), outcomes)
+        return batches.count == ready.count
+    }
+
+    /// Waits for stable storage where that was promised, and tells everybody.
+    private func settle(_ batches: [ProducerBatch], _ results: [ProducerBatch.Outcome]) {
+        var outcomes = results
         if isToldEarly { finishDelivered(batches, outcomes) }
         // Asked each time, and behind the append: the topic may have been altered.
         if log.durability == .synced { sync(&outcomes) }
         if !isToldEarly { finishDelivered(batches, outcomes) }
+    }
+
+    // MARK: Trying again
+
+    /// Whether the log kept nothing of the batch, and may have room for it later.
+    private func isToBeTriedAgain(_ outcome: ProducerBatch.Outcome) -> Bool {
+        guard retriesMax > 0 else { return false }
+        let isInVain =
+            if case .failure(LogError.file(let cause)) = outcome { cause.leavesNoTrace } else {
+                false
+            }
+        return state.withLock { state in
+            if isInVain, state.failedTries < retriesMax {
+                state.failedTries += 1
+                return true
+            }
+            state.failedTries = 0
+            return false
+        }
+    }
+
+    /// In front of what has come meanwhile: the order of sending is the order in the log.
+    private func putBack(_ batches: ArraySlice<ProducerBatch>) {
+        state.withLock { state in
+            state.delivering.removeLast(batches.count)
+            state.ready.prepend(contentsOf: batches)
+        }
+    }
+
+    /// Nobody else delivers during the pause. Where the time limit takes the batches in it, what
+    /// comes next may be of the next transaction, and takes part in that first.
+    private func tryAgainLater() {
+        Task {
+            try? await Task.sleep(for: retryBackoff)
+            endDelivery()
+        }
     }
 
     /// Their time limit counts no more, before anybody hears of them: whoever hears goes on to the
@@ -317,7 +373,10 @@ final class PartitionAccumulator: Sendable {
         let (late, writing) = state.withLock { state in
             if let open = state.open, open.openedAt < time { Self.seal(&state) }
             let late = state.ready.filter { $0.openedAt < time }
-            if !late.isEmpty { state.ready.removeAll { $0.openedAt < time } }
+            if !late.isEmpty {
+                state.ready.removeAll { $0.openedAt < time }
+                state.failedTries = 0
+            }
             let writing = state.delivering.filter { $0.openedAt < time }
             // Its senders are told that it failed: a commit would say the opposite. Under the lock,
             // since a transaction ends only when what is delivered for it has left the list.
@@ -327,17 +386,6 @@ final class PartitionAccumulator: Sendable {
         for batch in late { finish(batch, .failure(timeout(isStored: false))) }
         for batch in writing { batch.complete(.failure(timeout(isStored: true))) }
     }
-}
-
-/// What the accumulators of a producer share.
-struct ProducerParts: Sendable {
-    var engine: Engine
-    var account: ProducerAccount
-    var reports: DeliveryReportQueue
-    /// Who the producer is to the logs; nil where they do not know it.
-    var identity: ProducerIdentity?
-    /// Nil where the producer has no transactions.
-    var transaction: ProducerTransaction?
 }
 
 extension ProducerRefusal {

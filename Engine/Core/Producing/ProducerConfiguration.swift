@@ -37,6 +37,13 @@ public struct ProducerConfiguration: Sendable {
     /// it may be stored. 0 for no limit; nil for two minutes, or half a minute longer than the
     /// linger where that is more.
     public var deliveryTimeoutMilliseconds: Int64?
+    /// `retries`: how often a batch is tried again that the log had no room or no descriptor for,
+    /// and kept nothing of; any other error is final at once. Later records to the partition wait
+    /// behind it, so that their order stays. 0 by default, where Kafka's clients try until
+    /// `delivery.timeout.ms` is over: a disk that is full is for the application to know of.
+    public var retriesMax = 0
+    /// `retry.backoff.ms`: the pause before a batch is tried again.
+    public var retryBackoffMilliseconds: Int64 = 100
     /// `partitioner.class`: the partition of records that name none; nil for Kafka's default.
     public var partitioner: Partitioner?
 
@@ -72,6 +79,10 @@ public struct ProducerConfiguration: Sendable {
         guard lingerMilliseconds >= 0, bufferBytesMax > 0 else {
             throw .invalidSetting(
                 name: "linger.ms or buffer.memory", reason: "they cannot be negative")
+        }
+        guard retriesMax >= 0, retryBackoffMilliseconds >= 0 else {
+            throw .invalidSetting(
+                name: "retries or retry.backoff.ms", reason: "they cannot be negative")
         }
         guard requestBytesMax > 0 else {
             throw .invalidSetting(name: "max.request.size", reason: "give a positive number")

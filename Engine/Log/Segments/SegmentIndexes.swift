@@ -137,6 +137,10 @@ extension FileError {
         isFailedSync || !(isNoSpace || isTooManyOpenFiles || isOutOfMemory)
     }
 
+    /// Whether what failed changed nothing and may succeed later: there was no room, no descriptor,
+    /// no memory.
+    package var leavesNoTrace: Bool { !leavesDoubt }
+
     /// The same for an index file, which is no evidence: one that somebody removed or replaced
     /// is built again.
     var leavesDoubtInIndex: Bool { leavesDoubt && !isAbsent && !isReplaced }
