@@ -114,27 +114,24 @@ package final class PooledFile: Sendable {
     static let placeBelievedFor = Duration.seconds(1)
 
     /// Whether the path still leads to this file: false once somebody has removed or replaced it,
-    /// and a second later at most where the file, or a directory above it, was given another name.
+    /// and a second later at most where the file, or a directory above it, has got another name
+    /// instead of that one.
     ///
     /// The open file says how many names it has, for a quarter of what it costs to follow the path,
-    /// and appends wait for the answer.
+    /// and appends wait for the answer: one name, and the path led here a moment ago, will do.
     package func isInPlace() throws(FileError) -> Bool {
         try state.withLock { (state) throws(FileError) in
             let now = ContinuousClock.now
             if let open = state.open?.file, let seen = state.placeSeenAt,
                 now - seen < Self.placeBelievedFor
             {
-                switch try open.information().linkCount {
-                case 0: return false
-                case 1: return true
-                // One of several names may be the one that is gone.
-                default: break
-                }
+                if try open.information().linkCount == 1 { return true }
             }
             state.placeSeenAt = nil
             guard let found = try pool.fileSystem.information(state.path) else { return false }
             guard state.identity == nil || state.identity == found.identity else { return false }
-            state.placeSeenAt = now
+            // Of several names one may go, and a single one be left that is not the path.
+            if found.linkCount == 1 { state.placeSeenAt = now }
             return true
         }
     }

@@ -56,4 +56,56 @@ import Testing
         #expect((1..<1000).contains(total("tally_compaction_written_bytes", of: "measured-0")))
         try await engine.close()
     }
+
+    @Test("a group tells its commits, assignments and lag; producers tell how transactions ended")
+    func groups() async throws {
+        _ = Self.metrics
+        let directory = try TemporaryDirectory()
+        let engine = try await Engine.open(at: directory.path)
+        try await engine.createTopic("lagging", partitions: 1)
+        let producer = try engine.producer()
+        for number in 0..<5 {
+            _ = try await producer.send(key: nil, value: "\(number)", to: "lagging")
+        }
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        let consumer = try engine.consumer(
+            group: "measured-group", topics: ["lagging"], configuration)
+        for try await _ in consumer { break }
+        let partition = TopicPartition(topic: "lagging", partition: 0)
+        try await consumer.commit([partition: OffsetToCommit(offset: Offset(3))])
+        let group = [("group", "measured-group")]
+        let lag = Self.metrics.recorders(
+            label: "tally_group_lag",
+            dimensions: group + [("topic", "lagging"), ("partition", "0")])
+        #expect(lag.last?.lastValue == 2)
+        #expect(
+            Self.metrics.counterTotal(label: "tally_group_commits_total", dimensions: group) == 1)
+        #expect(
+            Self.metrics.counterTotal(label: "tally_group_assignments_total", dimensions: group)
+                == 1)
+        try await consumer.close()
+
+        func ended(_ outcome: String) -> Int64 {
+            Self.metrics.counterTotal(
+                label: "tally_transactions_total", dimensions: [("outcome", outcome)])
+        }
+        let before = (ended("committed"), ended("aborted"))
+        var settings = ProducerConfiguration()
+        settings.transactionalID = "measured"
+        let writer = try engine.producer(settings)
+        try await writer.initTransactions()
+        for isCommitted in [true, true, false] {
+            try await writer.beginTransaction()
+            _ = try await writer.send(key: nil, value: "x", to: "lagging")
+            if isCommitted {
+                try await writer.commitTransaction()
+            } else {
+                try await writer.abortTransaction()
+            }
+        }
+        // Other tests' transactions count too.
+        #expect(ended("committed") >= before.0 + 2 && ended("aborted") >= before.1 + 1)
+        try await engine.close()
+    }
 }

@@ -246,6 +246,29 @@ import Testing
         try await engine.close()
     }
 
+    @Test("large customers have a partition of their own, and nobody else gets there")
+    func partitionOfTheirOwn() async throws {
+        let engine = try await engine(partitions: 4)
+        let producer = try producer(engine) { configuration in
+            configuration.partitioner = Partitioner { record in
+                let last = record.partitionCount - 1
+                let isLarge = record.key?.byteCount == 5
+                return isLarge ? last : record.partitionByKey(among: last)
+            }
+        }
+        var used: Set<Int32> = []
+        for number in 0..<60 {
+            let key = "k\(number)"
+            let partition = try await producer.send(key: key, value: "", to: "a").partition
+            #expect(
+                partition == Murmur2.partition(forKey: Array(key.utf8).span.bytes, count: 3))
+            used.insert(partition)
+        }
+        #expect(used == [0, 1, 2])
+        #expect(try await producer.send(key: "large", value: "", to: "a").partition == 3)
+        try await engine.close()
+    }
+
     // MARK: Time limits
 
     @Test("what is not begun within delivery.timeout.ms was not stored; what is written may be")

@@ -3,7 +3,8 @@ import TallyCommand
 import TallyTestSupport
 import Testing
 
-/// Designs whose remedy is a second topic: what has to be kept apart, fanned out or summed up.
+/// Designs whose remedy is a second topic: what has to be kept apart or summed up. Those that fan out
+/// are in `DesignsTests+FanOut.swift`.
 @Suite("Designs of two topics", .timeLimit(.minutes(10)))
 struct TwoTopicsDesignsTests {
     // MARK: Ride sharing
@@ -55,68 +56,6 @@ struct TwoTopicsDesignsTests {
         #expect(rest.disorder(of: events) { $0.group } == nil)
         try await two.close()
         print("premium rides that wait: \(together.premium), then \(apart.premium)")
-    }
-
-    // MARK: Social feed
-
-    @Test(
-        "a celebrity's posts are fanned out by their consumers; each feed keeps each author's order"
-    )
-    func fanOut() async throws {
-        var generator = SeededGenerator.fromEnvironment()
-        let load = DesignLoad(
-            groupCount: 300, popularity: .zipf(0.5), eventCount: 400, eventsPerItem: 1)
-        let posts = load.events(using: &generator)
-        // Every fiftieth post is the celebrity's, whom 2,000 follow; everybody else has five.
-        func author(of post: DesignEvent) -> String {
-            post.number % 50 == 0 ? "celebrity" : post.group
-        }
-        func followers(of author: String) -> [String] {
-            if author == "celebrity" { return (0..<2_000).map { "user-\($0)" } }
-            let first = author.utf8.reduce(7) { ($0 * 31 + Int($1)) % 2_000 }
-            return (0..<5).map { "user-\((first + $0 * 97) % 2_000)" }
-        }
-        func entries(_ post: DesignEvent, key: (String) -> String) -> [ProducerRecord] {
-            followers(of: author(of: post)).map { follower in
-                ProducerRecord(
-                    topic: "timeline-entries", key: key(follower),
-                    value: "\(post.number) \(follower)")
-            }
-        }
-
-        // Fanned out by the sender under the author's key: one partition has the celebrity.
-        let hot = try await DesignEngine(contract: "social-feed")
-        try await hot.send(
-            posts.flatMap { post in entries(post) { _ in author(of: post) } }, batchBytes: 8_192)
-        let before = try await hot.records(of: "timeline-entries").skew(partitionCount: 24)
-        #expect(before.ratio > DesignsTests.ratioHot)
-        try await hot.close()
-
-        // One record a post, and the consumers of posts write the entries under the follower.
-        let place = try await DesignEngine(contract: "social-feed")
-        try await place.send(posts.map { ProducerRecord($0, to: "posts", key: author(of: $0)) })
-        let read = try await place.records(of: "posts")
-        #expect(read.count == posts.count && read.disorder(of: posts, by: author) == nil)
-        try await place.send(
-            read.flatMap { post in entries(posts[post.number]) { $0 } }, batchBytes: 8_192)
-        let delivered = try await place.records(of: "timeline-entries")
-        let after = delivered.skew(partitionCount: 24)
-        #expect(after.recordCount == before.recordCount)
-        #expect(after.ratio < DesignsTests.ratioNearFair)
-
-        // Each follower has each author's posts in the author's order, none missing, none twice.
-        var feeds: [String: [Int]] = [:]
-        for entry in delivered {
-            let parts = entry.value.split(separator: " ")
-            let post = try #require(Int(parts[0]))
-            let follower = String(parts[1])
-            #expect(entry.key == follower)
-            feeds["\(follower) \(author(of: posts[post]))", default: []].append(post)
-        }
-        #expect(feeds.values.allSatisfy { zip($0, $0.dropFirst()).allSatisfy { $0 < $1 } })
-        #expect(feeds.values.reduce(0) { $0 + $1.count } == before.recordCount)
-        try await place.close()
-        print("busiest partition: \(before.ratio) of a fair share, then \(after.ratio)")
     }
 
     // MARK: Microblog

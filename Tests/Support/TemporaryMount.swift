@@ -51,9 +51,11 @@ package final class TemporaryMount: Sendable {
 
 /// What only root may do.
 package enum Root {
-    /// Whether this is root; said aloud where it is not, since tests are skipped then.
+    /// Whether this is root; said aloud where it is not, since tests are skipped then. With
+    /// `TALLY_REQUIRE_ROOT`, which continuous integration sets, they are not: they fail.
     package static let isThis: Bool = {
-        guard geteuid() != 0 else { return true }
+        let isRequired = ProcessInfo.processInfo.environment["TALLY_REQUIRE_ROOT"] != nil
+        guard geteuid() != 0, !isRequired else { return true }
         let text = "tests that mount file systems are SKIPPED: they need root\n"
         FileHandle.standardError.write(Data(text.utf8))
         return false

@@ -6,24 +6,37 @@ import TallyRecords
 
 /// What the disk allows: a thread for each of some files, which writes to it and syncs it.
 struct SyncedFiles {
-    private let opened: [any File]
+    private let opened: [SyncedFile]
     /// As many bytes as a batch with one record of 100.
     private static let chunk = [UInt8](repeating: 7, count: 170)
 
     init(_ count: Int, in directory: String) throws {
         let files = PosixFileSystem()
         try files.createDirectory(directory)
-        opened = try (0..<count).map { try files.open(directory + "/\($0).bin", .create) }
+        opened = try (0..<count).map {
+            SyncedFile(file: try files.open(directory + "/\($0).bin", .create))
+        }
         try files.syncDirectory(directory)
     }
 
     /// Writes that are synced, a second.
     func rate(for seconds: Double) -> Double {
-        threadRate(of: opened, seconds: seconds) { file in
-            try file.write(all: Self.chunk, at: file.byteCount())
-            try file.sync()
+        threadRate(of: opened, seconds: seconds) { opened in
+            let position = opened.end.add(
+                Int64(Self.chunk.count), ordering: .relaxed
+            ).oldValue
+            try opened.file.write(all: Self.chunk, at: position)
+            try opened.file.sync()
         }
     }
+}
+
+/// A file, and where its next write goes. One thread at a time.
+private final class SyncedFile: Sendable {
+    let file: any File
+    let end = Atomic<Int64>(0)
+
+    init(file: any File) { self.file = file }
 }
 
 /// A thread for each of some logs, which appends to it and syncs it: no producer, no task.

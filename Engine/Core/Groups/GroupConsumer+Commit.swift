@@ -75,6 +75,7 @@ extension GroupConsumer {
                 try await service.commit(request, unless: refusal)
             }
             if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
+            metrics.noteCommit(of: offsets, readers)
         } catch let error as GroupError {
             throw EngineError.group(error)
         }

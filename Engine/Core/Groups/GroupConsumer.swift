@@ -30,6 +30,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     let readers = PartitionReaders()
     let service: GroupService
     let returned = Mutex(ReturnedPositions())
+    let metrics: GroupMetrics
     private let lastPolled = Mutex(ContinuousClock.now)
     private let isClosing = Atomic<Bool>(false)
     private let closing = Mutex<Task<Void, any Error>?>(nil)
@@ -46,6 +47,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         self.engine = engine
         self.service = service
         self.group = group
+        metrics = GroupMetrics(group: group)
         self.configuration = configuration
         membership = GroupMembership(
             configuration.member(of: group), service: service, arrival: readers.arrival
@@ -219,6 +221,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         case .assigned(let partitions):
             // The listener may seek, as one does that keeps its positions elsewhere: only where it
             // did not is the group asked.
+            metrics.noteAssignment()
             let failure = add(partitions)
             try await configuration.onRebalance?(self, .assigned(partitions))
             if let failure { throw failure }

@@ -1,9 +1,11 @@
 /// Chooses the partition of records that name none.
 ///
 /// ```swift
-/// // Orders of large customers have a partition of their own.
+/// // Orders of large customers have the last partition, and nobody else's.
 /// configuration.partitioner = Partitioner { record in
-///     record.topic == "orders" && isLarge(record.key) ? record.partitionCount - 1 : nil
+///     guard record.topic == "orders" else { return nil }
+///     let last = record.partitionCount - 1
+///     return isLarge(record.key) ? last : record.partitionByKey(among: last)
 /// }
 /// ```
 ///
@@ -27,6 +29,14 @@ public struct Partitioner: Sendable {
             self.partitionCount = partitionCount
             self.key = key
             self.value = value
+        }
+
+        /// Where a record with this key goes, by the hash of Kafka's clients (murmur2), when the
+        /// topic's first `count` partitions are to choose from; nil for a record without a key, and
+        /// where there is none to choose from.
+        public func partitionByKey(among count: Int32) -> Int32? {
+            guard let key, count > 0 else { return nil }
+            return Murmur2.partition(forKey: key, count: count)
         }
     }
 

@@ -167,8 +167,9 @@ public final class Producer: Sendable {
     }
 
     private func enforceTimeout() {
-        // Before looking: what is taken from now on sets the alarm again.
-        isWatching.store(false, ordering: .sequentiallyConsistent)
+        // What is taken from now on sets the alarm again. Whoever took something before this has
+        // charged for it under the lock of its accumulator, which `giveUp` takes behind it.
+        isWatching.store(false, ordering: .relaxed)
         let limit = configuration.deliveryTimeout
         let time = ContinuousClock.now - .milliseconds(limit)
         for accumulator in accumulators { accumulator.giveUp(takenBefore: time, after: limit) }

@@ -173,6 +173,7 @@ extension Producer {
                 transaction.transactionalID, producer: ending.identity, decision,
                 timeout: .milliseconds(configuration.transactionTimeoutMilliseconds))
             transaction.ended(number, by: decision, next: next)
+            TransactionMetrics.noteEnd(decision)
         } catch {
             if try transaction.hasEnded(number, by: decision) { return }
             transaction.noteNotEnded(number, error, askedBefore: asked.before)

@@ -1,5 +1,6 @@
 import Tally
 import TallyCommand
+import Testing
 
 /// What a load did to a topic: how it spread, who is behind, and in which order it can be read.
 struct DesignOutcome {
@@ -22,20 +23,49 @@ struct DesignOutcome {
         key: (DesignEvent) -> String?
     ) async throws -> DesignOutcome {
         let place = try await DesignEngine(contract: design.contract)
-        let count = try place.partitions(of: design.topic).count
         try await place.send(
             events.map { ProducerRecord($0, to: design.topic, key: key($0)) },
             batchBytes: design.batchBytes, partitioner: partitioner)
-        let records = try await place.records(of: design.topic)
-        let lag = try await place.lag(
-            of: design.topic,
-            atRecordsPerPartition: pace(events.count, partitionCount: count))
+        let outcome = try await of(design.topic, in: place)
         try await place.close()
+        return outcome
+    }
+
+    /// Looks at a topic as it is now.
+    static func of(_ topic: String, in place: DesignEngine) async throws -> DesignOutcome {
+        let count = try place.partitions(of: topic).count
+        let records = try await place.records(of: topic)
+        let lag = try await place.lag(
+            of: topic, atRecordsPerPartition: pace(records.count, partitionCount: count))
         return DesignOutcome(
             records: records, skew: records.skew(partitionCount: count), lag: lag)
     }
 
     // MARK: What is hot
+
+    /// Fails the test unless one partition has too much, and readers that are fast enough for the
+    /// whole topic fall behind there, and in none that has its fair share or less.
+    func expectHot() throws {
+        #expect(skew.ratio > DesignsTests.ratioHot)
+        let busiest = try #require(skew.busiest)
+        let pace = Self.pace(records.count, partitionCount: skew.parts.count)
+        #expect(lag[busiest.index] == Int64(busiest.recordCount - pace))
+        #expect(lag.values.max() == lag[busiest.index])
+        for part in skew.parts where part.recordCount <= records.count / skew.parts.count {
+            #expect(lag[part.index] == 0)
+        }
+    }
+
+    /// Fails the test unless the partitions are nearly even, and nobody is behind.
+    func expectEven() {
+        #expect(skew.ratio < DesignsTests.ratioNearFair)
+        #expect(lag.count == skew.parts.count && lagSum == 0)
+    }
+
+    /// The busiest partition's share and the records behind, for people.
+    var summary: String {
+        "\((skew.busiestShare * 1000).rounded() / 10) %, lag \(lagSum)"
+    }
 
     /// Records behind, in all partitions together.
     var lagSum: Int64 { lag.values.reduce(0, +) }
