@@ -46,6 +46,37 @@ import Testing
         }
     }
 
+    @Test("commits that nobody waits for keep their order, before one that is, and before closing")
+    func background() async throws {
+        let engine = try await engine()
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        let consumer = try engine.consumer(group: "g", topics: ["a"], configuration)
+        _ = try await read(10, from: consumer)
+        let partition = Self.partitions[0]
+        let done = Mutex<[Int]>([])
+        func commit(_ offset: Int) {
+            consumer.commitInBackground(
+                [partition: OffsetToCommit(offset: Offset(Int64(offset)), metadata: "\(offset)")]
+            ) { result in
+                if case .success = result { done.withLock { $0.append(offset) } }
+            }
+        }
+        for round in 0..<40 {
+            for offset in [4, 3, 2, 1] { commit(offset) }
+            try await consumer.commit([partition: OffsetToCommit(offset: Offset(5))])
+            #expect(try await consumer.committed([partition])[partition]?.offset == Offset(5))
+            #expect(done.withLock { $0 }.count == 4 * (round + 1))
+        }
+        #expect(done.withLock { $0 } == (0..<40).flatMap { _ in [4, 3, 2, 1] })
+        commit(2)
+        try await consumer.close()
+        #expect(done.withLock { $0.last } == 2)
+        #expect(
+            try await engine.committedOffsets(ofGroup: "g")[partition]?.offset == Offset(2))
+        try await engine.close()
+    }
+
     @Test("a partition without a position is an error each time, and is never passed over")
     func again() async throws {
         let engine = try await engine()

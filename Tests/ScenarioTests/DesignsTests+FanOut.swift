@@ -6,7 +6,7 @@ import Testing
 @Suite("Designs that fan out", .timeLimit(.minutes(10)))
 struct FanOutDesignsTests {
     @Test(
-        "under the author's key a celebrity's partition is behind; fanned out by the consumers none is, and each feed keeps its order",
+        "a celebrity's partition lags; fanned out by consumers none does, and feeds keep order",
         arguments: FanOut.gallery)
     func fanOut(_ design: FanOut) async throws {
         var generator = SeededGenerator.fromEnvironment(design.testDescription)

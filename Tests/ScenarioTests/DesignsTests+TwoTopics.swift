@@ -3,8 +3,8 @@ import TallyCommand
 import TallyTestSupport
 import Testing
 
-/// Designs whose remedy is a second topic: what has to be kept apart or summed up. Those that fan out
-/// are in `DesignsTests+FanOut.swift`.
+/// Designs whose remedy is a second topic: what has to be kept apart or summed up. Those that
+/// fan out are in `DesignsTests+FanOut.swift`.
 @Suite("Designs of two topics", .timeLimit(.minutes(10)))
 struct TwoTopicsDesignsTests {
     // MARK: Ride sharing

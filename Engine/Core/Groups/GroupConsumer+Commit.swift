@@ -67,6 +67,14 @@ extension GroupConsumer {
     private func commit(
         _ offsets: [TopicPartition: OffsetToCommit], topicID: TopicID?
     ) async throws {
+        // What was asked for before is not to be what stands in the end.
+        await backgroundCommits.withLock(\.self)?.value
+        try await commitNow(offsets, topicID: topicID)
+    }
+
+    private func commitNow(
+        _ offsets: [TopicPartition: OffsetToCommit], topicID: TopicID?
+    ) async throws {
         guard !offsets.isEmpty else { return }
         try engine.requireNotClosed()
         do {
@@ -139,18 +147,23 @@ extension GroupConsumer {
         }
     }
 
-    /// Commits these offsets without waiting. `done` is told, on a thread of the engine's; errors
-    /// that nobody is told of are lost.
+    /// Commits these offsets without waiting (Kafka's `commitAsync`). Commits keep the order in
+    /// which they were asked for, and one that is waited for comes after all of these. `done` is
+    /// told, on some thread; errors that nobody is told of are lost. ``close()`` waits for them.
     public func commitInBackground(
         _ offsets: [TopicPartition: OffsetToCommit],
         done: (@Sendable (Result<Void, any Error>) -> Void)? = nil
     ) {
-        Task {
-            do {
-                try await commit(offsets)
-                done?(.success(()))
-            } catch {
-                done?(.failure(error))
+        backgroundCommits.withLock { last in
+            let before = last
+            last = Task {
+                await before?.value
+                do {
+                    try await commitNow(offsets, topicID: nil)
+                    done?(.success(()))
+                } catch {
+                    done?(.failure(error))
+                }
             }
         }
     }

@@ -31,6 +31,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     let service: GroupService
     let returned = Mutex(ReturnedPositions())
     let metrics: GroupMetrics
+    /// The last of the commits that nobody waits for; each waits for the one before it.
+    let backgroundCommits = Mutex<Task<Void, Never>?>(nil)
     private let lastPolled = Mutex(ContinuousClock.now)
     private let isClosing = Atomic<Bool>(false)
     private let closing = Mutex<Task<Void, any Error>?>(nil)
@@ -100,6 +102,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
             readers.removeAll()
             readers.arrival.signal()
         }
+        await backgroundCommits.withLock(\.self)?.value
         var failure: (any Error)?
         do {
             try await giveUp(membership.identity.owned)

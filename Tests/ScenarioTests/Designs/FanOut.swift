@@ -35,15 +35,15 @@ struct FanOut: Sendable, CustomTestStringConvertible {
 
     static let celebrity = "celebrity"
 
-    /// Every fortieth post is the celebrity's, whom 2,000 follow; everybody else has five.
+    /// Every hundredth item is the celebrity's, whom 6,000 follow; everybody else has five.
     static func author(of post: DesignEvent) -> String {
-        post.itemNumber % 40 == 0 ? celebrity : post.group
+        post.itemNumber % 100 == 0 ? celebrity : post.group
     }
 
     private static func followers(of author: String) -> [String] {
-        if author == celebrity { return (0..<2_000).map { "user-\($0)" } }
-        let first = author.utf8.reduce(7) { ($0 * 31 + Int($1)) % 2_000 }
-        return (0..<5).map { "user-\((first + $0 * 97) % 2_000)" }
+        if author == celebrity { return (0..<6_000).map { "user-\($0)" } }
+        let first = author.utf8.reduce(7) { ($0 * 31 + Int($1)) % 6_000 }
+        return (0..<5).map { "user-\((first + $0 * 97) % 6_000)" }
     }
 
     /// A post's entries; `key` says under which key one of a follower is written.
