@@ -36,6 +36,7 @@ public final class Engine: Service {
     /// Where groups and transactions run; they use one database.
     let lane: SerialLane
     let groups: GroupService
+    private let groupNotes: GroupNotesWriter
     let transactions: TransactionService
 
     struct State: ~Copyable, Sendable {
@@ -66,10 +67,15 @@ public final class Engine: Service {
         lane = SerialLane(on: workers)
         groups = GroupService(
             lane: lane, store: engineState.offsets, configuration: configuration.groups)
+        groupNotes = GroupNotesWriter(data: data, workers: longWorkers)
         transactions = TransactionService(
             lane: lane, workers: workers, store: engineState.transactions,
             configuration: configuration.transactions, groups: groups,
             logger: configuration.logger)
+        groupNotes.begin()
+        groups.whenMembersChange { [weak groups, weak groupNotes] in
+            groupNotes?.change { [weak groups] tell in groups?.describeAll(tell) }
+        }
         engineState.identifyTopics { [weak self] topic in self?.identity(of: topic) }
         transactions.start { [weak self] partition, work in
             guard let self else { return .failed }
@@ -92,6 +98,7 @@ public final class Engine: Service {
         housekeeper.stop()
         compactor.stop()
         groups.stop()
+        groupNotes.stop()
         transactions.stop()
         workers.close()
         longWorkers.close()
@@ -152,6 +159,7 @@ public final class Engine: Service {
         housekeeper.stop()
         compactor.stop()
         groups.stop()
+        groupNotes.stop()
         transactions.stop()
         defer {
             workers.close()

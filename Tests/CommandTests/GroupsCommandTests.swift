@@ -104,36 +104,6 @@ enum GroupsWorkplace {
         try await engine.close()
     }
 
-    @Test("members are not seen from outside, and that is said; the library names them")
-    func members() async throws {
-        let place = try CommandWorkplace()
-        try await GroupsWorkplace.fill(place)
-        let engine = try await GroupsWorkplace.open(place)
-        var configuration = GroupConsumerConfiguration()
-        configuration.reading.reset = .earliest
-        let consumer = try engine.consumer(group: "live", topics: ["a"], configuration)
-        var iterator = consumer.makeAsyncIterator()
-        let records = try #require(try await iterator.next())
-        try await consumer.commit(records)
-        let groups = try place.objects(try place.run("groups", "list", "--json"))
-        #expect(groups.map { $0["group"] as? String } == ["billing", "live"])
-        #expect(groups[1]["state"] as? String == "Unknown" && groups[1]["members"] is NSNull)
-        #expect(groups[1]["generation"] as? Int == 1)
-        let described = try place.run("groups", "describe", "live")
-        #expect(
-            described.output.contains(
-                "state Unknown: its members are known to the application"))
-        let lags = try await engine.lag(ofGroup: "live")
-        #expect(lags.count == 3 && Set(lags.map(\.memberID)).count == 1)
-        #expect(lags.allSatisfy { $0.memberID != nil })
-        try await consumer.close()
-        try await engine.close()
-        // Nobody has the directory: there are no members, whatever is stored.
-        let after = try place.objects(try place.run("groups", "list", "--json"))
-        #expect(after[1]["state"] as? String == "Empty" && after[1]["members"] as? Int == 0)
-        #expect((after[1]["emptySince"] as? String)?.hasSuffix("Z") == true)
-    }
-
     @Test("groups are deleted, all that are named or none")
     func deletion() async throws {
         let place = try CommandWorkplace()
@@ -144,6 +114,50 @@ enum GroupsWorkplace {
         let deleted = try place.run("groups", "delete", "billing", "billing")
         #expect(deleted.exitCode == 0 && deleted.output == "Deleted group billing.\n", "\(deleted)")
         #expect(try place.run("groups", "list").errors == "There are no groups.\n")
+    }
+
+    @Test("a dry run says what would be deleted, also beside an application, and changes nothing")
+    func dryRun() async throws {
+        let place = try CommandWorkplace()
+        try await GroupsWorkplace.fill(place)
+        let engine = try await GroupsWorkplace.open(place)
+        let partition = TopicPartition(topic: "b", partition: 0)
+        try await engine.commitOffsets(
+            [partition: OffsetToCommit(offset: .zero)], ofGroup: "other")
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        let consumer = try engine.consumer(group: "live", topics: ["a"], configuration)
+        var iterator = consumer.makeAsyncIterator()
+        try await consumer.commit(try #require(try await iterator.next()))
+        func expectDryRun(_ groups: String..., told: String) throws {
+            let run = try place.run(["groups", "delete", "--dry-run"] + groups, input: [])
+            #expect(run.exitCode == 0 && run.errors.isEmpty, "\(run)")
+            #expect(run.output == told)
+        }
+        try expectDryRun(
+            "billing", "other", "billing",
+            told: "Would delete group billing with its offsets of 2 partitions.\n"
+                + "Would delete group other with its offsets of 1 partition.\n"
+                + "Nothing was done: without --dry-run it is.\n")
+        try expectDryRun(
+            "live",
+            told: "Would not delete group live: it may have members, in the application that has "
+                + "the directory open.\n"
+                + "Nothing was done: without --dry-run it is.\n")
+        let missing = try place.run("groups", "delete", "--dry-run", "billing", "none")
+        #expect(missing.exitCode == ExitCodes.noInput && missing.output.isEmpty)
+        #expect(try await engine.groupListings().map(\.group) == ["billing", "live", "other"])
+        try await consumer.close()
+        try await engine.close()
+        let files = try FileManager.default.subpathsOfDirectory(atPath: place.data).sorted()
+        let state = try Data(contentsOf: URL(fileURLWithPath: place.data + "/state.db"))
+        try expectDryRun(
+            "live",
+            told: "Would delete group live with its offsets of 1 partition.\n"
+                + "Nothing was done: without --dry-run it is.\n")
+        #expect(try FileManager.default.subpathsOfDirectory(atPath: place.data).sorted() == files)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: place.data + "/state.db")) == state)
+        #expect(try place.run("groups", "list").lines.count == 4)
     }
 
     @Test("what is committed in a topic that is gone has no lag, nor in another of its name")
@@ -186,5 +200,43 @@ enum GroupsWorkplace {
         let moved = try place.run(
             "groups", "reset-offsets", "billing", "--topic", "a:0", "--to-current")
         #expect(moved.output.contains("4 is below the log start 6"))
+    }
+}
+
+/// That the benchmark runs, not how fast: few records, and figures that are quick with them.
+@Suite(.timeLimit(.minutes(10))) struct BenchCommandTests {
+    private let place: CommandWorkplace
+
+    init() throws { place = try CommandWorkplace() }
+
+    /// The rows of some figures, each measured once.
+    private func rows(_ figures: String...) throws -> [[String: Any]] {
+        let run = try CommandRun.program(
+            ["bench", "--runs", "1", "--megabytes", "1", "--json"]
+                + ["--directory", place.directory.path] + figures.flatMap { ["--only", $0] })
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let rows = try place.objects(run)
+        for row in rows { #expect(row["perSecond"] as? Int ?? 0 > 0, "\(row)") }
+        return rows
+    }
+
+    @Test("a figure of the log is measured for each size of value and codec, beside its limit")
+    func log() throws {
+        let rows = try rows("append", "recovery", "sqlite")
+        let appends = rows.filter { $0["name"] as? String == "append" }
+        #expect(appends.map { $0["valueBytes"] as? Int } == [100, 1024, 100, 1024])
+        #expect(appends.map { $0["codec"] as? String } == ["none", "none", "lz4", "lz4"])
+        for row in appends { #expect(row["limitPerSecond"] as? Int ?? 0 > 0, "\(row)") }
+        #expect(rows.count { $0["name"] as? String == "recovery" } == 4)
+        #expect(rows.count { ($0["name"] as? String ?? "").hasPrefix("plain SQLite") } == 2)
+        let left = try FileManager.default.contentsOfDirectory(atPath: place.directory.path)
+        #expect(!left.contains { $0.hasPrefix("tally-bench") }, "its files are gone: \(left)")
+    }
+
+    @Test("a figure that there is not is refused with the names of those that there are")
+    func unknownFigure() throws {
+        let run = try CommandRun.program("bench", "--only", "speed")
+        #expect(run.exitCode == ExitCodes.usage && run.output.isEmpty)
+        #expect(run.errors.contains("no figure 'speed'") && run.errors.contains("clients"))
     }
 }

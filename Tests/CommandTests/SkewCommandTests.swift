@@ -127,6 +127,26 @@ import Testing
         #expect(try large.fits()["separate topic"] == "fits")
     }
 
+    @Test("busy keys that came together in one partition are no hot key, and want finer ones")
+    func collisions() async throws {
+        // Of 200 keys those of one partition have 9 records each: none of them stands out.
+        var keys: [String?] = []
+        for key in (0..<200).map({ "key \($0)" }) {
+            let isBusy = Murmur2.partition(forKey: Array(key.utf8).span.bytes, count: 4) == 2
+            keys += [String?](repeating: key, count: isBusy ? 9 : 1)
+        }
+        try await fill(partitions: 4, keys: keys)
+        let summary = try #require(try rows("summary").first)
+        #expect(summary["busiestPartition"] as? Int == 2 && summary["keys"] as? Int == 200)
+        #expect(
+            try fits() == [
+                "finer key": "fits", "shard suffix": "perhaps", "time bucket": "perhaps",
+                "null key with aggregation": "perhaps", "separate topic": "no",
+            ])
+        let text = try place.run("topics", "skew", "a").output
+        #expect(text.contains("because several busy keys share it"), "\(text)")
+    }
+
     @Test("an even topic and an empty one have nothing to remedy")
     func even() async throws {
         try await fill(partitions: 2, keys: (0..<400).map { "key \($0)" })

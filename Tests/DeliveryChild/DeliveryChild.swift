@@ -6,24 +6,32 @@ import TallyStateStore
 /// The process that the scenario of delivery guarantees starts and kills: works through a topic in
 /// the way it is told, as far as it comes, and says when it is done.
 ///
-/// Its work is a row for each record in a database of its own.
+/// Its work is a row for each record in a database of its own, or records in other topics.
 @main
 enum DeliveryChild {
     static func main() async throws {
         let arguments = CommandLine.arguments
         guard arguments.count == 4, let recordCount = Int(arguments[3]) else {
-            fatalError("usage: DIRECTORY at-most-once|at-least-once|exactly-once RECORDS")
+            fatalError(
+                "usage: DIRECTORY at-most-once|at-least-once[-to-topic]|exactly-once[-to-topic] "
+                    + "RECORDS")
         }
         var settings = EngineConfiguration()
         settings.state = .sqlite
         let engine = try await Engine.open(at: arguments[1] + "/data", configuration: settings)
         let database = try DatabasePool(path: arguments[1] + "/shop.db")
-        let child = Work(engine: engine, database: database)
+        let rows = Work(engine: engine, database: database)
+        let topics = TopicWork(engine: engine)
         say("open")
         switch arguments[2] {
-        case "at-most-once": try await child.commitThenWork(through: recordCount)
-        case "at-least-once": try await child.workThenCommit(through: recordCount)
-        default: try await child.workAndPosition(through: recordCount)
+        case "at-most-once": try await rows.commitThenWork(through: recordCount)
+        case "at-least-once": try await rows.workThenCommit(through: recordCount)
+        case "exactly-once": try await rows.workAndPosition(through: recordCount)
+        case "at-least-once-to-topic":
+            try await topics.run(through: recordCount, isTransaction: false)
+        case "exactly-once-to-topic":
+            try await topics.run(through: recordCount, isTransaction: true)
+        default: fatalError("unknown work: \(arguments[2])")
         }
         say("done")
         try await engine.close()

@@ -208,13 +208,8 @@ struct DeliveryScenarioTests {
         let shop = try await Shop(at: path)
         try await shop.sell(0..<count)
         try await shop.close()
-        var kills = 0
-        while kills < 12 {
-            let wait = Int.random(in: 0..<60_000, using: &generator)
-            if try await run(guarantee, path, count, killAfter: wait) { break }
-            kills += 1
-        }
-        #expect(try await run(guarantee, path, count, killAfter: nil))
+        let work = DeliveryProcess(work: guarantee.rawValue, path, count)
+        let kills = try await work.killUpTo(12, withinMicroseconds: 60_000, using: &generator)
         let after = try await Shop(at: path)
         let bills = try await after.bills()
         let missing = (0..<count).count { bills[$0] == nil }
@@ -227,32 +222,6 @@ struct DeliveryScenarioTests {
         case .exactlyOnce: #expect(missing == 0 && repeated == 0)
         }
         try await after.close()
-    }
-
-    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        .deletingLastPathComponent().appendingPathComponent("TallyDeliveryChild")
-
-    /// Runs the process; kills it so many microseconds after it has opened its files. Returns
-    /// whether it came to the end.
-    private func run(
-        _ guarantee: Guarantee, _ path: String, _ count: Int, killAfter microseconds: Int?
-    ) async throws -> Bool {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = Self.program
-        process.arguments = [path, guarantee.rawValue, "\(count)"]
-        process.standardOutput = output
-        try process.run()
-        let reader = output.fileHandleForReading
-        if let microseconds {
-            _ = reader.availableData
-            usleep(UInt32(microseconds))
-            kill(process.processIdentifier, SIGKILL)
-        }
-        let told = String(decoding: reader.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        if microseconds == nil { #expect(process.terminationStatus == 0) }
-        return told.contains("done")
     }
 
     // MARK: A zombie

@@ -7,7 +7,7 @@ import TallyRecords
 ///
 /// A value; each call looks at the files anew. Blocks.
 package struct DirectoryReader: Sendable {
-    private let data: DataDirectory
+    let data: DataDirectory
     private let environment: LogEnvironment
 
     /// Throws ``LogError/file(_:)`` where there is no such directory.

@@ -42,6 +42,7 @@ final class GroupService: Sendable {
         var joins: [GroupToken: Answer<JoinAnswer>] = [:]
         var syncs: [GroupToken: Answer<SyncAnswer>] = [:]
         var members: [WeakMember] = []
+        var membersChanged: (@Sendable () -> Void)?
     }
 
     private struct WeakMember {
@@ -59,6 +60,21 @@ final class GroupService: Sendable {
         alarm.stop()
         let members = state.withLock { $0.members.compactMap(\.membership) }
         for member in members { member.wake() }
+    }
+
+    /// Has somebody told whenever members, or what they read, may have changed. Before anything
+    /// else is asked for.
+    func whenMembersChange(_ tell: @escaping @Sendable () -> Void) {
+        state.withLock { $0.membersChanged = tell }
+    }
+
+    /// All groups as they are now, told on the lane.
+    func describeAll(_ tell: @escaping @Sendable ([GroupDescription]) -> Void) {
+        ask { (coordinator, _) throws(GroupError) in
+            coordinator.list().compactMap { try? coordinator.describe($0.group) }
+        } answer: { result in
+            if case .success(let groups) = result { tell(groups) }
+        }
     }
 
     // MARK: Time
@@ -142,6 +158,7 @@ final class GroupService: Sendable {
             }
             hurryMembers(of: group)
             done()
+            state.withLock { $0.membersChanged }?()
         }
     }
 
@@ -280,11 +297,14 @@ final class GroupService: Sendable {
     }
 
     private func deliver(_ effects: [GroupEffect]) {
+        var haveMembersChanged = false
+        defer { if haveMembersChanged { state.withLock { $0.membersChanged }?() } }
         for effect in effects {
             switch effect {
             case .joinAnswered(let token, let result):
                 state.withLock { $0.joins.removeValue(forKey: token) }?(result)
             case .syncAnswered(let token, let result):
+                haveMembersChanged = true
                 state.withLock { $0.syncs.removeValue(forKey: token) }?(result)
             }
         }

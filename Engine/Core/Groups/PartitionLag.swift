@@ -86,7 +86,7 @@ extension Engine {
 
 extension GroupDescription {
     /// Which member reads which partition, as far as the assignments can be understood.
-    fileprivate var owners: [TopicPartition: String] {
+    var owners: [TopicPartition: String] {
         var owners: [TopicPartition: String] = [:]
         guard protocolType == ConsumerSubscription.protocolType else { return owners }
         for member in members {

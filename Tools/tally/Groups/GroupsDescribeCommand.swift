@@ -14,13 +14,13 @@ struct GroupsDescribeCommand: AsyncParsableCommand {
             log as the files show it, so that what is not synced yet counts; inside of the \
             application Engine.lag(ofGroup:) counts up to the high watermark and names members.
 
-            Which member reads a partition is known to nobody but the application that has the \
-            directory open: members are not stored, and the column is "?" or, where the group is \
-            known to have none, "-".
+            Which member reads a partition is what the application that has the directory open \
+            noted some moments ago (group-members.json). Where it has not the column is "?"; "-" \
+            is a partition that nobody reads. A crash leaves the note behind.
 
             --json prints an object a line. row "partition": topic, partition, committed, \
             logStart, logEnd, lag (each null where it is not known), leaderEpoch, metadata, \
-            committedAt. row "pending": topic, partition, producerId, offset: what a transaction \
+            committedAt, member. row "member": member, clientId, instanceId, partitions, lag. row "pending": topic, partition, producerId, offset: what a transaction \
             has written and not committed yet. row "summary": group, state, generation, \
             protocolType, emptySince, lag.
 
@@ -40,7 +40,8 @@ struct GroupsDescribeCommand: AsyncParsableCommand {
             let found = try reader.group(group)
             let lags = reader.lags(of: found)
             let state = reader.state(of: found)
-            let member = state == GroupState.empty.rawValue ? "-" : "?"
+            let members = reader.members(of: found)
+            let isKnown = members != nil || state == GroupState.empty.rawValue
             var table = OutputTable([
                 .text("topic"), .number("partition"), .number("committed"), .number("log start"),
                 .number("log end"), .number("lag"), .text("member"), .text("committed at"),
@@ -48,10 +49,12 @@ struct GroupsDescribeCommand: AsyncParsableCommand {
             ])
             for lag in lags {
                 try table.add(
-                    lag.cells(member: member), orJSON: lag.fields, rows, to: streams.output)
+                    lag.cells(nobody: isKnown ? "-" : "?"), orJSON: lag.fields, rows,
+                    to: streams.output)
             }
             try table.flush(to: streams.output)
             try printPending(found, streams)
+            try printMembers(members?.members ?? [], lags, streams)
             try printSummary(found, lags, state, streams)
             for lag in lags { try note(lag, streams) }
         }
@@ -73,6 +76,30 @@ struct GroupsDescribeCommand: AsyncParsableCommand {
                     line.field("producerId", pending.producerID)
                     line.field("offset", offset.offset.rawValue)
                 }
+            }
+        }
+    }
+
+    /// How far each member is behind.
+    private func printMembers(
+        _ members: [GroupNotes.Member], _ lags: [PartitionLag], _ streams: CommandStreams
+    ) throws {
+        for member in members {
+            let own = lags.filter { $0.memberID == member.id }
+            guard rows.json else {
+                let instance = member.instanceID.map { ", instance \(OutputText.line($0))" } ?? ""
+                try streams.output.write(
+                    line: "member \(OutputText.line(member.id))\(instance): "
+                        + "\(Format.count(own.count, "partition")), lag \(own.total.grouped)")
+                continue
+            }
+            try streams.output.write { line in
+                line.field("row", "member")
+                line.field("member", member.id)
+                line.field("clientId", member.clientID)
+                line.field("instanceId", orNull: member.instanceID)
+                line.field("partitions", own.count)
+                line.field("lag", own.total)
             }
         }
     }
@@ -102,7 +129,7 @@ struct GroupsDescribeCommand: AsyncParsableCommand {
         }
         let emptiness = since.map { " since \($0)" } ?? ""
         text += "; generation \(metadata.generation); state \(state)\(emptiness)"
-        if state != GroupState.empty.rawValue {
+        if state == "Unknown" {
             text += ": its members are known to the application that has the directory open"
         }
         try streams.output.write(line: text)
@@ -127,11 +154,12 @@ struct GroupsDescribeCommand: AsyncParsableCommand {
 }
 
 extension PartitionLag {
-    fileprivate func cells(member: String) -> [String] {
+    fileprivate func cells(nobody: String) -> [String] {
         [
             partition.topic, "\(partition.partition)",
             committed.map { "\($0.offset)" } ?? "-", logStart.map { "\($0)" } ?? "-",
-            logEnd.map { "\($0)" } ?? "-", lag.map(\.grouped) ?? "-", member,
+            logEnd.map { "\($0)" } ?? "-", lag.map(\.grouped) ?? "-",
+            memberID.map(OutputText.line) ?? nobody,
             OutputTime.text(committed?.commitTimestamp), OutputText.line(committed?.metadata ?? ""),
         ]
     }
@@ -148,5 +176,6 @@ extension PartitionLag {
         line.field("metadata", orNull: committed?.metadata)
         line.field(
             "committedAt", orNull: committed.map { OutputTime.text($0.commitTimestamp) })
+        line.field("member", orNull: memberID)
     }
 }

@@ -8,12 +8,13 @@ struct GroupsListCommand: AsyncParsableCommand {
         abstract: "List the consumer groups, with their total lag.",
         discussion: """
             Takes no lock: an application may have the directory open. Members live in the memory \
-            of that application and are not seen from outside: a group is Empty (it has no \
-            members, for certain) or Unknown, and members is "?" then. Lag counts offsets between \
+            of that application, which notes them some moments after they change; a group is Empty \
+            (it has no members, for certain), in the state that was noted, or Unknown where nothing \
+            was noted of its generation, and members is "?" then. Lag counts offsets between \
             what is committed and the end of the log as the files show it; partitions in which \
             nothing is committed do not count.
 
-            --json prints an object a line: group, state, members (0, or null where unknown), \
+            --json prints an object a line: group, state, members (null where unknown), \
             protocolType (null for a group that never had members), generation, partitions (with \
             a committed offset), lag, emptySince.
 
@@ -35,17 +36,19 @@ struct GroupsListCommand: AsyncParsableCommand {
             for group in reader.groups {
                 let state = reader.state(of: group)
                 let isEmpty = state == GroupState.empty.rawValue
+                let memberCount = isEmpty ? 0 : reader.members(of: group)?.members.count
                 let lag = reader.lags(of: group).total
                 let metadata = group.metadata
                 try table.add(
                     [
-                        group.group, state, isEmpty ? "0" : "?", "\(metadata.generation)",
+                        group.group, state, memberCount.map(\.grouped) ?? "?",
+                        "\(metadata.generation)",
                         group.offsets.count.grouped, lag.grouped,
                     ],
                     orJSON: { line in
                         line.field("group", group.group)
                         line.field("state", state)
-                        line.field("members", orNull: isEmpty ? 0 : nil as Int?)
+                        line.field("members", orNull: memberCount)
                         line.field("protocolType", orNull: metadata.protocolType)
                         line.field("generation", metadata.generation)
                         line.field("partitions", group.offsets.count)

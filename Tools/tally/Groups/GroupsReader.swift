@@ -12,13 +12,17 @@ struct GroupsReader {
     let topics: [TopicDescription]
     /// Whether somebody seems to have the directory open: a crash leaves that behind, too.
     private let isInUse: Bool
+    /// What the application says that has it open.
+    private let notes: GroupNotes?
 
     /// Reads a data directory. One without `state.db` has no groups.
     ///
     /// Throws ``StateStoreError``, ``OffsetStoreError``, ``LogError`` and ``EngineError``.
     init(directory: String) throws {
-        let topics = try DirectoryReader(path: directory).topics()
+        let reader = try DirectoryReader(path: directory)
+        let topics = try reader.topics()
         self.topics = topics
+        notes = reader.groupNotes()
         // Who opens a directory writes its id into this file, and empties it when it closes.
         let lock = try PosixFileSystem().readWhole(
             joinPath(directory, ".lock"), byteCountMax: 1 << 10)
@@ -53,7 +57,21 @@ struct GroupsReader {
 
     /// How far a group is behind.
     func lags(of group: StoredGroup) -> [PartitionLag] {
-        PartitionLag.lags(committed: group.offsets, topics: topics)
+        PartitionLag.lags(
+            committed: group.offsets, topics: topics, members: members(of: group)?.owners ?? [:])
+    }
+
+    /// The members of a group, as the application says that has the directory open; nil where
+    /// nobody can tell: the group may have gone on since.
+    func members(of group: StoredGroup) -> GroupNotes.Group? {
+        guard mayHaveMembers(group), let members = notes?.groups[group.group],
+            members.generation == group.metadata.generation
+        else { return nil }
+        return members
+    }
+
+    private func mayHaveMembers(_ group: StoredGroup) -> Bool {
+        isInUse && group.metadata.protocolType != nil && group.metadata.emptySince == nil
     }
 
     /// A group, and how far it is behind in a partition.
@@ -76,11 +94,11 @@ struct GroupsReader {
         return largest
     }
 
-    /// `Empty` where the group has no members, for certain; else `Unknown`: members live in the
-    /// memory of the process that has the directory open.
+    /// `Empty` where the group has no members, for certain; what the application says that has the
+    /// directory open; `Unknown` where it has not said anything of this generation.
     func state(of group: StoredGroup) -> String {
-        let hadMembers = group.metadata.protocolType != nil && group.metadata.emptySince == nil
-        return hadMembers && isInUse ? "Unknown" : GroupState.empty.rawValue
+        guard mayHaveMembers(group) else { return GroupState.empty.rawValue }
+        return members(of: group)?.state ?? "Unknown"
     }
 }
 
