@@ -63,7 +63,7 @@ final class TopicToTopic: Sendable {
     func crash(
         to copy: String, dying isFatal: @escaping @Sendable (Death) -> Bool = { _ in false }
     ) async throws -> TopicToTopic {
-        try FileManager.default.copyItem(atPath: path, toPath: copy)
+        try GroupScenario.copyFiles(of: path, to: copy)
         try await engine.close()
         return try await TopicToTopic(at: copy, guarantee, after: self, dying: isFatal)
     }

@@ -5,7 +5,8 @@ import Tally
 ///
 /// What goes where follows from the source alone, so that each target partition always holds a
 /// prefix of what it shall hold: a copying that was interrupted goes on behind that, and needs no
-/// note of how far it came. Nobody writes to either topic meanwhile: the engine is the command's.
+/// note of how far it came. Records of transactions are copied where these were committed, as
+/// records like others: what was aborted never happened. Nobody writes to either topic meanwhile: the engine is the command's.
 /// Used by one task.
 struct TopicMigration {
     let engine: Engine
@@ -84,6 +85,7 @@ struct TopicMigration {
                 throw EngineError.topicExists(name: target)
             }
         }
+        try await requireNoOpenTransaction()
         // Looked at as a whole before anything is written.
         let there = isResumed ? try await digests() : emptyDigests
         var positions =
@@ -154,12 +156,12 @@ struct TopicMigration {
         var digests = emptyDigests
         var keylessCount = 0
         let sourceCount = try engine.describeTopic(source).partitions.count
+        var reading = ConsumerConfiguration(end: .currentEnd)
+        reading.isolation = .readCommitted
         for index in 0..<Int32(sourceCount) {
-            let consumer = try engine.consumer(
-                of: source, partitions: [index], ConsumerConfiguration(end: .currentEnd))
+            let consumer = try engine.consumer(of: source, partitions: [index], reading)
             for try await records in consumer {
                 try Task.checkCancellation()
-                try records.forEachBatch { try check($0.header, in: index) }
                 try records.forEachRecord { record in
                     let chosen = try choose(
                         record, in: index, of: sourceCount, &keylessCount)
@@ -203,11 +205,15 @@ struct TopicMigration {
                 + "copied")
     }
 
-    private func check(_ header: RecordBatchHeader, in index: Int32) throws {
-        guard header.attributes.isTransactional else { return }
+    /// What lies behind the beginning of an open transaction cannot be read as committed, and would
+    /// be left out.
+    private func requireNoOpenTransaction() async throws {
+        guard let open = try await engine.openTransactions(of: source).first else { return }
         throw CommandFailure(
-            "\(source)-\(index) holds records of transactions (offset \(header.baseOffset)), which "
-                + "cannot be migrated yet: which of them count would be lost")
+            "\(source)-\(open.partition) holds a transaction that has not ended (producer "
+                + "\(open.producerID), from offset \(open.firstOffset) on): nobody can tell yet "
+                + "whether its records count. Let its producer end it, or see 'tally transactions "
+                + "hanging'. Nothing was copied")
     }
 
     /// The target partition. Throws where a key lies where it does not belong: it may lie elsewhere
