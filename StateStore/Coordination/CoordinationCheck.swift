@@ -43,8 +43,9 @@ struct CoordinationCheck {
         ),
         (
             """
-            SELECT name FROM transactional_id WHERE producerId >=
-                (SELECT nextProducerId FROM transaction_coordinator)
+            SELECT name FROM transactional_id WHERE producerId < 0 OR producerId >=
+                (SELECT CASE nextProducerId WHEN 0 THEN 1 << 62 ELSE nextProducerId END
+                    FROM transaction_coordinator)
             """,
             "a producer id that was not given out yet"
         ),

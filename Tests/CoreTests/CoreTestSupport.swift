@@ -101,7 +101,7 @@ extension PartitionLog {
 /// A copy of a data directory as a crash of the process would leave it at this moment.
 func crashImage(of directory: String, in parent: TemporaryDirectory) throws -> String {
     let path = parent.path("crashed-\(UUID().uuidString)")
-    try FileManager.default.copyItem(atPath: directory, toPath: path)
+    try copyLiveDirectory(directory, to: path)
     return path
 }
 

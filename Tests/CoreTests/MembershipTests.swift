@@ -137,6 +137,7 @@ import Testing
         #expect(try await eventually { first.consumer.assignment == both })
         let second = try Member(engine, instanceID: "one")
         let after = second.read()
+        try #require(try await eventually { first.heard.contains(.lost(both)) })
         await #expect(throws: EngineError.group(.fencedInstanceID("one"))) {
             try await reading.value
         }

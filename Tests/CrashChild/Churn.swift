@@ -1,7 +1,8 @@
 import Glibc
 import Tally
 
-/// An engine of which every part is busy: appends, rolls, retention, checkpoints, deletions.
+/// An engine of which every part is busy: appends, rolls, retention, checkpoints, deletions,
+/// cleanings.
 ///
 /// What else an engine does in the background is added to `settings`, or as another task.
 extension CrashChild {
@@ -15,8 +16,16 @@ extension CrashChild {
         "file.delete.delay.ms": "0",
     ]
 
+    /// Keys of the compacted topic "c", which is cleaned all the time.
+    static let churnKeys = 5
+    private static let compactedSettings = [
+        "cleanup.policy": "compact", "segment.bytes": "700", "min.cleanable.dirty.ratio": "0",
+        "file.delete.delay.ms": "0",
+    ]
+
     /// Works until somebody kills us. Says `opened`; `stored PARTITION OFFSET VALUE` for what was
-    /// acknowledged, `deleting PARTITION OFFSET` before and `deleted ...` after a deletion.
+    /// acknowledged, `deleting PARTITION OFFSET` before and `deleted ...` after a deletion;
+    /// `latest KEY OFFSET VALUE` for what was acknowledged in the compacted topic.
     ///
     /// - Parameter life: makes the values unique: `LIFE.NUMBER`, counting up in each partition.
     static func churn(in directory: String, life: Int) async throws {
@@ -27,10 +36,16 @@ extension CrashChild {
         try await engine.ensureTopic(
             "t", partitions: Int(churnPartitions),
             configuration: try TopicConfiguration(settings))
+        try await engine.ensureTopic(
+            "c", partitions: 1, configuration: try TopicConfiguration(compactedSettings))
         say("opened")
         try await withThrowingTaskGroup(of: Void.self) { group in
             for partition in 0..<churnPartitions {
                 group.addTask { try await sendForever(engine, partition, life) }
+            }
+            group.addTask { try await sendLatestForever(engine, life) }
+            group.addTask {
+                while true { _ = try await engine.compact(topic: "c") }
             }
             group.addTask {
                 while true { try await engine.enforceRetention() }
@@ -73,6 +88,16 @@ extension CrashChild {
             let start = try await engine.deleteRecords(
                 ofTopic: "t", partition: partition, before: max(offset, .zero))
             say("deleted \(partition) \(start)")
+        }
+    }
+
+    private static func sendLatestForever(_ engine: Engine, _ life: Int) async throws {
+        let producer = try engine.producer()
+        for number in 0... {
+            let value = "\(life).\(number)"
+            let key = number % churnKeys
+            let sent = try await producer.send(key: "\(key)", value: value, to: "c")
+            say("latest \(key) \(sent.offset) \(value)")
         }
     }
 

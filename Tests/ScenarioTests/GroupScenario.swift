@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Tally
 import TallyStateStore
+import TallyTestSupport
 
 /// What the scenarios of consumer groups have in common.
 enum GroupScenario {
@@ -36,17 +37,7 @@ enum GroupScenario {
 
     /// A copy of an application's files at this moment, as a killed process leaves them.
     static func copyFiles(of path: String, to copy: String) throws {
-        for _ in 0..<100 {
-            do {
-                return try FileManager.default.copyItem(atPath: path, toPath: copy)
-            } catch let error as CocoaError
-                where [.fileNoSuchFile, .fileReadNoSuchFile].contains(error.code)
-            {
-                // A file that was just being replaced by a newer one.
-                try? FileManager.default.removeItem(atPath: copy)
-            }
-        }
-        try FileManager.default.copyItem(atPath: path, toPath: copy)
+        try copyLiveDirectory(path, to: copy)
     }
 
     /// Waits until something is so; false when it is not after half a minute.

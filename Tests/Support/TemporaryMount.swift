@@ -1,13 +1,16 @@
 import Foundation
+import Synchronization
 import Testing
 
-/// A small file system of a test's own, in memory, which root may mount. A process that outlives
+/// A small file system of a test's own, in memory, which root may mount. Before it goes every log
+/// in it is verified: damage fails the test. A process that outlives
 /// the test's takes the mount away again, whatever becomes of the test.
 package final class TemporaryMount: Sendable {
     /// Where it is.
     package let path: String
     private let keeper: Process
     private let input = Pipe()
+    private let isClosed = Atomic<Bool>(false)
 
     /// - Parameter mebibytes: how much it holds.
     package init(mebibytes: Int) throws {
@@ -34,6 +37,8 @@ package final class TemporaryMount: Sendable {
 
     /// Unmounts it now.
     package func close() {
+        guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+        for damage in LogVerification.damage(under: path) { Issue.record("\(damage)") }
         try? input.fileHandleForWriting.close()
         keeper.waitUntilExit()
     }

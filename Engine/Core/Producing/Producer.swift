@@ -54,9 +54,7 @@ public final class Producer: Sendable {
     /// a write the record may still be in the log: sending it again may store it twice.
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
         if account.isFull { await waitForRoom() }
-        // Told once, or nobody would know what became of the record: nothing needs to be checked,
-        // and the check costs memory of its own.
-        return try await withUnsafeThrowingContinuation { continuation in
+        return try await withCheckedThrowingContinuation { continuation in
             add(record) { continuation.resume(with: $0) }
         }
     }

@@ -1,7 +1,9 @@
 import Metrics
 import TallyTransactions
 
-/// What producers with transactions tell through swift-metrics, by outcome. Thread rule: any thread.
+/// What producers with transactions tell through swift-metrics, by outcome.
+///
+/// Thread rule: any thread.
 enum TransactionMetrics {
     private static let committed = counter("committed")
     private static let aborted = counter("aborted")

@@ -20,8 +20,9 @@ struct GroupsDescribeCommand: AsyncParsableCommand {
 
             --json prints an object a line. row "partition": topic, partition, committed, \
             logStart, logEnd, lag (each null where it is not known), leaderEpoch, metadata, \
-            committedAt, member. row "member": member, clientId, instanceId, partitions, lag. row "pending": topic, partition, producerId, offset: what a transaction \
-            has written and not committed yet. row "summary": group, state, generation, \
+            committedAt, member. row "member": member, clientId, instanceId, partitions, lag. \
+            row "pending": topic, partition, producerId, offset: what a transaction has written \
+            and not committed yet. row "summary": group, state, generation, \
             protocolType, emptySince, lag.
 
             \(ExitCodes.discussion)

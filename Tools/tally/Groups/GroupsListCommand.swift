@@ -8,9 +8,9 @@ struct GroupsListCommand: AsyncParsableCommand {
         abstract: "List the consumer groups, with their total lag.",
         discussion: """
             Takes no lock: an application may have the directory open. Members live in the memory \
-            of that application, which notes them some moments after they change; a group is Empty \
-            (it has no members, for certain), in the state that was noted, or Unknown where nothing \
-            was noted of its generation, and members is "?" then. Lag counts offsets between \
+            of that application, which notes them some moments after they change. A group is \
+            Empty (it has no members, for certain), in the state that was noted, or Unknown where \
+            nothing was noted of its generation; members is "?" then. Lag counts offsets between \
             what is committed and the end of the log as the files show it; partitions in which \
             nothing is committed do not count.
 

@@ -6,8 +6,8 @@ import Tally
 /// What goes where follows from the source alone, so that each target partition always holds a
 /// prefix of what it shall hold: a copying that was interrupted goes on behind that, and needs no
 /// note of how far it came. Records of transactions are copied where these were committed, as
-/// records like others: what was aborted never happened. Nobody writes to either topic meanwhile: the engine is the command's.
-/// Used by one task.
+/// records like others: what was aborted never happened. Nobody writes to either topic meanwhile:
+/// the engine is the command's. Used by one task.
 struct TopicMigration {
     let engine: Engine
     let source: String

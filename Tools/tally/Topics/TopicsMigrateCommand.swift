@@ -17,9 +17,9 @@ struct TopicsMigrateCommand: AsyncParsableCommand {
             What was interrupted (Ctrl-C, a crash) goes on when the same command is given again. \
             At the end every partition is read again and compared with what was to be copied; \
             only then the new topic gets the configuration of the old one, until then nothing of \
-            it is retired. Of transactions those records are copied that were committed, as records \
-            without one. Refused are topics with a transaction that has not ended, and topics \
-            whose keys do not lie where Kafka's partitioner puts them.
+            it is retired. Of transactions those records are copied that were committed, as \
+            records without one. Refused are topics with a transaction that has not ended, and \
+            topics whose keys do not lie where Kafka's partitioner puts them.
 
             Groups that have read the topic get positions in the new one: in front of the first \
             record that they have not read. That is exact for a group that is through with the \
