@@ -4,11 +4,14 @@ package struct RequestFrame<Request: WireRequest>: Sendable, Equatable {
     package var header: RequestHeader
     /// The request.
     package var body: Request
+    /// Bytes behind the request, where it allows them: they mean nothing, and are kept.
+    package var trailingBytes: [UInt8]
 
     /// A request under its header.
-    package init(header: RequestHeader, body: Request) {
+    package init(header: RequestHeader, body: Request, trailingBytes: [UInt8] = []) {
         self.header = header
         self.body = body
+        self.trailingBytes = trailingBytes
     }
 
     /// Reads a frame from the first to the last of its bytes. The header has to name this request.
@@ -25,6 +28,7 @@ package struct RequestFrame<Request: WireRequest>: Sendable, Equatable {
         reader.goOn(version: peeked.apiVersion, isFlexible: isFlexible)
         body = Request()
         try body.code(&reader)
+        trailingBytes = Request.allowsTrailingBytes ? reader.rest() : []
         try reader.requireEnd()
     }
 
@@ -39,7 +43,7 @@ package struct RequestFrame<Request: WireRequest>: Sendable, Equatable {
         try header.code(&writer)
         writer.goOn(version: header.apiVersion, isFlexible: isFlexible)
         try body.code(&writer)
-        return writer.bytes
+        return writer.bytes + trailingBytes
     }
 }
 

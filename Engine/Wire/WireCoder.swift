@@ -64,6 +64,14 @@ package protocol WireMessage: WireStruct {
 package protocol WireRequest: WireMessage {
     /// What answers it.
     associatedtype Response: WireResponse where Response.Request == Self
+    /// Whether bytes behind the request are let pass, as Kafka's broker does with every request.
+    /// Here they are an error unless a client is known that sends some.
+    static var allowsTrailingBytes: Bool { get }
+}
+
+extension WireRequest {
+    /// Bytes behind a request are an error.
+    package static var allowsTrailingBytes: Bool { false }
 }
 
 /// A response; it has the versions of its request.

@@ -61,7 +61,9 @@ package enum WireMessages {
     /// error `unsupportedVersion`.
     package static func decodeRequest(
         _ bytes: [UInt8]
-    ) throws(WireError) -> (header: RequestHeader, body: any WireRequest) {
+    ) throws(WireError) -> (
+        header: RequestHeader, body: any WireRequest, trailingBytes: [UInt8]
+    ) {
         let start = try RequestFrameStart(decoding: bytes)
         guard let type = byAPI[start.api] else { throw start.unsupported }
         return try decode(type, bytes)
@@ -69,9 +71,11 @@ package enum WireMessages {
 
     private static func decode<Request: WireRequest>(
         _ type: Request.Type, _ bytes: [UInt8]
-    ) throws(WireError) -> (header: RequestHeader, body: any WireRequest) {
+    ) throws(WireError) -> (
+        header: RequestHeader, body: any WireRequest, trailingBytes: [UInt8]
+    ) {
         let frame = try RequestFrame<Request>(decoding: bytes)
-        return (frame.header, frame.body)
+        return (frame.header, frame.body, frame.trailingBytes)
     }
 
     /// Reads a frame with the response to a request of an API and version.
@@ -96,8 +100,10 @@ package enum WireMessages {
 
 extension WireRequest {
     /// The bytes of a frame: a header, with the version that it names, and this request.
-    package func frame(_ header: RequestHeader) throws(WireError) -> [UInt8] {
-        try RequestFrame(header: header, body: self).encoded()
+    package func frame(
+        _ header: RequestHeader, trailingBytes: [UInt8] = []
+    ) throws(WireError) -> [UInt8] {
+        try RequestFrame(header: header, body: self, trailingBytes: trailingBytes).encoded()
     }
 }
 

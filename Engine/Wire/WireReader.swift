@@ -41,6 +41,12 @@ package struct WireReader: WireCoder {
         }
     }
 
+    /// The bytes that are left.
+    package mutating func rest() -> [UInt8] {
+        defer { position = limit }
+        return Array(bytes[position..<limit])
+    }
+
     private func require(
         _ needed: Int, _ field: String, from start: Int? = nil
     ) throws(WireError) {
