@@ -27,7 +27,7 @@ package struct RequestFrame<Request: WireRequest>: Sendable, Equatable {
         try header.code(&reader)
         reader.goOn(version: peeked.apiVersion, isFlexible: isFlexible)
         body = Request()
-        try body.code(&reader)
+        try body.read(from: &reader)
         trailingBytes = Request.allowsTrailingBytes ? reader.rest() : []
         try reader.requireEnd()
     }
@@ -42,8 +42,8 @@ package struct RequestFrame<Request: WireRequest>: Sendable, Equatable {
         header.api = Request.api
         try header.code(&writer)
         writer.goOn(version: header.apiVersion, isFlexible: isFlexible)
-        try body.code(&writer)
-        return writer.bytes + trailingBytes
+        try body.write(to: &writer)
+        return trailingBytes.isEmpty ? writer.bytes : writer.bytes + trailingBytes
     }
 }
 

@@ -22,7 +22,7 @@ package struct ResponseFrame<Response: WireResponse>: Sendable, Equatable {
         try header.code(&reader)
         reader.goOn(version: version, isFlexible: isFlexible)
         body = Response()
-        try body.code(&reader)
+        try body.read(from: &reader)
         try reader.requireEnd()
     }
 
@@ -35,7 +35,7 @@ package struct ResponseFrame<Response: WireResponse>: Sendable, Equatable {
         var (header, body) = (header, body)
         try header.code(&writer)
         writer.goOn(version: version, isFlexible: isFlexible)
-        try body.code(&writer)
+        try body.write(to: &writer)
         return writer.bytes
     }
 }

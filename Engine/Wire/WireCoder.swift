@@ -52,6 +52,13 @@ package protocol WireStruct: Sendable, Equatable {
 
 /// A request or a response.
 package protocol WireMessage: WireStruct {
+    /// Reads the fields: `code` with a reader. This and `write` are requirements so that they are
+    /// compiled for each message with all that is in it. Called from another module, `code` itself
+    /// would go through a table of functions for each field: measured with a Fetch response, twice
+    /// the time to read and five times the time to write.
+    mutating func read(from reader: inout WireReader) throws(WireError)
+    /// Writes the fields: `code` with a writer, which changes nothing.
+    mutating func write(to writer: inout WireWriter) throws(WireError)
     /// Which API it belongs to.
     static var api: APIKey { get }
     /// The versions that the code knows, without gaps.
@@ -90,6 +97,16 @@ extension WireResponse {
 }
 
 extension WireMessage {
+    /// Reads the fields.
+    package mutating func read(from reader: inout WireReader) throws(WireError) {
+        try code(&reader)
+    }
+
+    /// Writes the fields.
+    package mutating func write(to writer: inout WireWriter) throws(WireError) {
+        try code(&writer)
+    }
+
     /// Whether a version has compact lengths and tagged fields.
     package static func isFlexible(version: Int16) -> Bool {
         firstFlexibleVersion.map { version >= $0 } ?? false
@@ -110,7 +127,7 @@ extension WireMessage {
         var reader = WireReader(
             bytes, version: version, isFlexible: Self.isFlexible(version: version))
         self.init()
-        try code(&reader)
+        try read(from: &reader)
         try reader.requireEnd()
     }
 
@@ -119,7 +136,7 @@ extension WireMessage {
         try Self.requireSupported(version: version)
         var writer = WireWriter(version: version, isFlexible: Self.isFlexible(version: version))
         var message = self
-        try message.code(&writer)
+        try message.write(to: &writer)
         return writer.bytes
     }
 }

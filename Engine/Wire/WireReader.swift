@@ -133,11 +133,19 @@ package struct WireReader: WireCoder {
         }
         try require(length, field, from: start)
         let end = position + length
-        guard let text = String(validating: bytes[position..<end], as: UTF8.self) else {
+        guard let text = Self.text(in: bytes, position..<end) else {
             throw WireError(.notText, field: field, position: start)
         }
         position = end
         value = text
+    }
+
+    /// The text that bytes are, or nil where they are not UTF-8.
+    private static func text(in bytes: [UInt8], _ range: Range<Int>) -> String? {
+        guard let text = try? UTF8Span(validating: bytes.span.extracting(range)) else {
+            return nil
+        }
+        return String(copying: text)
     }
 
     /// Reads text with a length of two bytes.

@@ -11,7 +11,11 @@ package struct WireWriter: WireCoder {
     package init(version: Int16, isFlexible: Bool) {
         self.version = version
         self.isFlexible = isFlexible
+        bytes.reserveCapacity(Self.capacity)
     }
+
+    /// Room for most requests, so that they take one allocation.
+    private static let capacity = 256
 
     /// Goes on with something else in the same frame: the body behind a header.
     package mutating func goOn(version: Int16, isFlexible: Bool) {
@@ -135,6 +139,11 @@ package struct WireWriter: WireCoder {
         _ unknown: UnknownTags, known: [KnownTag],
         code: (inout Self, UInt32) throws(WireError) -> Void
     ) throws(WireError) -> UnknownTags {
+        // Most structures have none.
+        if unknown.fields.isEmpty, !known.contains(where: \.isSet) {
+            if isFlexible { bytes.append(0) }
+            return unknown
+        }
         for tag in known where tag.isSet && (!isFlexible || tag.from > version) {
             if !tag.isIgnorable { throw error(.notInVersion(version), tag.field) }
         }
@@ -142,14 +151,9 @@ package struct WireWriter: WireCoder {
             guard unknown.fields.isEmpty else { throw error(.notInVersion(version), "tags") }
             return unknown
         }
-        let present = known.filter { $0.isSet && $0.from <= version }
-        var tags = present.map { (tag: $0.tag, bytes: [UInt8]?.none) }
+        var tags = known.filter { $0.isSet && $0.from <= version }
+            .map { (tag: $0.tag, bytes: [UInt8]?.none) }
         tags += unknown.fields.map { (tag: $0.tag, bytes: $0.bytes) }
-        // Most structures have none.
-        if tags.isEmpty {
-            bytes.append(0)
-            return unknown
-        }
         tags.sort { $0.tag < $1.tag }
         for (tag, next) in zip(tags, tags.dropFirst()) where tag.tag == next.tag {
             throw error(.tagNotUnique(tag.tag), "tags")

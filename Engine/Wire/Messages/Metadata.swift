@@ -8,9 +8,9 @@ package struct MetadataRequest: WireRequest {
     package static let versions: ClosedRange<Int16> = 0...12
     /// From here on it is flexible.
     package static let firstFlexibleVersion: Int16? = 9
-    /// librdkafka 2.16, asked for all topics in a flexible version, writes the null of the array in
-    /// the four bytes that it had kept free for the count. Three zeros too many push the end of
-    /// the request, `allowAutoTopicCreation` and what follows, behind the end of what is read.
+    /// librdkafka 2.16, asked for all topics in a flexible version, sends the null array as four
+    /// zero bytes instead of one. That pushes the end of the request, `allowAutoTopicCreation` and
+    /// what follows, behind the end of what is read.
     package static let allowsTrailingBytes = true
 
     /// The topics that are wanted, or null for all; in version 0 none means all.
