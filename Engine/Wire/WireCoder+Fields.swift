@@ -118,7 +118,8 @@ extension WireCoder {
         }
     }
 
-    /// Record batches, or null: bytes that are neither looked at nor copied when they are read.
+    /// Record batches, or null: bytes that are neither looked at nor copied when they are read. The
+    /// slice keeps the whole frame in memory.
     package mutating func records(
         _ field: String, _ value: inout ArraySlice<UInt8>?
     ) throws(WireError) {

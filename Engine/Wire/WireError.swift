@@ -14,7 +14,7 @@ package struct WireError: Error, Hashable, Sendable {
         self.position = position
     }
 
-    /// What is wrong with bytes, and, from `tooLong` on, what is wrong with a value to be written.
+    /// What is wrong with bytes, or with a value that is to be written.
     package enum Reason: Hashable, Sendable {
         /// The field needs more bytes than are left.
         case truncated(needed: Int, available: Int)
@@ -38,12 +38,12 @@ package struct WireError: Error, Hashable, Sendable {
         case trailingBytes(Int)
         /// A version of an API that this code does not know.
         case unsupportedVersion(api: Int16, version: Int16)
-
-        /// A text of more than 32,767 bytes, or anything of more than the format can count.
+        /// A text of more than 32,767 bytes, or, in writing, more than the format can count.
         case tooLong(Int)
-        /// The field has a value of its own, and the version has no place for it.
+
+        /// In writing: the field has a value of its own, and the version has no place for it.
         case notInVersion(Int16)
-        /// The same tag for a known and an unknown field, or unknown tags that are not in order.
+        /// In writing: two tagged fields of a structure have the same tag.
         case tagNotUnique(UInt32)
     }
 }
@@ -76,7 +76,7 @@ extension WireError.Reason: CustomStringConvertible {
             "version \(version) of API \(api) is not supported"
         case .tooLong(let length): "length \(length) is more than the format can say"
         case .notInVersion(let version): "has a value, and version \(version) has no such field"
-        case .tagNotUnique(let tag): "tag \(tag) is there twice, or out of order"
+        case .tagNotUnique(let tag): "tag \(tag) is there twice"
         }
     }
 }

@@ -1,7 +1,9 @@
 /// Sets the fields of messages from bytes that nobody vouches for.
 ///
 /// Whatever the bytes are, each call gives a value or throws. Nothing is reserved because a count
-/// says so: a count has to fit into the bytes that are left, and elements are made one by one.
+/// says so: a count has to fit into the bytes that are left, and elements are made one by one. What
+/// is read is at most some tens of times as large as its bytes (a structure of two empty texts and
+/// no tags takes three of them), so limits on memory are limits on frames.
 package struct WireReader: WireCoder {
     /// The whole frame; positions count from its start.
     package let bytes: [UInt8]
@@ -130,6 +132,9 @@ package struct WireReader: WireCoder {
         guard let length = try length(field, isNullable: isNullable, classic: Int16.self) else {
             value = nil
             return
+        }
+        guard length <= Int16.max else {
+            throw WireError(.tooLong(length), field: field, position: start)
         }
         try require(length, field, from: start)
         let end = position + length

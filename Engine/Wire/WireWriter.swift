@@ -86,7 +86,7 @@ package struct WireWriter: WireCoder {
         bytes.append(value ? 1 : 0)
     }
 
-    /// Writes text. 32,767 bytes are the most that Kafka's own code writes, in any version.
+    /// Writes text. 32,767 bytes are the most that Kafka's own code takes, in any version.
     package mutating func text(
         _ field: String, _ value: inout String?, isNullable: Bool
     ) throws(WireError) {

@@ -48,7 +48,13 @@ struct CorruptionTests {
             make("a null text", "00 02 00 00", .unexpectedNull, keys, 2),
             make(
                 "a text of 2 GiB", "00 02 ffffffff07 61 00",
-                .truncated(needed: 2_147_483_646, available: 2), keys, 2),
+                .tooLong(2_147_483_646), keys, 2),
+            make(
+                "a text of 32,768 bytes", "00 02 818002" + String(repeating: "61", count: 32768),
+                .tooLong(32768), keys, 2),
+            make(
+                "a text that ends too late", "00 02 04 61 00",
+                .truncated(needed: 3, available: 2), keys, 2),
             make("a text that is not UTF-8", "00 02 02 ff 00", .notText, keys, 2),
             make("half a character", "00 02 02 c3 00", .notText, keys, 2),
             make("a surrogate", "00 02 04 eda080 00", .notText, keys, 2),
