@@ -166,7 +166,7 @@ struct CorruptionTests {
         let clock = ContinuousClock()
         var (values, errors) = (0, 0)
         var slowest = Duration.zero
-        for _ in 0..<4000 {
+        for _ in 0..<20_000 {
             let frame = frames[Int.random(in: frames.indices, using: &random)]
             var bytes = frame.bytes
             for _ in 0..<Int.random(in: 1...3, using: &random) {

@@ -5,7 +5,7 @@ package struct ConsumerGroupDescribeRequest: WireRequest {
     /// Its API.
     package static let api = APIKey.consumerGroupDescribe
     /// The versions that are known.
-    package static let versions: ClosedRange<Int16> = 0...0
+    package static let versions: ClosedRange<Int16> = 0...1
     /// From here on it is flexible.
     package static let firstFlexibleVersion: Int16? = 0
 
@@ -113,6 +113,9 @@ package struct ConsumerGroupDescribeResponse: WireResponse {
         package var assignment = Assignment()
         /// What the member is to get.
         package var targetAssignment = Assignment()
+        /// Of which protocol the member is: 0 classic, 1 consumer, -1 unknown (version 1 and up;
+        /// dropped in others).
+        package var memberType: Int8 = -1
         /// Tagged fields that have no name here.
         package var unknownTags = UnknownTags()
 
@@ -131,6 +134,7 @@ package struct ConsumerGroupDescribeResponse: WireResponse {
             try coder.nullableString("subscribedTopicExpression", &subscribedTopicExpression)
             try coder.structure(&assignment)
             try coder.structure(&targetAssignment)
+            try coder.int8("memberType", &memberType, from: 1, isIgnorable: true)
             try coder.tags(&unknownTags)
         }
     }

@@ -5,7 +5,7 @@ package struct DescribeGroupsRequest: WireRequest {
     /// Its API.
     package static let api = APIKey.describeGroups
     /// The versions that are known.
-    package static let versions: ClosedRange<Int16> = 0...5
+    package static let versions: ClosedRange<Int16> = 0...6
     /// From here on it is flexible.
     package static let firstFlexibleVersion: Int16? = 5
 
@@ -55,6 +55,8 @@ package struct DescribeGroupsResponse: WireResponse {
     package struct Group: WireStruct {
         /// What went wrong, or `none`.
         package var errorCode = ErrorCode.none
+        /// What went wrong, for people (version 6 and up; dropped in others).
+        package var errorMessage: String?
         /// The group.
         package var groupID = ""
         /// The state of the group, in Kafka's words.
@@ -77,6 +79,7 @@ package struct DescribeGroupsResponse: WireResponse {
         /// The fields in the order of the bytes.
         package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
             try coder.errorCode("errorCode", &errorCode)
+            try coder.nullableString("errorMessage", &errorMessage, from: 6, isIgnorable: true)
             try coder.string("groupID", &groupID)
             try coder.string("groupState", &groupState)
             try coder.string("protocolType", &protocolType)

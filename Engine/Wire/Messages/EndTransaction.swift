@@ -5,7 +5,7 @@ package struct EndTransactionRequest: WireRequest {
     /// Its API.
     package static let api = APIKey.endTransaction
     /// The versions that are known.
-    package static let versions: ClosedRange<Int16> = 0...4
+    package static let versions: ClosedRange<Int16> = 0...5
     /// From here on it is flexible.
     package static let firstFlexibleVersion: Int16? = 3
 
@@ -42,6 +42,10 @@ package struct EndTransactionResponse: WireResponse {
     package var throttleTimeMilliseconds: Int32 = 0
     /// What went wrong, or `none`.
     package var errorCode = ErrorCode.none
+    /// The producer id for the next transaction, or -1 (version 5 and up; dropped in others).
+    package var producerID: Int64 = -1
+    /// The epoch for the next transaction, or -1 (version 5 and up; dropped in others).
+    package var producerEpoch: Int16 = -1
     /// Tagged fields that have no name here.
     package var unknownTags = UnknownTags()
 
@@ -52,6 +56,8 @@ package struct EndTransactionResponse: WireResponse {
     package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
         try coder.int32("throttleTimeMilliseconds", &throttleTimeMilliseconds)
         try coder.errorCode("errorCode", &errorCode)
+        try coder.int64("producerID", &producerID, from: 5, isIgnorable: true)
+        try coder.int16("producerEpoch", &producerEpoch, from: 5, isIgnorable: true)
         try coder.tags(&unknownTags)
     }
 }

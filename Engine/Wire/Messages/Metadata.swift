@@ -5,7 +5,7 @@ package struct MetadataRequest: WireRequest {
     /// Its API.
     package static let api = APIKey.metadata
     /// The versions that are known.
-    package static let versions: ClosedRange<Int16> = 0...12
+    package static let versions: ClosedRange<Int16> = 0...13
     /// From here on it is flexible.
     package static let firstFlexibleVersion: Int16? = 9
     /// librdkafka 2.16, asked for all topics in a flexible version, sends the null array as four
@@ -79,6 +79,8 @@ package struct MetadataResponse: WireResponse {
     /// What the client may do with the cluster, as bits; `Int32.min` where that was not asked
     /// for (versions 8 to 10).
     package var clusterAuthorizedOperations: Int32 = .min
+    /// What went wrong with the whole request, or `none` (version 13 and up; dropped in others).
+    package var errorCode = ErrorCode.none
     /// Tagged fields that have no name here.
     package var unknownTags = UnknownTags()
 
@@ -96,6 +98,7 @@ package struct MetadataResponse: WireResponse {
         try coder.int32(
             "clusterAuthorizedOperations", &clusterAuthorizedOperations, from: 8, through: 10,
             otherwise: .min)
+        try coder.errorCode("errorCode", &errorCode, from: 13, isIgnorable: true)
         try coder.tags(&unknownTags)
     }
 

@@ -5,7 +5,7 @@ package struct ProduceRequest: WireRequest {
     /// Its API.
     package static let api = APIKey.produce
     /// The versions that are known.
-    package static let versions: ClosedRange<Int16> = 3...11
+    package static let versions: ClosedRange<Int16> = 3...12
     /// From here on it is flexible.
     package static let firstFlexibleVersion: Int16? = 9
 

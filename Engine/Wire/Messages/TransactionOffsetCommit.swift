@@ -5,7 +5,7 @@ package struct TransactionOffsetCommitRequest: WireRequest {
     /// Its API.
     package static let api = APIKey.transactionOffsetCommit
     /// The versions that are known.
-    package static let versions: ClosedRange<Int16> = 0...4
+    package static let versions: ClosedRange<Int16> = 0...5
     /// From here on it is flexible.
     package static let firstFlexibleVersion: Int16? = 3
 
