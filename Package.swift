@@ -69,6 +69,9 @@ let package = Package(
             name: "TallyTransactions", dependencies: ["TallyRecords"],
             path: "Engine/Transactions", swiftSettings: engineSettings),
         .target(
+            name: "TallyWire", path: "Engine/Wire", exclude: ["FORMAT.md"],
+            swiftSettings: engineSettings),
+        .target(
             name: "Tally",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "TallyGroups",
@@ -155,6 +158,9 @@ let package = Package(
             name: "TransactionsTests",
             dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
             path: "Tests/TransactionsTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
+            path: "Tests/WireTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [
