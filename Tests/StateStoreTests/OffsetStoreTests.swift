@@ -215,6 +215,14 @@ struct OffsetStoreTests {
         }
     }
 
+    /// A transactional id with a producer.
+    private static func newID(_ producerID: Int64) -> String {
+        """
+        INSERT INTO transactional_id (name, producerId, producerEpoch, timeoutMilliseconds,
+            state, updatedAt) VALUES ('t', \(producerID), 0, 1, 'Empty', 0)
+        """
+    }
+
     @Test("verifying finds rows that break a rule")
     func verify() throws {
         let state = try open()
@@ -229,10 +237,9 @@ struct OffsetStoreTests {
             "UPDATE consumer_group SET generation = -1",
             "PRAGMA foreign_keys = OFF; DELETE FROM consumer_group",
             "DELETE FROM transaction_coordinator",
-            """
-            INSERT INTO transactional_id (name, producerId, producerEpoch, timeoutMilliseconds,
-                state, updatedAt) VALUES ('t', 0, 0, 1, 'Empty', 0)
-            """,
+            // Of ids given out in blocks, one that was not; of drawn ones, one that never is.
+            "UPDATE transaction_coordinator SET nextProducerId = 1000; \(Self.newID(1000))",
+            Self.newID(-1), Self.newID(1 << 62),
         ] {
             let copy = try ScratchDirectory()
             try state.database.writer().writeWithoutTransaction {
