@@ -1,6 +1,6 @@
 import FoundationEssentials
 import TallyFiles
-package import TallyGroups
+import TallyGroups
 import TallyLog
 package import TallyRecords
 
