@@ -23,7 +23,7 @@ import Testing
         try await producer.initTransactions()
         let plain = try engine.producer()
         for number in 0..<40 {
-            try await producer.beginTransaction()
+            try producer.beginTransaction()
             _ = try await producer.send(key: "k\(number % 7)", value: "t\(number)", to: "old")
             if number % 3 == 0 {
                 try await producer.abortTransaction()
@@ -79,7 +79,7 @@ import Testing
         try await fill(try #require(engine))
         var producer: Producer? = try writer(try #require(engine))
         try await producer?.initTransactions()
-        try await producer?.beginTransaction()
+        try producer?.beginTransaction()
         _ = try await producer?.send(key: "k1", value: "open", to: "old")
         try await engine?.close()
         (producer, engine) = (nil, nil)

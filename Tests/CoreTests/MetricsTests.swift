@@ -96,7 +96,7 @@ import Testing
         let writer = try engine.producer(settings)
         try await writer.initTransactions()
         for isCommitted in [true, true, false] {
-            try await writer.beginTransaction()
+            try writer.beginTransaction()
             _ = try await writer.send(key: nil, value: "x", to: "lagging")
             if isCommitted {
                 try await writer.commitTransaction()

@@ -118,7 +118,7 @@ import Testing
         let engine = try await engine()
         let producer = try producer(engine, retries: .max) { $0.transactionalID = "t" }
         try await producer.initTransactions()
-        try await producer.beginTransaction()
+        try producer.beginTransaction()
         _ = try await producer.send(record("one"))
         fill()
         for name in ["two", "three"] {
