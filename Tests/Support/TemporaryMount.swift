@@ -43,14 +43,24 @@ package final class TemporaryMount: Sendable {
         keeper.waitUntilExit()
     }
 
-    /// Mounts it anew, read-only or not.
+    /// Mounts it anew, read-only or not. Waits for a file that is still open for writing: a thread
+    /// of an engine that was dropped may be about to let go of it.
     package func remount(readOnly: Bool) throws {
+        for _ in 0..<500 {
+            if try tryRemount(readOnly: readOnly) { return }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        throw CocoaError(.fileWriteUnknown)
+    }
+
+    private func tryRemount(readOnly: Bool) throws -> Bool {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/mount")
         process.arguments = ["-o", "remount,\(readOnly ? "ro" : "rw")", path]
+        process.standardError = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw CocoaError(.fileWriteUnknown) }
+        return process.terminationStatus == 0
     }
 }
 
