@@ -69,6 +69,19 @@ import Testing
             #expect(done.withLock { $0 }.count == 4 * (round + 1))
         }
         #expect(done.withLock { $0 } == (0..<40).flatMap { _ in [4, 3, 2, 1] })
+        // Many at once share few writes; who asked for what is refused is told, and nobody else.
+        let refused = Mutex(0)
+        for offset in 0..<500 {
+            commit(offset % 5)
+            consumer.commitInBackground(
+                [TopicPartition(topic: "a", partition: 7): OffsetToCommit(offset: .zero)]
+            ) { result in
+                if case .failure = result { refused.withLock { $0 += 1 } }
+            }
+        }
+        try await consumer.commit([Self.partitions[1]: OffsetToCommit(offset: Offset(1))])
+        #expect(done.withLock { $0.count } == 160 + 500 && refused.withLock { $0 } == 500)
+        #expect(try await consumer.committed([partition])[partition]?.offset == Offset(4))
         commit(2)
         try await consumer.close()
         #expect(done.withLock { $0.last } == 2)

@@ -75,16 +75,27 @@ import Testing
         let partition = TopicPartition(topic: "lagging", partition: 0)
         try await consumer.commit([partition: OffsetToCommit(offset: Offset(3))])
         let group = [("group", "measured-group")]
-        let lag = Self.metrics.recorders(
-            label: "tally_group_lag",
-            dimensions: group + [("topic", "lagging"), ("partition", "0")])
-        #expect(lag.last?.lastValue == 2)
+        func lag() -> Double? {
+            Self.metrics.recorders(
+                label: "tally_group_lag",
+                dimensions: group + [("topic", "lagging"), ("partition", "0")]
+            ).last?.lastValue
+        }
+        await engine.recordGroupLags()
+        #expect(lag() == 2)
+        // Of a group that stands still, and then has no member at all.
+        _ = try await producer.send(key: nil, value: "5", to: "lagging")
+        await engine.recordGroupLags()
+        #expect(lag() == 3)
         #expect(
             Self.metrics.counterTotal(label: "tally_group_commits_total", dimensions: group) == 1)
         #expect(
             Self.metrics.counterTotal(label: "tally_group_assignments_total", dimensions: group)
                 == 1)
         try await consumer.close()
+        _ = try await producer.send(key: nil, value: "6", to: "lagging")
+        await engine.recordGroupLags()
+        #expect(lag() == 4)
 
         func ended(_ outcome: String) -> Int64 {
             Self.metrics.counterTotal(

@@ -103,13 +103,15 @@ import Testing
         let error = await #expect(throws: EngineError.self) {
             _ = try await producer.send(record("one"))
         }
-        guard case .deliveryTimeout(_, _, mayBeStored: _) = error else {
+        guard case .deliveryTimeout(_, _, let mayBeStored) = error else {
             throw UnexpectedError(error)
         }
         files.capacityBytes = nil
         _ = try await producer.send(record("two"))
-        #expect(try await names(in: engine).last == "two")
-        #expect(try await names(in: engine).filter { $0 == "two" }.count == 1)
+        // The time may have been over in the very moment of a try.
+        let wanted = mayBeStored ? ["before", "one", "two"] : ["before", "two"]
+        let found = try await names(in: engine)
+        #expect(found == wanted || found == ["before", "two"])
         try await engine.close()
     }
 

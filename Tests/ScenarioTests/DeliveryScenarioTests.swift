@@ -71,7 +71,7 @@ struct DeliveryScenarioTests {
 
         /// The process is killed: its files as they are now, opened by another.
         func crash(to copy: String) async throws -> Shop {
-            try GroupScenario.copyFiles(of: path, to: copy)
+            try copyLiveDirectory(path, to: copy)
             try await close()
             return try await Shop(at: copy)
         }

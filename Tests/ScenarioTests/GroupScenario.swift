@@ -35,11 +35,6 @@ enum GroupScenario {
         }
     }
 
-    /// A copy of an application's files at this moment, as a killed process leaves them.
-    static func copyFiles(of path: String, to copy: String) throws {
-        try copyLiveDirectory(path, to: copy)
-    }
-
     /// Waits until something is so; false when it is not after half a minute.
     static func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
         for _ in 0..<3000 {

@@ -109,7 +109,7 @@ struct ProducerGuaranteeTests {
         #expect(batch.producer.id >= 0 || !isIdempotent)
         if resending.isAfterCrash {
             let copy = directory.path("crashed")
-            try GroupScenario.copyFiles(of: path, to: copy)
+            try copyLiveDirectory(path, to: copy)
             try await engine.close()
             path = copy
             engine = try await GroupScenario.open(at: path)

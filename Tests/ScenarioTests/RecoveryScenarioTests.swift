@@ -88,7 +88,7 @@ struct RecoveryScenarioTests {
         // The machine goes on with the files as they are now.
         let copy = try TemporaryDirectory()
         let path = copy.path("data")
-        try GroupScenario.copyFiles(of: directory.path, to: path)
+        try copyLiveDirectory(directory.path, to: path)
         let second = try await GroupScenario.open(at: path)
         #expect(try await read(10, in: second) == Array(15..<25))
         try await second.close()

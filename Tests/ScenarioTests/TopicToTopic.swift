@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Tally
 import TallyStateStore
+import TallyTestSupport
 
 /// An application that reads orders and writes for each a reservation and an invoice, to two
 /// topics; and that dies where it is told.
@@ -63,7 +64,7 @@ final class TopicToTopic: Sendable {
     func crash(
         to copy: String, dying isFatal: @escaping @Sendable (Death) -> Bool = { _ in false }
     ) async throws -> TopicToTopic {
-        try GroupScenario.copyFiles(of: path, to: copy)
+        try copyLiveDirectory(path, to: copy)
         try await engine.close()
         return try await TopicToTopic(at: copy, guarantee, after: self, dying: isFatal)
     }

@@ -86,8 +86,7 @@ import Testing
             }
             #expect(other.highWatermark == Offset(2), "the first marker")
         }
-        try FileManager.default.copyItem(
-            atPath: directory.path("data"), toPath: directory.path("crashed"))
+        try copyLiveDirectory(directory.path("data"), to: directory.path("crashed"))
         isOver.signal()
         try await end.value
         try? await engine.close()

@@ -1,3 +1,4 @@
+import Metrics
 import Synchronization
 public import TallyGroups
 public import TallyRecords
@@ -68,23 +69,24 @@ extension GroupConsumer {
         _ offsets: [TopicPartition: OffsetToCommit], topicID: TopicID?
     ) async throws {
         // What was asked for before is not to be what stands in the end.
-        await backgroundCommits.withLock(\.self)?.value
-        try await commitNow(offsets, topicID: topicID)
+        await backgroundCommits.wait()
+        try await commitNow(offsets, topicID: topicID).requireNone()
     }
 
+    /// Commits offsets; what was refused, with the reasons.
     private func commitNow(
         _ offsets: [TopicPartition: OffsetToCommit], topicID: TopicID?
-    ) async throws {
-        guard !offsets.isEmpty else { return }
+    ) async throws -> [TopicPartition: GroupError] {
+        guard !offsets.isEmpty else { return [:] }
         try engine.requireNotClosed()
         do {
             let refusal = refusal(of: Set(offsets.keys), topicID: topicID)
             let refused = try await asMember(offsets) { (request) throws(GroupError) in
                 try await service.commit(request, unless: refusal)
             }
-            if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
-            metrics.noteCommit(of: offsets, readers)
-        } catch let error as GroupError {
+            if refused.count < offsets.count { commitCounter.increment() }
+            return refused
+        } catch {
             throw EngineError.group(error)
         }
     }
@@ -147,24 +149,16 @@ extension GroupConsumer {
         }
     }
 
-    /// Commits these offsets without waiting (Kafka's `commitAsync`). Commits keep the order in
-    /// which they were asked for, and one that is waited for comes after all of these. `done` is
-    /// told, on some thread; errors that nobody is told of are lost. ``close()`` waits for them.
+    /// Commits these offsets without waiting (Kafka's `commitAsync`). What is asked for while a
+    /// commit is on its way shares the next one, where the newest position of a partition counts;
+    /// a commit that is waited for comes after all of these, and so does ``close()``. `done` is
+    /// told, on some thread, in the order of asking; errors that nobody is told of are lost.
     public func commitInBackground(
         _ offsets: [TopicPartition: OffsetToCommit],
         done: (@Sendable (Result<Void, any Error>) -> Void)? = nil
     ) {
-        backgroundCommits.withLock { last in
-            let before = last
-            last = Task {
-                await before?.value
-                do {
-                    try await commitNow(offsets, topicID: nil)
-                    done?(.success(()))
-                } catch {
-                    done?(.failure(error))
-                }
-            }
+        backgroundCommits.add(offsets, done: done) { [self] offsets in
+            try await commitNow(offsets, topicID: nil)
         }
     }
 

@@ -1,3 +1,4 @@
+import Metrics
 import Synchronization
 import TallyGroups
 import TallyLog
@@ -30,9 +31,9 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     let readers = PartitionReaders()
     let service: GroupService
     let returned = Mutex(ReturnedPositions())
-    let metrics: GroupMetrics
-    /// The last of the commits that nobody waits for; each waits for the one before it.
-    let backgroundCommits = Mutex<Task<Void, Never>?>(nil)
+    let backgroundCommits = BackgroundCommits()
+    let commitCounter: Counter
+    private let assignmentCounter: Counter
     private let lastPolled = Mutex(ContinuousClock.now)
     private let isClosing = Atomic<Bool>(false)
     private let closing = Mutex<Task<Void, any Error>?>(nil)
@@ -49,7 +50,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         self.engine = engine
         self.service = service
         self.group = group
-        metrics = GroupMetrics(group: group)
+        commitCounter = GroupMetrics.commits(of: group)
+        assignmentCounter = GroupMetrics.assignments(of: group)
         self.configuration = configuration
         membership = GroupMembership(
             configuration.member(of: group), service: service, arrival: readers.arrival
@@ -102,7 +104,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
             readers.removeAll()
             readers.arrival.signal()
         }
-        await backgroundCommits.withLock(\.self)?.value
+        await backgroundCommits.wait()
         var failure: (any Error)?
         do {
             try await giveUp(membership.identity.owned)
@@ -224,7 +226,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         case .assigned(let partitions):
             // The listener may seek, as one does that keeps its positions elsewhere: only where it
             // did not is the group asked.
-            metrics.noteAssignment()
+            assignmentCounter.increment()
             let failure = add(partitions)
             try await configuration.onRebalance?(self, .assigned(partitions))
             if let failure { throw failure }

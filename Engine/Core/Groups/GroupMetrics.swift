@@ -1,50 +1,51 @@
 import Metrics
-import Synchronization
 import TallyGroups
 import TallyRecords
 
-/// What a member of a group tells through swift-metrics, by group (dimension `group`): commits,
-/// assignments that it was given, and how far the group is behind where it has committed
-/// (dimensions `topic` and `partition` besides).
-///
-/// Thread rule: any thread.
-final class GroupMetrics: Sendable {
-    private let group: String
-    private let commits: Counter
-    private let assignments: Counter
-    /// One for each partition that was committed here.
-    private let lags = Mutex<[TopicPartition: Gauge]>([:])
-
-    init(group: String) {
-        self.group = group
-        commits = Counter(label: "tally_group_commits_total", dimensions: [("group", group)])
-        assignments = Counter(
-            label: "tally_group_assignments_total", dimensions: [("group", group)])
+/// What groups tell through swift-metrics, by group (dimension `group`).
+enum GroupMetrics {
+    private static func counter(_ label: String, _ group: String) -> Counter {
+        Counter(label: label, dimensions: [("group", group)])
     }
 
-    /// The member got partitions, or was told that it keeps what it has.
-    func noteAssignment() { assignments.increment() }
-
-    /// Positions were committed.
-    func noteCommit(of offsets: [TopicPartition: OffsetToCommit], _ readers: PartitionReaders) {
-        commits.increment()
-        for (partition, committed) in offsets {
-            guard let end = readers.first(partition)?.log.highWatermark else { continue }
-            gauge(of: partition).record(max(end.rawValue - committed.offset.rawValue, 0))
-        }
+    /// Counts what members of this process commit.
+    static func commits(of group: String) -> Counter {
+        counter("tally_group_commits_total", group)
     }
 
-    private func gauge(of partition: TopicPartition) -> Gauge {
-        lags.withLock { lags in
-            if let known = lags[partition] { return known }
-            let gauge = Gauge(
-                label: "tally_group_lag",
-                dimensions: [
-                    ("group", group), ("topic", partition.topic),
-                    ("partition", "\(partition.partition)"),
-                ])
-            lags[partition] = gauge
-            return gauge
+    /// Counts the assignments that members of this process get.
+    static func assignments(of group: String) -> Counter {
+        counter("tally_group_assignments_total", group)
+    }
+
+    /// How far a group is behind in a partition (dimensions `topic` and `partition` besides), looked
+    /// at now and then.
+    static func note(lag: Int64, of group: String, in partition: TopicPartition) {
+        Gauge(
+            label: "tally_group_lag",
+            dimensions: [
+                ("group", group), ("topic", partition.topic),
+                ("partition", "\(partition.partition)"),
+            ]
+        ).record(lag)
+    }
+}
+
+extension Engine {
+    /// Tells the metrics how far each group is behind where it has committed, whether it has
+    /// members or not: one that stands still is the one to hear of.
+    func recordGroupLags() async {
+        guard let listings = try? await groupListings() else { return }
+        for group in listings.map(\.group) {
+            // One group at a time: others wait for the lane.
+            guard let offsets = try? await committedOffsets(ofGroup: group) else { continue }
+            for (id, committed) in offsets {
+                let log = try? partition(id.partition, of: id.topic).onlineLog
+                let lag = PartitionLag(
+                    partition: id, committed: committed, logEnd: log?.highWatermark
+                ).lag
+                if let lag { GroupMetrics.note(lag: lag, of: group, in: id) }
+            }
         }
     }
 }

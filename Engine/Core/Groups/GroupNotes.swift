@@ -5,8 +5,8 @@ import TallyLog
 package import TallyRecords
 
 /// `group-members.json`: who reads what in each group that has members, for people and for
-/// `tally groups`, which look from outside. Nothing depends on it: it is neither synced nor missed,
-/// and tells of the process that has the directory open, if there is one.
+/// `tally groups`, which look from outside. Nothing depends on it: it tells of the process that has
+/// the directory open, if there is one.
 ///
 /// `{"version":1,"groups":{"billing":{"generation":3,"members":[...]}}}`. A value.
 package struct GroupNotes: Codable, Hashable, Sendable {

@@ -8,7 +8,8 @@ import TallyGroups
 /// Thread rule: any thread.
 final class GroupNotesWriter: Sendable {
     private let data: DataDirectory
-    private let workers: WorkerPool
+    /// One write after the other: the newest is the last.
+    private let lane: SerialLane
     private let alarm = Alarm()
     /// Held while the file is written. False once nothing may be written any more: the directory
     /// may be somebody else's.
@@ -18,7 +19,7 @@ final class GroupNotesWriter: Sendable {
 
     init(data: DataDirectory, workers: WorkerPool) {
         self.data = data
-        self.workers = workers
+        lane = SerialLane(on: workers)
     }
 
     /// Removes what an earlier process said of its members. Blocks.
@@ -36,7 +37,7 @@ final class GroupNotesWriter: Sendable {
     ) {
         alarm.set(after: Self.pause) { [weak self] in
             describe { [weak self] groups in
-                self?.workers.submit { [weak self] in self?.write(GroupNotes(of: groups)) }
+                self?.lane.submit { [weak self] in self?.write(GroupNotes(of: groups)) }
             }
         }
     }

@@ -14,8 +14,8 @@ final class PartitionAccumulator: Sendable {
     let partition: Partition
     private let log: PartitionLog
     private let batchBytes: Int
-    /// Memory that a batch begins with at most.
-    private static let batchCapacityMax = 1 << 20
+    /// Memory that a batch begins with at most: one that comes to it is full.
+    private let batchCapacityMax: Int
     /// `max.request.size`.
     private let requestBytesMax: Int
     /// Told as soon as the log has it: what is left to be done for the sync comes after.
@@ -36,8 +36,9 @@ final class PartitionAccumulator: Sendable {
         var codec: Codec
         var open: ProducerBatch?
         var openByteCount = 0
-        /// What the last batch took: the next one begins with as much memory. A partition with a
-        /// record now and then does not get that of a full batch each time.
+        /// Twice what the last batch took: the next one begins with as much memory, and grows where
+        /// that is not enough. A partition with a record now and then does not get that of a full
+        /// batch each time, and full ones are not copied while they fill.
         var batchCapacity = 0
         var ready: Deque<ProducerBatch> = []
         /// Being written.
@@ -56,6 +57,7 @@ final class PartitionAccumulator: Sendable {
         self.partition = partition
         self.log = log
         batchBytes = configuration.batchBytes
+        batchCapacityMax = min(configuration.batchBytes, 1 << 20)
         requestBytesMax = configuration.requestBytesMax
         isToldEarly = configuration.acknowledgements != .all
         isEager = configuration.lingerMilliseconds == 0
@@ -111,7 +113,8 @@ final class PartitionAccumulator: Sendable {
             }
             let byteCountMax = min(log.batchBytesMax, requestBytesMax)
             let batch = try ProducerBatch(
-                for: partition, codec: state.codec, capacity: max(state.batchCapacity, estimate),
+                for: partition, codec: state.codec,
+                capacity: max(min(state.batchCapacity, batchCapacityMax), estimate),
                 byteCountMax: byteCountMax)
             do {
                 try add(to: batch, key, value, timestamp, headers, interest, &state)
@@ -143,7 +146,7 @@ final class PartitionAccumulator: Sendable {
         guard let open = state.open else { return }
         state.ready.append(open)
         state.open = nil
-        state.batchCapacity = min(state.openByteCount, Self.batchCapacityMax)
+        state.batchCapacity = 2 * state.openByteCount
         state.openByteCount = 0
     }
 

@@ -12,9 +12,10 @@ public import TallyRecords
 ///
 /// A record counts as sent when its topic's durability promises it: by default, on stable
 /// storage. Unless `acks` says otherwise, batches carry a producer id and sequence numbers, so
-/// that the log stores none twice. Nothing is tried again by itself: an append to a log of the
-/// same process succeeds, or leaves no trace, or stops the partition, and none of these changes
-/// by trying. So the order within a partition is the order of sending.
+/// that the log stores none twice. An append to a log of the same process succeeds, or leaves no
+/// trace, or stops the partition; only the second may go better later, and is tried again where
+/// ``ProducerConfiguration/retriesMax`` says so, with what was sent later behind it. So the order
+/// within a partition is the order of sending.
 ///
 /// Thread rule: any thread and task; two sends of one task keep their order per partition.
 public final class Producer: Sendable {

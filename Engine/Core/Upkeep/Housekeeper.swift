@@ -4,8 +4,9 @@ import Synchronization
 import TallyLog
 import TallyRecords
 
-/// What an engine does by the clock: syncs of `.interval` topics, seals of rolled segments, and
-/// checkpoints of recovery points. One thread of its own, asleep most of the time.
+/// What an engine does by the clock: syncs of `.interval` topics, seals of rolled segments,
+/// checkpoints of recovery points, and the lag of groups. One thread of its own, asleep most of the
+/// time.
 ///
 /// Thread rule: `start` once, `stop` from any thread.
 final class Housekeeper: Sendable {
@@ -18,13 +19,15 @@ final class Housekeeper: Sendable {
     private let isRetiring = Atomic<Bool>(false)
     /// Whether compacted logs are looked at.
     private let isSurveying = Atomic<Bool>(false)
+    /// Whether the lag of groups is looked at.
+    private let isTellingLags = Atomic<Bool>(false)
 
     /// Begins. The engine is not kept alive by it.
     func start(for engine: Engine) {
         let thread = Thread { [self, weak engine] in
             var rounds = Rounds()
             while !isStopped.load(ordering: .acquiring),
-                let pause = rounds.next(engine, flush, retire, compact)
+                let pause = rounds.next(engine, flush, retire, compact, tellLags)
             {
                 condition.lock()
                 if !isStopped.load(ordering: .acquiring) {
@@ -62,6 +65,15 @@ final class Housekeeper: Sendable {
         }
     }
 
+    /// Tells the metrics how far groups are behind.
+    private func tellLags(_ engine: Engine) {
+        guard !isTellingLags.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        Task {
+            await engine.recordGroupLags()
+            isTellingLags.store(false, ordering: .releasing)
+        }
+    }
+
     /// Retires what is due on a thread for long work, unless that is being done.
     private func retire(_ engine: Engine, _ isCheckDue: Bool) {
         guard !isRetiring.exchange(true, ordering: .acquiringAndReleasing) else { return }
@@ -91,11 +103,14 @@ private struct Rounds {
     private var checkpointed: [Offset] = []
     private var lastRetention = ContinuousClock.now
     private var lastCompaction = ContinuousClock.now
+    private static let lagInterval = Duration.seconds(10)
+    private var lastLags = ContinuousClock.now
 
     /// One round. Returns how long to sleep; nil when the engine is gone.
     mutating func next(
         _ engine: Engine?, _ flush: (PartitionLog, Engine) -> Void,
-        _ retire: (Engine, Bool) -> Void, _ compact: (Engine) -> Void
+        _ retire: (Engine, Bool) -> Void, _ compact: (Engine) -> Void,
+        _ tellLags: (Engine) -> Void
     ) -> TimeInterval? {
         guard let engine else { return nil }
         let now = ContinuousClock.now
@@ -120,6 +135,10 @@ private struct Rounds {
         checkpointIfDue(engine, now)
         retireIfDue(engine, now, retire)
         compactIfDue(engine, now, compact)
+        if now - lastLags >= Self.lagInterval {
+            lastLags = now
+            tellLags(engine)
+        }
         return pause
     }
 
