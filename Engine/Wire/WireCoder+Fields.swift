@@ -14,6 +14,15 @@ extension WireCoder {
         return false
     }
 
+    private mutating func number<Value: FixedWidthInteger>(
+        _ field: String, _ value: inout Value, _ from: Int16, _ through: Int16,
+        _ otherwise: Value, _ isIgnorable: Bool
+    ) throws(WireError) {
+        if try has(field, from, through, isIgnorable, isDefault: value == otherwise) {
+            try integer(field, &value)
+        }
+    }
+
     /// One byte, true or false.
     package mutating func bool(
         _ field: String, _ value: inout Bool, from: Int16 = 0, through: Int16 = .max,
@@ -29,9 +38,7 @@ extension WireCoder {
         _ field: String, _ value: inout Int8, from: Int16 = 0, through: Int16 = .max,
         otherwise: Int8 = 0, isIgnorable: Bool = false
     ) throws(WireError) {
-        if try has(field, from, through, isIgnorable, isDefault: value == otherwise) {
-            try integer(field, &value)
-        }
+        try number(field, &value, from, through, otherwise, isIgnorable)
     }
 
     /// An integer of two bytes.
@@ -39,9 +46,7 @@ extension WireCoder {
         _ field: String, _ value: inout Int16, from: Int16 = 0, through: Int16 = .max,
         otherwise: Int16 = 0, isIgnorable: Bool = false
     ) throws(WireError) {
-        if try has(field, from, through, isIgnorable, isDefault: value == otherwise) {
-            try integer(field, &value)
-        }
+        try number(field, &value, from, through, otherwise, isIgnorable)
     }
 
     /// An integer of four bytes.
@@ -49,9 +54,7 @@ extension WireCoder {
         _ field: String, _ value: inout Int32, from: Int16 = 0, through: Int16 = .max,
         otherwise: Int32 = 0, isIgnorable: Bool = false
     ) throws(WireError) {
-        if try has(field, from, through, isIgnorable, isDefault: value == otherwise) {
-            try integer(field, &value)
-        }
+        try number(field, &value, from, through, otherwise, isIgnorable)
     }
 
     /// An integer of eight bytes.
@@ -59,9 +62,7 @@ extension WireCoder {
         _ field: String, _ value: inout Int64, from: Int16 = 0, through: Int16 = .max,
         otherwise: Int64 = 0, isIgnorable: Bool = false
     ) throws(WireError) {
-        if try has(field, from, through, isIgnorable, isDefault: value == otherwise) {
-            try integer(field, &value)
-        }
+        try number(field, &value, from, through, otherwise, isIgnorable)
     }
 
     /// An error code: an integer of two bytes.

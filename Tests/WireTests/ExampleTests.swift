@@ -92,7 +92,7 @@ struct ExampleTests {
         #expect(marker.producerEpoch == 1)
         #expect(marker.isCommit)
         #expect(marker.topics.first?.name == "t")
-        #expect(marker.topics.first?.partitionIndexes == [2])
+        #expect(marker.topics.first?.partitions == [2])
         #expect(marker.coordinatorEpoch == 9)
 
         let response = Hex.bytes(

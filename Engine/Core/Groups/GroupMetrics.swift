@@ -18,7 +18,7 @@ enum GroupMetrics {
         counter("tally_group_assignments_total", group)
     }
 
-    /// How far a group is behind in a partition (dimensions `topic` and `partition` besides), looked
+    /// How far a group is behind in a partition (dimensions `topic` and `partition`, too), looked
     /// at now and then.
     static func note(lag: Int64, of group: String, in partition: TopicPartition) {
         Gauge(

@@ -65,24 +65,7 @@ package struct AddPartitionsToTransactionRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Int32] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.integers("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicPartitions
 }
 
 /// Which of the partitions do.
@@ -134,24 +117,7 @@ package struct AddPartitionsToTransactionResponse: WireResponse {
     }
 
     /// What became of one topic.
-    package struct TopicResult: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitionResults: [PartitionResult] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitionResults", &partitionResults)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias TopicResult = TopicOf<PartitionResult>
 
     /// What became of one partition.
     package struct PartitionResult: WireStruct {

@@ -27,27 +27,7 @@ package struct AlterConfigsRequest: WireRequest {
     }
 
     /// A topic or a broker.
-    package struct Resource: WireStruct {
-        /// What the resource is: 2 a topic, 4 a broker.
-        package var resourceType: Int8 = 0
-        /// The name of the topic, or the number of the broker.
-        package var resourceName = ""
-        /// The settings.
-        package var configs: [Entry] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.int8("resourceType", &resourceType)
-            try coder.string("resourceName", &resourceName)
-            try coder.array("configs", &configs)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Resource = ConfigResource<Entry>
 
     /// One setting.
     package struct Entry: WireStruct {
@@ -93,28 +73,5 @@ package struct AlterConfigsResponse: WireResponse {
     }
 
     /// What became of one resource.
-    package struct Result: WireStruct {
-        /// What went wrong, or `none`.
-        package var errorCode = ErrorCode.none
-        /// What went wrong, for people.
-        package var errorMessage: String? = ""
-        /// What the resource is: 2 a topic, 4 a broker.
-        package var resourceType: Int8 = 0
-        /// The name of the topic, or the number of the broker.
-        package var resourceName = ""
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.errorCode("errorCode", &errorCode)
-            try coder.nullableString("errorMessage", &errorMessage)
-            try coder.int8("resourceType", &resourceType)
-            try coder.string("resourceName", &resourceName)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Result = ConfigResourceResult
 }

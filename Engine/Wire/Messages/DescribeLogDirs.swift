@@ -24,24 +24,7 @@ package struct DescribeLogDirsRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The topic.
-        package var topic = ""
-        /// The partitions.
-        package var partitions: [Int32] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("topic", &topic)
-            try coder.integers("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicPartitions
 }
 
 /// The directories and what is in them.
@@ -99,24 +82,7 @@ package struct DescribeLogDirsResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {

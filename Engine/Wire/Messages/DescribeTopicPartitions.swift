@@ -168,22 +168,5 @@ package struct DescribeTopicPartitionsResponse: WireResponse {
     }
 
     /// Where the next page begins.
-    package struct Cursor: WireStruct {
-        /// The name of the topic.
-        package var topicName = ""
-        /// The partition.
-        package var partitionIndex: Int32 = 0
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("topicName", &topicName)
-            try coder.int32("partitionIndex", &partitionIndex)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Cursor = DescribeTopicPartitionsRequest.Cursor
 }

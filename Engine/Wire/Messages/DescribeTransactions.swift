@@ -85,22 +85,5 @@ package struct DescribeTransactionsResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The topic.
-        package var topic = ""
-        /// The partitions.
-        package var partitions: [Int32] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("topic", &topic)
-            try coder.integers("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicPartitions
 }

@@ -86,27 +86,7 @@ package struct FetchRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The topic (through version 12; dropped in others).
-        package var topic = ""
-        /// The id of the topic (version 13 and up; dropped in others).
-        package var topicID = WireUUID.zero
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("topic", &topic, through: 12, isIgnorable: true)
-            try coder.uuid("topicID", &topicID, from: 13, isIgnorable: true)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = FetchTopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {

@@ -35,27 +35,7 @@ package struct FetchResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The topic (through version 12; dropped in others).
-        package var topic = ""
-        /// The id of the topic (version 13 and up; dropped in others).
-        package var topicID = WireUUID.zero
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("topic", &topic, through: 12, isIgnorable: true)
-            try coder.uuid("topicID", &topicID, from: 13, isIgnorable: true)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = FetchTopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {
@@ -134,24 +114,7 @@ package struct FetchResponse: WireResponse {
     }
 
     /// The leader of a partition.
-    package struct Leader: WireStruct {
-        /// The broker that leads, or -1.
-        package var leaderID: Int32 = -1
-        /// The leader epoch, or -1.
-        package var leaderEpoch: Int32 = -1
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.int32("leaderID", &leaderID)
-            try coder.int32("leaderEpoch", &leaderEpoch)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Leader = CurrentLeader
 
     /// A snapshot of a partition.
     package struct Snapshot: WireStruct {
@@ -194,28 +157,5 @@ package struct FetchResponse: WireResponse {
     }
 
     /// Where a broker can be reached.
-    package struct Node: WireStruct {
-        /// The broker.
-        package var nodeID: Int32 = 0
-        /// The host name.
-        package var host = ""
-        /// The port.
-        package var port: Int32 = 0
-        /// The rack of the broker.
-        package var rack: String?
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.int32("nodeID", &nodeID)
-            try coder.string("host", &host)
-            try coder.int32("port", &port)
-            try coder.nullableString("rack", &rack)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Node = NodeEndpoint
 }

@@ -41,24 +41,7 @@ package struct OffsetCommitRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {
@@ -114,42 +97,8 @@ package struct OffsetCommitResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
-    package struct Partition: WireStruct {
-        /// The partition.
-        package var partitionIndex: Int32 = 0
-        /// What went wrong, or `none`.
-        package var errorCode = ErrorCode.none
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.int32("partitionIndex", &partitionIndex)
-            try coder.errorCode("errorCode", &errorCode)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Partition = PartitionResult
 }

@@ -24,21 +24,7 @@ package struct OffsetDeleteRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {
@@ -78,21 +64,7 @@ package struct OffsetDeleteResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {

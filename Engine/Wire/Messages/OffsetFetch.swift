@@ -34,24 +34,7 @@ package struct OffsetFetchRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitionIndexes: [Int32] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.integers("partitionIndexes", &partitionIndexes)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicPartitions
 
     /// A group.
     package struct Group: WireStruct {
@@ -112,24 +95,7 @@ package struct OffsetFetchResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {

@@ -28,24 +28,7 @@ package struct OffsetForLeaderEpochRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The topic.
-        package var topic = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("topic", &topic)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {
@@ -94,24 +77,7 @@ package struct OffsetForLeaderEpochResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The topic.
-        package var topic = ""
-        /// The partitions.
-        package var partitions: [EpochEnd] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("topic", &topic)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<EpochEnd>
 
     /// Where an epoch ends.
     package struct EpochEnd: WireStruct {

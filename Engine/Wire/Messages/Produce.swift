@@ -34,24 +34,7 @@ package struct ProduceRequest: WireRequest {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {
@@ -105,24 +88,7 @@ package struct ProduceResponse: WireResponse {
     }
 
     /// A topic.
-    package struct Topic: WireStruct {
-        /// The name.
-        package var name = ""
-        /// The partitions.
-        package var partitions: [Partition] = []
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.string("name", &name)
-            try coder.array("partitions", &partitions)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Topic = TopicOf<Partition>
 
     /// A partition.
     package struct Partition: WireStruct {
@@ -188,48 +154,8 @@ package struct ProduceResponse: WireResponse {
     }
 
     /// The leader of a partition.
-    package struct Leader: WireStruct {
-        /// The broker that leads, or -1.
-        package var leaderID: Int32 = -1
-        /// The leader epoch, or -1.
-        package var leaderEpoch: Int32 = -1
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.int32("leaderID", &leaderID)
-            try coder.int32("leaderEpoch", &leaderEpoch)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Leader = CurrentLeader
 
     /// Where a broker can be reached.
-    package struct Node: WireStruct {
-        /// The broker.
-        package var nodeID: Int32 = 0
-        /// The host name.
-        package var host = ""
-        /// The port.
-        package var port: Int32 = 0
-        /// The rack of the broker.
-        package var rack: String?
-        /// Tagged fields that have no name here.
-        package var unknownTags = UnknownTags()
-
-        /// The structure with each field at its default.
-        package init() {}
-
-        /// The fields in the order of the bytes.
-        package mutating func code<Coder: WireCoder>(_ coder: inout Coder) throws(WireError) {
-            try coder.int32("nodeID", &nodeID)
-            try coder.string("host", &host)
-            try coder.int32("port", &port)
-            try coder.nullableString("rack", &rack)
-            try coder.tags(&unknownTags)
-        }
-    }
+    package typealias Node = NodeEndpoint
 }
