@@ -1,7 +1,5 @@
-import FoundationEssentials
 import TallyFiles
 import TallyGroups
-import TallyLog
 package import TallyRecords
 
 /// `group-members.json`: who reads what in each group that has members, for people and for
@@ -10,8 +8,7 @@ package import TallyRecords
 ///
 /// `{"version":1,"groups":{"billing":{"generation":3,"members":[...]}}}`. A value.
 package struct GroupNotes: Codable, Hashable, Sendable {
-    static let fileName = "group-members.json"
-    private static let byteCountMax = 64 << 20
+    static let file = NotesFile(name: "group-members.json")
     private static let currentVersion = 1
 
     /// The members of a group.
@@ -73,21 +70,10 @@ package struct GroupNotes: Codable, Hashable, Sendable {
 
     /// What the file of a data directory says; nil where there is none that makes sense.
     static func read(from directory: String, on fileSystem: any FileSystem) -> GroupNotes? {
-        let path = joinPath(directory, fileName)
-        guard let found = try? fileSystem.readWhole(path, byteCountMax: byteCountMax),
-            let notes = try? JSONDecoder().decode(GroupNotes.self, from: Data(found)),
+        guard let notes = file.read(GroupNotes.self, from: directory, on: fileSystem),
             notes.version == currentVersion
         else { return nil }
         return notes
-    }
-
-    /// Replaces the file.
-    func write(to directory: String, on fileSystem: any FileSystem) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        let bytes = try encoder.encode(self)
-        try fileSystem.replace(
-            joinPath(directory, Self.fileName), with: Array(bytes) + [UInt8(ascii: "\n")])
     }
 }
 

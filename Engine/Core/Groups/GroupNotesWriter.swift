@@ -24,7 +24,7 @@ final class GroupNotesWriter: Sendable {
 
     /// Removes what an earlier process said of its members. Blocks.
     func begin() {
-        let path = joinPath(data.path, GroupNotes.fileName)
+        let path = joinPath(data.path, GroupNotes.file.name)
         guard (try? data.fileSystem.information(path)) != nil else { return }
         try? data.fileSystem.remove(path)
     }
@@ -45,7 +45,7 @@ final class GroupNotesWriter: Sendable {
     private func write(_ notes: GroupNotes) {
         isWriting.withLock { mayWrite in
             guard mayWrite else { return }
-            try? notes.write(to: data.path, on: data.fileSystem)
+            try? GroupNotes.file.write(notes, to: data.path, on: data.fileSystem)
         }
     }
 
