@@ -2,8 +2,8 @@ import FoundationEssentials
 import TallyFiles
 import TallyLog
 
-/// A file of JSON in the data directory that is for people, and for commands that look from outside:
-/// where it is lost or damaged nothing depends on it, and it begins anew. A value; blocks.
+/// A file of JSON in the data directory, for people and for commands that look from outside: where
+/// it is lost or damaged nothing depends on it, and it begins anew. A value; blocks.
 struct NotesFile {
     /// Its name in the directory.
     let name: String
