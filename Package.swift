@@ -35,6 +35,7 @@ let package = Package(
     products: [
         .library(name: "Tally", targets: ["Tally"]),
         .library(name: "TallyStateStore", targets: ["TallyStateStore"]),
+        .library(name: "TallyServer", targets: ["TallyServer"]),
         .executable(name: "tally", targets: ["TallyCommand"]),
     ],
     dependencies: [
@@ -42,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
@@ -83,6 +85,20 @@ let package = Package(
             ],
             path: "Engine/Core", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
 
+        .target(
+            name: "TallyServer",
+            dependencies: [
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions",
+                "TallyWire", "Tally",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Engine/Server", swiftSettings: engineSettings),
+
         // MARK: StateStore
         .target(
             name: "TallyStateStore",
@@ -102,6 +118,15 @@ let package = Package(
             dependencies: [.product(name: "Yams", package: "Yams")],
             path: "Tools/Contracts", exclude: ["FORMAT.md"], swiftSettings: plainSettings),
         .target(
+            name: "TallyPrometheus",
+            dependencies: [
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Tools/Prometheus", swiftSettings: plainSettings),
+        .target(
             name: "TallyBench",
             dependencies: [
                 "CLZ4", "TallyFiles", "TallyRecords", "TallyLog", "TallyCompaction", "Tally",
@@ -112,7 +137,9 @@ let package = Package(
             name: "TallyCommand",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
-                "TallyBench", "TallyContracts",
+                "TallyBench", "TallyContracts", "TallyServer", "TallyPrometheus",
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -14,12 +14,12 @@ import TallyRecords
 public final class Engine: Service {
     /// The data directory.
     public let directory: String
-    let configuration: EngineConfiguration
+    package let configuration: EngineConfiguration
     let data: DataDirectory
     let environment: LogEnvironment
     /// What is left where the disk is full.
     let reserve: SpaceReserve
-    let workers: WorkerPool
+    package let workers: WorkerPool
     /// For work that takes minutes (a projection): it must not keep threads from appends.
     let longWorkers: WorkerPool
     /// Looked at by every send: held for moments only, never while a file is touched.
@@ -35,9 +35,9 @@ public final class Engine: Service {
     package let stateOfEngine: any EngineState
     /// Where groups and transactions run; they use one database.
     let lane: SerialLane
-    let groups: GroupService
+    package let groups: GroupService
     private let groupNotes: GroupNotesWriter
-    let transactions: TransactionService
+    package let transactions: TransactionService
 
     struct State: ~Copyable, Sendable {
         var catalog: TopicCatalog
@@ -207,6 +207,9 @@ public final class Engine: Service {
         }
     }
 
+    /// The number of the broker and of the cluster that `meta.properties` gives the directory.
+    package var identity: (nodeID: Int32, clusterID: String) { data.readIdentity() }
+
     /// How many times logs were synced since the engine was opened.
     package var syncCount: Int { environment.syncCount }
 
@@ -247,8 +250,15 @@ public final class Engine: Service {
         state.withLock { $0.catalog.topics[topic]?.id }
     }
 
+    /// The name of the topic with an identity; nil where there is none.
+    package func name(ofTopic id: TopicID) -> String? {
+        state.withLock { state in state.catalog.topics.values.first { $0.id == id }?.name }
+    }
+
     /// What was set for a topic.
-    func configuration(of topic: String) throws(EngineError) -> TopicConfiguration {
+    package func configuration(
+        of topic: String
+    ) throws(EngineError) -> TopicConfiguration {
         try state.withLock { state throws(EngineError) in
             guard let found = state.catalog.topics[topic] else {
                 throw .unknownTopic(name: topic, known: state.catalog.topics.keys.sorted())
@@ -258,7 +268,7 @@ public final class Engine: Service {
     }
 
     /// The partitions of a topic.
-    func partitions(of topic: String) throws(EngineError) -> [Partition] {
+    package func partitions(of topic: String) throws(EngineError) -> [Partition] {
         try state.withLock { state throws(EngineError) in
             if state.isClosed { throw .closed }
             guard let partitions = state.partitions[topic] else {
@@ -269,7 +279,9 @@ public final class Engine: Service {
     }
 
     /// One partition of a topic.
-    func partition(_ index: Int32, of topic: String) throws(EngineError) -> Partition {
+    package func partition(
+        _ index: Int32, of topic: String
+    ) throws(EngineError) -> Partition {
         let partitions = try partitions(of: topic)
         guard index >= 0, Int(index) < partitions.count else {
             throw .unknownPartition(topic: topic, partition: index, count: partitions.count)

@@ -3,8 +3,8 @@
 /// A topic that is deleted and created again under the same name has another identity.
 public struct TopicID: Hashable, Sendable, CustomStringConvertible {
     /// The upper and lower halves of the 128 bits.
-    var high: UInt64
-    var low: UInt64
+    package private(set) var high: UInt64
+    package private(set) var low: UInt64
 
     /// An identity from 128 bits.
     package init(high: UInt64, low: UInt64) {

@@ -11,13 +11,17 @@ extension TransactionCoordinator {
     /// Errors of the answer: `invalidProducerIDMapping`, `producerFenced`;
     /// `invalidTransactionState` where there is nothing to commit (an abort of nothing is done, and
     /// raises the epoch); `coordinatorNotAvailable`.
+    ///
+    /// - Parameter keepsEpoch: the producer speaks the first version of the protocol (EndTxn below
+    ///   version 5): it goes on with the epoch that it has, which is then what markers carry.
     public mutating func endTransaction(
         _ transactionalID: String, producer: ProducerIdentity, _ decision: TransactionDecision,
-        token: TransactionToken, now: Timestamp
+        keepsEpoch: Bool = false, token: TransactionToken, now: Timestamp
     ) {
         do {
             let ended = try end(
-                transactionalID, producer: producer, decision, token: token, now: now)
+                transactionalID, producer: producer, decision, keepsEpoch: keepsEpoch,
+                token: token, now: now)
             if let ended { effects.append(.answer(token, .success(ended))) }
         } catch {
             effects.append(.answer(token, .failure(error)))
@@ -27,7 +31,7 @@ extension TransactionCoordinator {
     /// The answer, or nil where it comes later.
     private mutating func end(
         _ transactionalID: String, producer: ProducerIdentity, _ decision: TransactionDecision,
-        token: TransactionToken, now: Timestamp
+        keepsEpoch: Bool, token: TransactionToken, now: Timestamp
     ) throws(TransactionError) -> ProducerIdentity? {
         guard let known = entries[transactionalID]?.record else {
             throw .invalidProducerIDMapping
@@ -42,8 +46,10 @@ extension TransactionCoordinator {
         switch record.state {
         case .ongoing:
             record.previous = record.producer
-            if record.producer.isExhausted { record.next = try newProducer() }
-            record.producer = record.producer.raised
+            if !keepsEpoch {
+                if record.producer.isExhausted { record.next = try newProducer() }
+                record.producer = record.producer.raised
+            }
             record.state = decision == .commit ? .prepareCommit : .prepareAbort
             record.updatedAt = now
             try save(record)
@@ -54,7 +60,7 @@ extension TransactionCoordinator {
             guard decision == .abort else { throw .invalidTransactionState }
             // Nobody takes part, so that there is nobody to tell.
             record.previous = record.producer
-            record.producer = try successor(of: record.producer)
+            if !keepsEpoch { record.producer = try successor(of: record.producer) }
             record.state = .completeAbort
             record.updatedAt = now
             try save(record)
@@ -117,7 +123,8 @@ extension TransactionCoordinator {
                 .perform(
                     TransactionWork(
                         transactionalID: transactionalID, producer: record.producer,
-                        decision: decision, coordinatorEpoch: coordinatorEpoch, target: target)))
+                        decision: decision, coordinatorEpoch: coordinatorEpoch, target: target,
+                        transactionEpoch: record.transactionEpoch)))
         }
         schedule(transactionalID)
     }

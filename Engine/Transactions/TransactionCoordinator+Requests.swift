@@ -44,7 +44,10 @@ extension TransactionCoordinator {
             try save(record)
             return record.producer
         }
-        let isRetry = expected != nil && expected == record.previous && record.state != .ongoing
+        // One that kept its epoch was given nothing that it could ask for again.
+        let isRetry =
+            expected != nil && expected == record.previous && record.state != .ongoing
+            && !record.hasKeptEpoch
         guard expected == nil || expected == record.producer || isRetry else {
             throw .producerFenced
         }
@@ -146,6 +149,22 @@ extension TransactionCoordinator {
             throw .concurrentTransactions
         }
         guard record.partitions.contains(partition) else { throw .transactionAbortable }
+    }
+
+    /// Whether a group may take offsets of this producer's transaction.
+    ///
+    /// - Throws: `invalidProducerIDMapping`, `producerFenced`, `concurrentTransactions`;
+    ///   `invalidTransactionState` where the group takes no part in a transaction under way.
+    public func verify(
+        group: String, in transactionalID: String, producer: ProducerIdentity
+    ) throws(TransactionError) {
+        let record = try record(transactionalID, of: producer)
+        guard record.state.isIdle || record.state == .ongoing else {
+            throw .concurrentTransactions
+        }
+        guard record.state == .ongoing, record.groups.contains(group) else {
+            throw .invalidTransactionState
+        }
     }
 
     /// The record of an id that this producer, and no other, has now.

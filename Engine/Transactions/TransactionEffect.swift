@@ -30,8 +30,8 @@ public struct TransactionWork: Hashable, Sendable {
     /// What the marker carries: the producer id, and the epoch one above that of the transaction's
     /// records (KIP-890), so that whatever the old producer still sends is refused.
     ///
-    /// The next transaction is written with this same epoch. A marker that is not above the epoch
-    /// of the records it would end is therefore a late copy, and a partition must refuse it.
+    /// The next transaction is written with this same epoch. Where the producer speaks the first
+    /// version of the protocol, it is the epoch of the transaction's records.
     public var producer: ProducerIdentity
     /// How the transaction ended.
     public var decision: TransactionDecision
@@ -42,7 +42,7 @@ public struct TransactionWork: Hashable, Sendable {
 
     /// The epoch with which the transaction was written: pending offsets of a later one must not be
     /// touched.
-    public var transactionEpoch: Int16 { producer.epoch - 1 }
+    public var transactionEpoch: Int16
 }
 
 /// What became of a ``TransactionWork``.

@@ -5,10 +5,12 @@ public struct TransactionRecord: Hashable, Sendable {
     /// The name that the application gave its producer.
     public var transactionalID: String
     /// The producer that may act now. While a decision is on its way, the epoch is the raised one,
-    /// which the markers carry and which fences the producer that wrote the transaction.
+    /// which the markers carry and which fences the producer that wrote the transaction; but where
+    /// that producer ended it by the first version of the protocol, it is the one it wrote with.
     public var producer: ProducerIdentity
     /// The producer whose last request made ``producer``, and which may ask again because the
-    /// answer was lost. Nil where it was fenced, or where there was none.
+    /// answer was lost; the same as ``producer`` where it has kept its epoch. Nil where it was
+    /// fenced, or where there was none.
     public var previous: ProducerIdentity?
     /// The producer that follows when the decision has arrived everywhere, where that has another
     /// id because the epochs ran out.
@@ -38,6 +40,13 @@ public struct TransactionRecord: Hashable, Sendable {
         self.updatedAt = updatedAt
     }
 
+    /// Whether the last transaction ended, or ends, without a new epoch: by the first version of the
+    /// protocol.
+    var hasKeptEpoch: Bool { previous == producer }
+
+    /// The epoch with which the transaction was written whose decision is on its way.
+    var transactionEpoch: Int16 { hasKeptEpoch ? producer.epoch : producer.epoch - 1 }
+
     /// What is wrong with a record that was stored: one line for each rule that it breaks.
     public func verify() -> [String] {
         var problems: [String] = []
@@ -53,7 +62,9 @@ public struct TransactionRecord: Hashable, Sendable {
         check(
             state != .ongoing || producer.epoch <= ProducerIdentity.epochMax,
             "a transaction of \(producer), which no producer is given")
-        check(!state.isPrepared || producer.epoch > 0, "a marker of epoch 0 fences nobody")
+        check(
+            !state.isPrepared || producer.epoch > 0 || hasKeptEpoch,
+            "a marker of epoch 0 fences nobody")
         check(next == nil || state.isPrepared, "a next producer id without a decision")
         let isUnderWay = state == .ongoing || state.isPrepared
         check(

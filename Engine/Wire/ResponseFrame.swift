@@ -28,6 +28,14 @@ package struct ResponseFrame<Response: WireResponse>: Sendable, Equatable {
 
     /// The bytes.
     package func encoded(version: Int16) throws(WireError) -> [UInt8] {
+        try encodedAroundGaps(version: version).bytes
+    }
+
+    /// The bytes without those that are sent from elsewhere, and where those belong: see
+    /// `WireWriter/gaps`.
+    package func encodedAroundGaps(
+        version: Int16
+    ) throws(WireError) -> (bytes: [UInt8], gaps: [Int]) {
         try Response.requireSupported(version: version)
         let isFlexible = Response.isFlexible(version: version)
         let headerVersion = ResponseHeader.version(of: Response.api, isFlexible: isFlexible)
@@ -36,6 +44,6 @@ package struct ResponseFrame<Response: WireResponse>: Sendable, Equatable {
         try header.code(&writer)
         writer.goOn(version: version, isFlexible: isFlexible)
         try body.write(to: &writer)
-        return writer.bytes
+        return (writer.bytes, writer.gaps)
     }
 }

@@ -24,6 +24,9 @@ package protocol WireCoder {
     /// Bytes behind their length.
     mutating func blob(
         _ field: String, _ value: inout ArraySlice<UInt8>?, isNullable: Bool) throws(WireError)
+    /// Bytes behind their length that are sent from elsewhere: see `WireWriter/gaps`. Only what is
+    /// written has some.
+    mutating func gap(_ field: String, byteCount: Int) throws(WireError)
     /// A count and as many elements. What is read begins as `initial`.
     mutating func list<Element>(
         _ field: String, _ value: inout [Element]?, isNullable: Bool, initial: Element,

@@ -177,6 +177,9 @@ package struct WireReader: WireCoder {
         position += length
     }
 
+    /// Nothing that is read has gaps: its bytes are there.
+    package mutating func gap(_ field: String, byteCount: Int) throws(WireError) {}
+
     /// Reads elements.
     package mutating func list<Element>(
         _ field: String, _ value: inout [Element]?, isNullable: Bool, initial: Element,

@@ -2,6 +2,9 @@
 package struct WireWriter: WireCoder {
     /// What has been written.
     package private(set) var bytes: [UInt8] = []
+    /// Where bytes belong that are not written here, in the order of the message: positions in
+    /// `bytes`. Their lengths are written.
+    package private(set) var gaps: [Int] = []
     /// The version of what is being written.
     package private(set) var version: Int16
     /// Whether that version has compact lengths and tagged fields.
@@ -112,6 +115,12 @@ package struct WireWriter: WireCoder {
     ) throws(WireError) {
         try length(field, value?.count, isNullable: isNullable, classic: Int32.self)
         if let value { bytes.append(contentsOf: value) }
+    }
+
+    /// Writes the length of bytes that somebody else sends, and notes their place.
+    package mutating func gap(_ field: String, byteCount: Int) throws(WireError) {
+        try length(field, byteCount, isNullable: false, classic: Int32.self)
+        gaps.append(bytes.count)
     }
 
     /// Writes elements. Copies of them, so that the array itself is not copied.

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// Counts, so that what happens between looking and waiting is not missed. Thread rule: any
 /// thread signals; any number of tasks wait.
-final class Arrival: Sendable {
+package final class Arrival: Sendable {
     private let state = Mutex(State())
 
     private struct State {
@@ -13,11 +13,13 @@ final class Arrival: Sendable {
         var waiters: [Int: CheckedContinuation<Void, any Error>] = [:]
     }
 
+    package init() {}
+
     /// Signals so far.
-    var count: Int { state.withLock { $0.count } }
+    package var count: Int { state.withLock { $0.count } }
 
     /// Wakes everybody who waits.
-    func signal() {
+    package func signal() {
         let waiters = state.withLock { state in
             state.count += 1
             defer { state.waiters = [:] }
@@ -28,7 +30,7 @@ final class Arrival: Sendable {
 
     /// Returns once there was a signal after the count that was seen. Throws
     /// `CancellationError`.
-    func wait(after seen: Int) async throws {
+    package func wait(after seen: Int) async throws {
         let id = state.withLock { state in
             state.nextID += 1
             return state.nextID

@@ -1,12 +1,12 @@
 import Synchronization
-import TallyLog
-import TallyRecords
+package import TallyLog
+package import TallyRecords
 
 /// Wakes the consumers of one partition when its high watermark moves.
 ///
 /// However many consumers come and go, the log carries one callback of ours at most: a consumer
 /// that gives up on a quiet partition leaves nothing behind. Thread rule: any thread.
-final class Arrivals: Sendable {
+package final class Arrivals: Sendable {
     private let state = Mutex(State())
 
     private struct State {
@@ -18,7 +18,7 @@ final class Arrivals: Sendable {
 
     /// Signals `arrival` once there is something behind `position`, at once where there is
     /// already, and when the partition ends. Asking again changes nothing.
-    func wake(_ arrival: Arrival, behind position: Offset, of mark: Watermark) {
+    package func wake(_ arrival: Arrival, behind position: Offset, of mark: Watermark) {
         let (watch, isEnded) = state.withLock { state -> (Bool, Bool) in
             if state.isEnded { return (false, true) }
             state.waiting[ObjectIdentifier(arrival)] = arrival
@@ -44,7 +44,7 @@ final class Arrivals: Sendable {
     }
 
     /// Forgets a consumer.
-    func remove(_ arrival: Arrival) {
+    package func remove(_ arrival: Arrival) {
         state.withLock { _ = $0.waiting.removeValue(forKey: ObjectIdentifier(arrival)) }
     }
 

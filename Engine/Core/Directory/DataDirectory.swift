@@ -62,6 +62,19 @@ struct DataDirectory: Sendable {
         try fileSystem.replace(file, with: Array(lines.joined(separator: "\n").utf8))
     }
 
+    /// The number and the cluster that ``identify()`` found or gave.
+    func readIdentity() -> (nodeID: Int32, clusterID: String) {
+        let bytes = try? fileSystem.readWhole(
+            joinPath(path, Self.identityName), byteCountMax: 1 << 20)
+        let lines = String(decoding: (bytes ?? nil) ?? [], as: UTF8.self).split(separator: "\n")
+        func value(_ name: String) -> String? {
+            lines.first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }
+        }
+        // Older files of Kafka's say broker.id.
+        let number = (value("node.id") ?? value("broker.id")).flatMap { Int32($0) }
+        return (number ?? 1, value("cluster.id") ?? "")
+    }
+
     // MARK: Clean stops
 
     /// Whether the engine that had the directory last closed it in order.

@@ -2,17 +2,17 @@ import DequeModule
 import Foundation
 import Synchronization
 import TallyFiles
-import TallyGroups
-import TallyRecords
+package import TallyGroups
+package import TallyRecords
 
 /// Runs the group coordinator of an engine, and the members that live in its process: hands in
 /// requests and the time, hands out answers, and wakes up when something is due.
 ///
 /// Everything happens on one lane, one job after the other, so that the state machines need no
 /// locks; the mutex only proves it. Callbacks are called on the lane. Thread rule: any thread.
-final class GroupService: Sendable {
-    typealias Answer<Success> = @Sendable (Result<Success, GroupError>) -> Void
-    typealias Refusal = @Sendable () -> GroupError?
+package final class GroupService: Sendable {
+    package typealias Answer<Success> = @Sendable (Result<Success, GroupError>) -> Void
+    package typealias Refusal = @Sendable () -> GroupError?
 
     private let lane: SerialLane
     private let store: any OffsetStore
@@ -137,7 +137,7 @@ final class GroupService: Sendable {
 
     // MARK: Requests
 
-    func join(_ request: JoinRequest, answer: @escaping Answer<JoinAnswer>) {
+    package func join(_ request: JoinRequest, answer: @escaping Answer<JoinAnswer>) {
         submit { [self] in
             let failure = use { (state, now) throws(GroupError) in
                 let token = Self.takeToken(&state)
@@ -162,6 +162,24 @@ final class GroupService: Sendable {
         }
     }
 
+    /// Members go; each has a result of its own, in their order.
+    package func leave(
+        _ group: String, _ members: [LeavingMember]
+    ) async throws(GroupError) -> [Result<Void, GroupError>] {
+        let result = await withCheckedContinuation { continuation in
+            submit { [self] in
+                let result = use { (state, now) throws(GroupError) in
+                    guard state.coordinator != nil else { throw Self.notLoaded }
+                    return state.coordinator!.leave(group: group, members: members, at: now)
+                }
+                hurryMembers(of: group)
+                continuation.resume(returning: result)
+                state.withLock { $0.membersChanged }?()
+            }
+        }
+        return try result.get()
+    }
+
     /// Members of this process hear of a rebalance at once.
     private func hurryMembers(of group: String? = nil) {
         let members = state.withLock { $0.members.compactMap(\.membership) }
@@ -171,7 +189,7 @@ final class GroupService: Sendable {
         }
     }
 
-    func sync(_ request: SyncRequest, answer: @escaping Answer<SyncAnswer>) {
+    package func sync(_ request: SyncRequest, answer: @escaping Answer<SyncAnswer>) {
         submit { [self] in
             let failure = use { (state, now) throws(GroupError) in
                 let token = Self.takeToken(&state)
@@ -198,7 +216,7 @@ final class GroupService: Sendable {
     }
 
     /// Any request that the coordinator answers at once, waited for.
-    func ask<Success: Sendable>(
+    package func ask<Success: Sendable>(
         _ request:
             @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
             Success
@@ -215,7 +233,7 @@ final class GroupService: Sendable {
     /// - Parameter refusal: asked on the lane, which is where groups forget a topic that was
     ///   deleted: what it refuses is not committed.
     /// - Returns: the partitions that were refused, with the reasons.
-    func commit(
+    package func commit(
         _ request: OffsetCommitRequest, unless refusal: @escaping Refusal = { nil }
     ) async throws(GroupError) -> [TopicPartition: GroupError] {
         let result = await withCheckedContinuation { continuation in

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Threads start when there is more work than idle threads, up to a maximum, and end when the
 /// pool is closed. Thread rule: any thread.
-final class WorkerPool: Sendable {
+package final class WorkerPool: Sendable {
     /// Something to run. In a box of its own: a bare closure in a generic container is wrapped
     /// again, in memory of its own, each time it is put in and taken out.
     struct Job: Sendable {
@@ -39,7 +39,7 @@ final class WorkerPool: Sendable {
 
     /// Runs a job on one of the threads, some time soon. After ``close()`` it runs at once, on
     /// the caller's thread, so that nobody waits for ever.
-    func submit(_ body: @escaping @Sendable () -> Void) {
+    package func submit(_ body: @escaping @Sendable () -> Void) {
         let job = Job(run: body)
         let need = state.withLock { state -> Need in
             if state.isClosed { return .toRunHere }
@@ -64,7 +64,7 @@ final class WorkerPool: Sendable {
     var threadCount: Int { state.withLock { $0.threadCount } }
 
     /// Runs work on one of the threads and returns its outcome.
-    func run<Success: Sendable>(
+    package func run<Success: Sendable>(
         _ work: @escaping @Sendable () throws -> Success
     ) async throws -> Success {
         try await withCheckedThrowingContinuation { continuation in

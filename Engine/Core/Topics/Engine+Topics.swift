@@ -68,6 +68,19 @@ extension Engine {
         }
     }
 
+    /// Throws what ``createTopic(_:partitions:configuration:)`` would, as far as that can be known
+    /// without doing it.
+    package func checkCreation(
+        _ name: String, partitions count: Int, _ configuration: TopicConfiguration
+    ) throws(EngineError) {
+        try TopicName.check(name)
+        guard (1...TopicLimits.partitionsMax).contains(count) else {
+            throw .invalidPartitionCount(count)
+        }
+        try configuration.checkTogether()
+        if try openCatalog().topics[name] != nil { throw .topicExists(name: name) }
+    }
+
     /// Whether a topic is there; true also where nobody can tell, since the engine is closed.
     private func hasOrHidesTopic(_ name: String) -> Bool {
         do throws(EngineError) {

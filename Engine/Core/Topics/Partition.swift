@@ -1,23 +1,23 @@
 import Synchronization
-import TallyLog
+package import TallyLog
 import TallyRecords
 
 /// A partition as the engine holds it: its log, or why there is none.
 ///
 /// Thread rule: any thread.
-final class Partition: Sendable {
-    let topic: String
-    let index: Int32
+package final class Partition: Sendable {
+    package let topic: String
+    package let index: Int32
     /// Which topic of the name it is.
-    let topicID: TopicID
+    package let topicID: TopicID
     /// The log; nil where the partition is offline.
-    let onlineLog: PartitionLog?
+    package let onlineLog: PartitionLog?
     /// Why the partition is offline.
-    let failure: LogError?
+    package let failure: LogError?
     /// What the checkpoint files said when the partition was opened.
     private let checkpoint: PartitionCheckpoint
     /// Whom to wake when something arrives.
-    let arrivals = Arrivals()
+    package let arrivals = Arrivals()
     /// Rises with each change of the topic's configuration: what was made of it is made anew.
     let configurationVersion = Atomic<Int>(0)
 
@@ -46,10 +46,10 @@ final class Partition: Sendable {
     }
 
     /// Topic and number, as the directory is named.
-    var name: String { "\(topic)-\(index)" }
+    package var name: String { "\(topic)-\(index)" }
 
     /// The log. Throws ``EngineError/partitionOffline(partition:reason:)``.
-    var log: PartitionLog {
+    package var log: PartitionLog {
         get throws(EngineError) {
             if let onlineLog { return onlineLog }
             throw .partitionOffline(partition: name, reason: failure?.description ?? "unknown")

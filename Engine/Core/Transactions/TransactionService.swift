@@ -4,8 +4,8 @@ import Synchronization
 import TallyFiles
 import TallyGroups
 import TallyLog
-import TallyRecords
-import TallyTransactions
+package import TallyRecords
+package import TallyTransactions
 
 /// Runs the transaction coordinator of an engine: hands in requests and the time, has markers
 /// written and groups told, and wakes up when something is due.
@@ -13,7 +13,7 @@ import TallyTransactions
 /// Everything but the writing happens on one lane, which the groups are on too. What waits when
 /// the lane comes to it is one turn: it shares a durable write, and is answered, and followed by
 /// what it wants done, behind that. Thread rule: any thread.
-final class TransactionService: Sendable {
+package final class TransactionService: Sendable {
     typealias Answer<Success> = @Sendable (Result<Success, TransactionError>) -> Void
 
     /// Tells a partition how a transaction ended; blocks, on a thread of its own.
@@ -121,7 +121,7 @@ final class TransactionService: Sendable {
     }
 
     /// Any request that the coordinator answers at once, waited for.
-    func ask<Success: Sendable>(
+    package func ask<Success: Sendable>(
         _ request:
             @escaping @Sendable (
                 inout TransactionCoordinator, Timestamp
@@ -137,16 +137,19 @@ final class TransactionService: Sendable {
     ///
     /// After the time limit whoever waits is told that it will be finished later: a partition may
     /// be stopped until the directory is opened again.
-    func end(
+    ///
+    /// - Parameter keepsEpoch: see ``TransactionCoordinator``.
+    package func end(
         _ transactionalID: String, producer: ProducerIdentity, _ decision: TransactionDecision,
-        timeout: Duration
+        keepsEpoch: Bool = false, timeout: Duration
     ) async throws(TransactionError) -> ProducerIdentity {
         let result: Result<ProducerIdentity, TransactionError>
         result = await withCheckedContinuation { waiter in
             let token = register { waiter.resume(returning: $0) }
             submit { (state, now) throws(TransactionError) in
                 state.coordinator?.endTransaction(
-                    transactionalID, producer: producer, decision, token: token, now: now)
+                    transactionalID, producer: producer, decision, keepsEpoch: keepsEpoch,
+                    token: token, now: now)
             } answer: { [self] begun in
                 switch begun {
                 case .failure(let error): answer(token, .failure(error))
@@ -295,7 +298,8 @@ final class TransactionService: Sendable {
         do throws(TransactionStoreError) {
             state.coordinator = try TransactionCoordinator(
                 configuration: configuration, store: store, producerIDs: DrawnProducerIDs(),
-                earlierProducers: state.isReloading ? .mayBeAlive : .areGone, now: now)
+                earlierProducers: state.isReloading || configuration.areProducersRemote
+                    ? .mayBeAlive : .areGone, now: now)
             state.isReloading = true
         } catch {
             throw .coordinatorNotAvailable(reason: error.description)
@@ -348,7 +352,7 @@ final class TransactionService: Sendable {
 
     /// Has groups forget what is pending of a producer whose transaction was aborted before that
     /// came.
-    func dropOffsets(of producer: ProducerIdentity) async {
+    package func dropOffsets(of producer: ProducerIdentity) async {
         do throws(GroupError) {
             try await groups.ask { (coordinator, now) throws(GroupError) in
                 try coordinator.endTransaction(

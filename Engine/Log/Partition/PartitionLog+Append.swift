@@ -33,6 +33,8 @@ private struct BatchSurvey {
     var first: RecordBatchHeader
     /// What the batch says where it is a marker.
     var control: ControlRecord?
+    /// When the coordinator was asked about its transaction.
+    var verification: TransactionStanding?
 }
 
 extension PartitionLog {
@@ -46,13 +48,19 @@ extension PartitionLog {
     /// - Parameters:
     ///   - batches: at least one batch. Its contents are undefined after an error.
     ///   - now: the time for `LogAppendTime` topics.
+    ///   - verification: what ``transactionStanding(of:)`` said when the coordinator was asked
+    ///     about the transaction that the batches begin here; nil where there was nothing to ask.
     /// Throws ``LogError/invalidBatch(_:)``, ``LogError/batchTooLarge(byteCount:limit:setting:)``,
-    /// ``LogError/file(_:)``, ``LogError/stopped(partition:reason:)``,
+    /// ``LogError/producer(_:)``, with `verificationOutdated` where a transaction has ended here
+    /// since; ``LogError/file(_:)``, ``LogError/stopped(partition:reason:)``,
     /// ``LogError/closed(partition:)``.
     package func append(
-        _ batches: inout MutableRawSpan, from origin: BatchOrigin, now: Timestamp
+        _ batches: inout MutableRawSpan, from origin: BatchOrigin, now: Timestamp,
+        verification: TransactionStanding? = nil
     ) throws(LogError) -> AppendResult {
-        try append(&batches, surveyed: try survey(batches.bytes, origin, now), now: now)
+        var survey = try survey(batches.bytes, origin, now)
+        survey.verification = verification
+        return try append(&batches, surveyed: survey, now: now)
     }
 
     /// Appends one control batch that was just encoded.
@@ -144,6 +152,7 @@ extension PartitionLog {
         if !writer.wasAppendedTo { loadProducersAtOnce(&writer) }
         if let control = survey.control {
             try checkMarker(control, of: survey.first, &writer)
+            writer.markerCount += 1
         } else if let known = try checkProducer(of: survey.first, &writer) {
             return AppendResult(
                 baseOffset: known.firstOffset, nextOffset: known.lastOffset.advanced(by: 1),
@@ -151,6 +160,7 @@ extension PartitionLog {
                 logAppendTime: configuration.timestampType == .logAppendTime
                     ? known.timestamp : nil, isDuplicate: true)
         }
+        try check(survey.verification, of: survey.first, writer)
         let baseOffset = writer.nextOffset
         guard baseOffset.rawValue <= Int64.max - survey.offsetCount else {
             throw .invalidBatch(RecordError(.badOffset(baseOffset.rawValue), position: 0))

@@ -62,6 +62,37 @@ extension PartitionLog {
         try writer.active.noteAborted(aborted)
     }
 
+    // MARK: Taking part in transactions
+
+    /// Where a producer's transaction stands in this partition, and at which moment: a batch that
+    /// begins one here is appended only where the coordinator knows of it (KIP-890), and no
+    /// transaction has ended between its answer and the append.
+    ///
+    /// Throws as ``lastStableOffset()``.
+    package func transactionStanding(
+        of producerID: Int64
+    ) throws(LogError) -> TransactionStanding {
+        try writer.withLock { writer throws(LogError) in
+            try loadProducers(&writer)
+            let known = writer.producers?.producers[producerID]
+            return TransactionStanding(
+                isOpen: known?.transactionStart != nil, markerCount: writer.markerCount)
+        }
+    }
+
+    /// Throws where a transaction has ended here since the coordinator was asked.
+    func check(
+        _ verification: TransactionStanding?, of header: RecordBatchHeader,
+        _ writer: borrowing Writer
+    ) throws(LogError) {
+        guard let verification, verification.markerCount != writer.markerCount else { return }
+        throw .producer(
+            ProducerRefusal(
+                partition: name, producerID: header.producerID,
+                producerEpoch: header.producerEpoch, sequence: header.baseSequence,
+                reason: .verificationOutdated))
+    }
+
     // MARK: Markers
 
     /// Ends a producer's transaction in this partition: appends a commit or abort marker.
@@ -244,4 +275,12 @@ extension PartitionLog {
 struct PendingSnapshot: Sendable {
     var offset: Offset
     var bytes: [UInt8]
+}
+
+/// Where a producer's transaction stands in a partition at one moment.
+package struct TransactionStanding: Hashable, Sendable {
+    /// Whether the producer has written in a transaction that has not ended here.
+    package var isOpen: Bool
+    /// Markers written until then.
+    var markerCount: UInt64
 }

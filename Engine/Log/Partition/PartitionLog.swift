@@ -58,6 +58,9 @@ package final class PartitionLog: Sendable {
         var isRolling = false
         /// What is known of producers; nil until somebody needs it.
         var producers: ProducerStates?
+        /// Markers written since the log was opened: whoever asked a coordinator about a
+        /// transaction sees by it whether one has ended since.
+        var markerCount: UInt64 = 0
         /// Snapshots of it that the next sync writes.
         var snapshots: [PendingSnapshot] = []
         var stopReason: String?
@@ -166,6 +169,15 @@ package final class PartitionLog: Sendable {
         }
     }
 
+    /// The epoch of the record at an offset, or of the one that would come there; nil before the
+    /// first epoch that is known.
+    package func epoch(at offset: Offset) -> LeaderEpoch? {
+        writer.withLock { writer in
+            offset >= writer.nextOffset
+                ? writer.epoch : writer.epochs.entries.last { $0.startOffset <= offset }?.epoch
+        }
+    }
+
     // MARK: Reading
 
     /// How far a reader may see.
@@ -241,6 +253,20 @@ package final class PartitionLog: Sendable {
         try look(.highWatermark) { (view) throws(LogError) in
             try view.offset(forTimestamp: timestamp)
         }
+    }
+
+    /// The first record with the largest timestamp of all, with that; nil where no record has one
+    /// below the high watermark.
+    package func offsetOfMaxTimestamp() throws(LogError) -> (
+        offset: Offset, timestamp: Timestamp
+    )? {
+        var largest: Timestamp?
+        for segment in segments {
+            guard let found = try segment.largestTimestamp() else { continue }
+            largest = max(largest ?? found, found)
+        }
+        guard let largest else { return nil }
+        return try offset(forTimestamp: largest)
     }
 }
 

@@ -86,6 +86,9 @@ public struct ProducerRefusal: Error, Hashable, Sendable {
         case invalidTransactionState
         /// A newer coordinator has written a marker.
         case transactionCoordinatorFenced(current: Int32)
+        /// A transaction has ended in the partition since the coordinator was asked about the one
+        /// that the batch would begin: to be asked again.
+        case verificationOutdated
     }
 
     /// Topic and partition as the directory is named.
@@ -124,6 +127,11 @@ extension ProducerRefusal: CustomStringConvertible {
             """
             \(partition): the marker for \(who) comes from an older coordinator than the one \
             with epoch \(current); nothing was written.
+            """
+        case .verificationOutdated:
+            """
+            \(partition): a transaction has ended since the coordinator was asked about that of \
+            \(who); nothing was written. Ask again.
             """
         }
     }

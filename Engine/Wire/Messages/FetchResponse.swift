@@ -61,6 +61,9 @@ package struct FetchResponse: WireResponse {
         package var preferredReadReplica: Int32 = -1
         /// Record batches, as they are in the log.
         package var records: ArraySlice<UInt8>?
+        /// In place of `records`, in a response that is written: how many bytes of batches are sent
+        /// from elsewhere. No field; nil in what was read.
+        package var byteCountElsewhere: Int?
         /// Tagged fields that have no name here.
         package var unknownTags = UnknownTags()
 
@@ -76,7 +79,11 @@ package struct FetchResponse: WireResponse {
             try coder.int64("logStartOffset", &logStartOffset, from: 5, isIgnorable: true)
             try coder.nullableArray("abortedTransactions", &abortedTransactions)
             try coder.int32("preferredReadReplica", &preferredReadReplica, from: 11, otherwise: -1)
-            try coder.records("records", &records)
+            if let byteCountElsewhere {
+                try coder.gap("records", byteCount: byteCountElsewhere)
+            } else {
+                try coder.records("records", &records)
+            }
             let known = [
                 KnownTag(0, "divergingEpoch", from: 12, isSet: divergingEpoch != EpochEnd()),
                 KnownTag(1, "currentLeader", from: 12, isSet: currentLeader != Leader()),

@@ -73,6 +73,8 @@ struct FieldFiller: WireCoder {
         value = [UInt8(truncatingIfNeeded: next()), 1, 2]
     }
 
+    mutating func gap(_ field: String, byteCount: Int) throws(WireError) {}
+
     mutating func list<Element>(
         _ field: String, _ value: inout [Element]?, isNullable: Bool, initial: Element,
         code: (inout Self, inout Element) throws(WireError) -> Void

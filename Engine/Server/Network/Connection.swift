@@ -1,0 +1,214 @@
+import Logging
+import Metrics
+import NIOCore
+
+/// One client: has its requests answered, one after the other, in their order.
+///
+/// It asks for the next request when the answer before has gone out. So a client that sends ahead
+/// is not read ahead of, one that does not read its answers holds one of them, and each connection
+/// takes memory for one request. Thread rule: the connection's event loop; the work is done in a
+/// task.
+final class Connection: ChannelInboundHandler {
+    typealias InboundIn = Frame
+
+    private let broker: Broker
+    private let reader: FrameReader
+    private let budget: MemoryBudget
+    private let limits: ConnectionLimits
+    private var client: ClientIdentity
+    private var phase = Phase.ended
+    private var since = NIODeadline.now()
+    private var watch: RepeatedTask?
+    private var isStopping = false
+
+    private enum Phase {
+        /// For a request, or for the rest of one.
+        case waiting
+        case working(Task<Void, Never>, reserved: Int)
+        case sending(AnswerWriter, reserved: Int)
+        case ended
+    }
+
+    init(
+        broker: Broker, reader: FrameReader, budget: MemoryBudget, limits: ConnectionLimits,
+        client: ClientIdentity
+    ) {
+        self.broker = broker
+        self.reader = reader
+        self.budget = budget
+        self.limits = limits
+        self.client = client
+    }
+
+    // MARK: One request after the other
+
+    func channelActive(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let tick = limits.tick
+        watch = context.eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in
+            let (connection, context) = bound.value
+            connection.endIfLate(context)
+        }
+        waitForRequest(context)
+    }
+
+    private func waitForRequest(_ context: ChannelHandlerContext) {
+        guard !isStopping else { return end(context) }
+        phase = .waiting
+        since = .now()
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let frame = unwrapInboundIn(data)
+        guard case .waiting = phase else { return budget.giveBack(frame.reserved) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        let task = Task { [broker, client] in
+            let outcome = await broker.answer(frame.bytes, from: client)
+            loop.execute {
+                let (connection, context) = bound.value
+                connection.worked(outcome, context)
+            }
+        }
+        phase = .working(task, reserved: frame.reserved)
+        since = .now()
+    }
+
+    private func worked(_ outcome: Broker.Outcome, _ context: ChannelHandlerContext) {
+        guard case .working(_, let reserved) = phase else { return }
+        switch outcome {
+        case .answer(let answer):
+            phase = .sending(AnswerWriter(answer), reserved: reserved)
+            sendNext(context)
+        case .nothing:
+            budget.giveBack(reserved)
+            waitForRequest(context)
+        case .end(let reason):
+            limits.logger.info("A connection of \(client.host) is ended: \(reason)")
+            end(context)
+        }
+    }
+
+    private func sendNext(_ context: ChannelHandlerContext) {
+        guard case .sending(var writer, let reserved) = phase else { return }
+        since = .now()
+        guard let piece = writer.next(context.channel.allocator) else {
+            budget.giveBack(reserved)
+            return waitForRequest(context)
+        }
+        phase = .sending(writer, reserved: reserved)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        ServerMetrics.bytesOut.increment(by: piece.readableBytes)
+        context.writeAndFlush(NIOAny(piece)).whenComplete { result in
+            let (connection, context) = bound.value
+            switch result {
+            case .success: connection.sendNext(context)
+            case .failure: connection.end(context)
+            }
+        }
+    }
+
+    // MARK: Ending
+
+    /// Ends when the request under way is answered; what waits for something to come is answered
+    /// now.
+    func stop(_ context: ChannelHandlerContext) {
+        isStopping = true
+        switch phase {
+        case .waiting: end(context)
+        case .working(let task, _): task.cancel()
+        case .sending, .ended: break
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ServerStopping {
+            stop(context)
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    private func end(_ context: ChannelHandlerContext) {
+        letGo()
+        context.close(promise: nil)
+    }
+
+    private func letGo() {
+        watch?.cancel()
+        watch = nil
+        switch phase {
+        case .waiting, .ended: break
+        case .working(let task, let reserved):
+            // Whoever waits for something to come does not wait for somebody who is gone.
+            task.cancel()
+            budget.giveBack(reserved)
+        case .sending(_, let reserved): budget.giveBack(reserved)
+        }
+        phase = .ended
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        letGo()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is ConnectionFault {
+            limits.logger.warning("A connection of \(client.host) is ended: \(error)")
+            ServerMetrics.faults.increment()
+        }
+        end(context)
+    }
+
+    /// Ends a connection that has been silent, half way through a request, or unread for too long.
+    private func endIfLate(_ context: ChannelHandlerContext) {
+        let limit: (time: TimeAmount, what: String)
+        switch phase {
+        case .waiting where reader.isInside: limit = (limits.receive, "a request is not complete")
+        case .waiting: limit = (limits.idle, "idle (connections.max.idle.ms)")
+        case .sending: limit = (limits.send, "an answer is not read")
+        case .working, .ended: return
+        }
+        guard NIODeadline.now() - since >= limit.time else { return }
+        limits.logger.info(
+            "A connection of \(client.host) is ended after \(limit.time): \(limit.what)")
+        end(context)
+    }
+}
+
+/// Sent to all connections when the server stops.
+struct ServerStopping: Sendable {}
+
+/// Who sends requests on a connection.
+struct ClientIdentity: Sendable {
+    /// The address, without the port.
+    var host: String
+    /// Who it is.
+    var principal: Principal
+}
+
+/// How long connections may be silent, and who hears of it.
+struct ConnectionLimits: Sendable {
+    var idle: TimeAmount
+    var receive: TimeAmount
+    var send: TimeAmount
+    var logger: Logger
+
+    init(_ configuration: ServerConfiguration) {
+        func time(_ milliseconds: Int64) -> TimeAmount {
+            .milliseconds(min(max(milliseconds, 1), 1 << 40))
+        }
+        idle = time(configuration.connectionsIdleMillisecondsMax)
+        receive = time(configuration.requestReceiveMilliseconds)
+        send = time(configuration.responseSendMilliseconds)
+        logger = configuration.logger
+    }
+
+    /// How often connections look at the clock.
+    var tick: TimeAmount {
+        let least = min(idle, receive, send)
+        return .nanoseconds(min(max(least.nanoseconds / 4, 10_000_000), 5_000_000_000))
+    }
+}

@@ -1,0 +1,155 @@
+import NIOCore
+
+/// A request as it came, and what it has of the budget.
+struct Frame: Sendable {
+    var bytes: [UInt8]
+    var reserved: Int
+}
+
+/// Why a connection is ended.
+enum ConnectionFault: Error, CustomStringConvertible {
+    case requestTooLarge(byteCount: Int, limit: Int)
+    case requestTooSmall(byteCount: Int)
+
+    var description: String {
+        switch self {
+        case .requestTooLarge(let byteCount, let limit):
+            "a request of \(byteCount) bytes, \(limit) are allowed (socket.request.max.bytes)"
+        case .requestTooSmall(let byteCount): "a request of \(byteCount) bytes"
+        }
+    }
+}
+
+/// Makes requests of bytes: each is four bytes of length and what they count.
+///
+/// It gives one for each `read` that it is asked for, and reads no further: what a client sends
+/// ahead stays in the system's buffers. A large request waits for its place in the budget before
+/// its bytes are read. Thread rule: the connection's event loop.
+final class FrameReader: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = Frame
+    typealias OutboundIn = Never
+
+    private let byteCountMax: Int
+    private let budget: MemoryBudget
+    private var received = ByteBuffer()
+    private var isWanted = false
+    private var phase = Phase.between
+
+    private enum Phase {
+        case between
+        case waiting(byteCount: Int, id: UInt64)
+        case receiving(byteCount: Int, reserved: Int)
+        case ended
+    }
+
+    /// Whether a request has begun to come, and is not there.
+    var isInside: Bool {
+        switch phase {
+        case .between: received.readableBytes > 0
+        case .waiting, .receiving: true
+        case .ended: false
+        }
+    }
+
+    init(byteCountMax: Int, budget: MemoryBudget) {
+        self.byteCountMax = byteCountMax
+        self.budget = budget
+    }
+
+    func read(context: ChannelHandlerContext) {
+        isWanted = true
+        advance(context)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        if received.readableBytes == 0 {
+            received = bytes
+        } else {
+            received.writeBuffer(&bytes)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        advance(context)
+        context.fireChannelReadComplete()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        end()
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end() }
+
+    private func end() {
+        switch phase {
+        case .between, .ended: break
+        case .waiting(let byteCount, let id):
+            if !budget.forget(id) { budget.giveBack(byteCount) }
+        case .receiving(_, let reserved): budget.giveBack(reserved)
+        }
+        phase = .ended
+        received = ByteBuffer()
+    }
+
+    /// Goes on as far as the bytes go, and reads more where more is wanted.
+    private func advance(_ context: ChannelHandlerContext) {
+        guard isWanted else { return }
+        if case .between = phase, !begin(context) { return }
+        if case .receiving(let byteCount, let reserved) = phase,
+            let bytes = received.readBytes(length: byteCount)
+        {
+            phase = .between
+            isWanted = false
+            received.discardReadBytes()
+            return context.fireChannelRead(
+                wrapInboundOut(Frame(bytes: bytes, reserved: reserved)))
+        }
+        switch phase {
+        case .between, .receiving: context.read()
+        case .waiting, .ended: break
+        }
+    }
+
+    /// Looks at the length of the next request; false where it cannot come now.
+    private func begin(_ context: ChannelHandlerContext) -> Bool {
+        guard let length = received.readInteger(as: Int32.self) else { return true }
+        let byteCount = Int(length)
+        guard byteCount >= 8, byteCount <= byteCountMax else {
+            end()
+            let fault =
+                byteCount < 8
+                ? ConnectionFault.requestTooSmall(byteCount: byteCount)
+                : .requestTooLarge(byteCount: byteCount, limit: byteCountMax)
+            context.fireErrorCaught(fault)
+            return false
+        }
+        guard byteCount > MemoryBudget.freeByteCount else {
+            phase = .receiving(byteCount: byteCount, reserved: 0)
+            return true
+        }
+        let loop = context.eventLoop
+        let bound = NIOLoopBound((self, context), eventLoop: loop)
+        let id = budget.take(byteCount) {
+            loop.execute {
+                let (reader, context) = bound.value
+                reader.granted(byteCount, context)
+            }
+        }
+        guard let id else {
+            phase = .receiving(byteCount: byteCount, reserved: byteCount)
+            return true
+        }
+        phase = .waiting(byteCount: byteCount, id: id)
+        return false
+    }
+
+    private func granted(_ byteCount: Int, _ context: ChannelHandlerContext) {
+        // A connection that has ended meanwhile has given it back.
+        guard case .waiting = phase else { return }
+        phase = .receiving(byteCount: byteCount, reserved: byteCount)
+        advance(context)
+    }
+}

@@ -1,0 +1,226 @@
+import Tally
+import TallyWire
+
+extension Broker {
+    /// Batches from given offsets on; waits for some where there are none.
+    func fetch(
+        _ request: FetchRequest, _ context: Context, _ correlationID: Int32
+    ) async throws -> Answer? {
+        var response = FetchResponse()
+        var slices: [[LogSlice]] = []
+        if request.sessionID != 0 {
+            // No session is ever given out: whoever says one has it from somebody else.
+            response.errorCode = .fetchSessionIDNotFound
+        } else {
+            let fetch = Fetch(request, version: context.version, of: self)
+            (response.responses, slices) = await fetch.answer()
+        }
+        let (bytes, gaps) = try ResponseFrame(
+            header: ResponseHeader(correlationID: correlationID), body: response
+        ).encodedAroundGaps(version: context.version)
+        return Answer(bytes, gaps: gaps, filledBy: slices)
+    }
+}
+
+/// One fetch: looks at its partitions, and again whenever something has come to one of them, until
+/// there is enough, something to tell, or no more time.
+///
+/// It reads beyond what a partition has only by whole batches, and of a batch in whose middle the
+/// offset lies, all.
+private struct Fetch {
+    private let broker: Broker
+    private let request: FetchRequest
+    private let version: Int16
+    private let bytesMax: Int
+    private let deadline: ContinuousClock.Instant
+
+    init(_ request: FetchRequest, version: Int16, of broker: Broker) {
+        self.broker = broker
+        self.request = request
+        self.version = version
+        bytesMax = min(max(Int(request.maxBytes), 0), broker.configuration.fetchBytesMax)
+        deadline = .now + .milliseconds(max(Int64(request.maxWaitMilliseconds), 0))
+    }
+
+    typealias Found = (topics: [FetchResponse.Topic], slices: [[LogSlice]])
+
+    /// What one look led to.
+    private struct Look {
+        var found: Found = ([], [])
+        var byteCount = 0
+        /// Something that is no records, and is told at once.
+        var hasError = false
+        /// Where to wait, by partition.
+        var marks: [(partition: Partition, position: Offset)] = []
+    }
+
+    func answer() async -> Found {
+        let arrival = Arrival()
+        var timer: Task<Void, Never>?
+        var watched: [Partition] = []
+        defer {
+            timer?.cancel()
+            for partition in watched { partition.arrivals.remove(arrival) }
+        }
+        while true {
+            let seen = arrival.count
+            let look = await look()
+            let isEnough = look.byteCount >= Int(request.minBytes) || look.hasError
+            guard !isEnough, ContinuousClock.now < deadline, !Task.isCancelled else {
+                return look.found
+            }
+            // Looked at before it was asked to be woken: asking says so where something has come.
+            for (partition, position) in look.marks {
+                guard let log = partition.onlineLog else { continue }
+                partition.arrivals.wake(
+                    arrival, behind: position, of: log.highWatermarkWatermark)
+            }
+            if timer == nil {
+                watched = look.marks.map(\.partition)
+                let deadline = deadline
+                timer = Task {
+                    try? await Task.sleep(until: deadline)
+                    arrival.signal()
+                }
+            }
+            guard (try? await arrival.wait(after: seen)) != nil else { return look.found }
+        }
+    }
+
+    private func look() async -> Look {
+        // Reading may wait for the disk.
+        let looked = try? await broker.engine.workers.run { lookNow() }
+        return looked ?? lookNow()
+    }
+
+    private func lookNow() -> Look {
+        var look = Look()
+        for topic in request.topics {
+            var answer = FetchResponse.Topic()
+            answer.topic = topic.topic
+            answer.topicID = topic.topicID
+            let name =
+                version >= 13 ? broker.engine.name(ofTopic: topic.topicID.topicID) : topic.topic
+            for partition in topic.partitions {
+                guard let name else {
+                    answer.partitions.append(failed(partition, .unknownTopicID))
+                    look.hasError = true
+                    continue
+                }
+                answer.partitions.append(read(partition, of: name, &look))
+            }
+            look.found.topics.append(answer)
+        }
+        return look
+    }
+
+    private func failed(
+        _ partition: FetchRequest.Partition, _ code: ErrorCode
+    ) -> FetchResponse.Partition {
+        var answer = FetchResponse.Partition()
+        answer.partitionIndex = partition.partition
+        answer.errorCode = code
+        answer.highWatermark = -1
+        answer.abortedTransactions = nil
+        answer.records = []
+        return answer
+    }
+
+    private func read(
+        _ wanted: FetchRequest.Partition, of topic: String, _ look: inout Look
+    ) -> FetchResponse.Partition {
+        do {
+            let partition = try broker.engine.partition(wanted.partition, of: topic)
+            let log = try partition.log
+            try log.check(clientEpoch: wanted.currentLeaderEpoch)
+            return try read(wanted, partition, log, &look)
+        } catch {
+            look.hasError = true
+            var answer = failed(wanted, ErrorCode(error))
+            if case LogError.offsetOutOfRange(let range) = error {
+                answer.logStartOffset = range.logStart.rawValue
+            }
+            return answer
+        }
+    }
+
+    private func read(
+        _ wanted: FetchRequest.Partition, _ partition: Partition, _ log: PartitionLog,
+        _ look: inout Look
+    ) throws -> FetchResponse.Partition {
+        let isCommitted = request.isolationLevel == 1
+        var answer = FetchResponse.Partition()
+        answer.partitionIndex = wanted.partition
+        let highWatermark = log.highWatermark
+        let stable = try log.lastStableOffset()
+        answer.highWatermark = highWatermark.rawValue
+        answer.lastStableOffset = stable.rawValue
+        answer.logStartOffset = log.logStart.rawValue
+        answer.abortedTransactions = isCommitted ? [] : nil
+        answer.records = []
+        if let end = try diverging(wanted, log) {
+            answer.divergingEpoch = end
+            look.hasError = true
+            return answer
+        }
+        let offset = Offset(wanted.fetchOffset)
+        let bound = isCommitted ? min(stable, highWatermark) : highWatermark
+        guard offset < log.logStart || offset > log.logEnd || offset < bound else {
+            look.marks.append((partition, max(offset, highWatermark)))
+            return answer
+        }
+        // The first partition that has something gives a batch, however large it is.
+        let room = min(bytesMax - look.byteCount, Int(wanted.partitionMaxBytes))
+        guard room > 0 || look.byteCount == 0 else { return answer }
+        let slice = try log.read(
+            from: offset, bytesMax: max(room, 1),
+            bound: isCommitted ? .lastStableOffset : .highWatermark)
+        guard let slice else {
+            look.marks.append((partition, max(offset, highWatermark)))
+            return answer
+        }
+        guard slice.byteCount <= max(room, 0) || look.byteCount == 0 else { return answer }
+        if isCommitted {
+            answer.abortedTransactions = try log.abortedTransactions(
+                in: offset..<slice.nextOffset
+            ).map { aborted in
+                var answer = FetchResponse.AbortedTransaction()
+                answer.producerID = aborted.producerID
+                answer.firstOffset = aborted.firstOffset.rawValue
+                return answer
+            }
+        }
+        answer.records = nil
+        answer.byteCountElsewhere = slice.byteCount
+        look.found.slices.append([slice])
+        look.byteCount += slice.byteCount
+        return answer
+    }
+
+    /// Where a follower has another end of its last epoch than this log.
+    private func diverging(
+        _ wanted: FetchRequest.Partition, _ log: PartitionLog
+    ) throws -> FetchResponse.EpochEnd? {
+        guard wanted.lastFetchedEpoch >= 0 else { return nil }
+        let found = log.endOffset(forEpoch: LeaderEpoch(wanted.lastFetchedEpoch))
+        guard let found else { throw ClientRequestError.offsetOutOfRange }
+        guard
+            found.epoch.rawValue < wanted.lastFetchedEpoch
+                || found.endOffset.rawValue < wanted.fetchOffset
+        else { return nil }
+        var end = FetchResponse.EpochEnd()
+        end.epoch = found.epoch.rawValue
+        end.endOffset = found.endOffset.rawValue
+        return end
+    }
+}
+
+extension PartitionLog {
+    /// Throws where a client knows another leader epoch than the partition has.
+    func check(clientEpoch: Int32) throws {
+        guard clientEpoch >= 0 else { return }
+        let current = leaderEpoch.rawValue
+        if clientEpoch < current { throw ClientRequestError.fencedLeaderEpoch }
+        if clientEpoch > current { throw ClientRequestError.unknownLeaderEpoch }
+    }
+}

@@ -1,0 +1,143 @@
+import Logging
+import Metrics
+import Tally
+import TallyWire
+
+/// Answers the requests of all clients, as a Kafka broker does that is alone in its cluster and
+/// leads everything.
+///
+/// What each request does stands in a file of its own, as an extension. Thread rule: any thread;
+/// requests of different connections at the same time.
+final class Broker: Sendable {
+    let engine: Engine
+    let configuration: ServerConfiguration
+    /// Where clients are told to connect to.
+    let address: ServerAddress
+    /// The number of the only broker there is.
+    let nodeID: Int32
+    let clusterID: String
+    private let handlers: [APIKey: Handler]
+
+    /// What is known of a request beside itself.
+    struct Context: Sendable {
+        var client: ClientIdentity
+        /// What the client calls itself.
+        var clientID: String
+        /// The version of the request.
+        var version: Int16
+    }
+
+    /// What becomes of a request.
+    enum Outcome: Sendable {
+        case answer(Answer)
+        /// Nobody waits for an answer.
+        case nothing
+        /// The connection is ended: it sends what nobody understands.
+        case end(String)
+    }
+
+    /// How requests of one kind are read and answered.
+    struct Handler: Sendable {
+        var versions: ClosedRange<Int16>
+        var metrics: ServerMetrics.PerRequest
+        var answer: @Sendable (Broker, [UInt8], ClientIdentity) async throws -> Outcome
+    }
+
+    init(engine: Engine, configuration: ServerConfiguration, address: ServerAddress) {
+        self.engine = engine
+        self.configuration = configuration
+        self.address = address
+        let identity = engine.identity
+        nodeID = identity.nodeID
+        clusterID = identity.clusterID
+        handlers = Self.allHandlers
+    }
+
+    /// Which requests are answered, with their versions, in the order of their numbers.
+    var supported: [(api: APIKey, versions: ClosedRange<Int16>)] {
+        handlers.map { ($0.key, $0.value.versions) }.sorted { $0.api.rawValue < $1.api.rawValue }
+    }
+
+    /// Answers a frame.
+    func answer(_ frame: [UInt8], from client: ClientIdentity) async -> Outcome {
+        let start: RequestFrameStart
+        do {
+            start = try RequestFrameStart(decoding: frame)
+        } catch {
+            return .end("\(error)")
+        }
+        ServerMetrics.bytesIn.increment(by: frame.count)
+        guard let handler = handlers[start.api] else {
+            return .end("there is no answer to requests of API \(start.api.rawValue)")
+        }
+        guard handler.versions.contains(start.apiVersion) else {
+            if start.api == .apiVersions, let bytes = try? start.unsupportedVersionResponse() {
+                return .answer(Answer(bytes))
+            }
+            return .end(
+                "version \(start.apiVersion) of API \(start.api.rawValue) is not supported")
+        }
+        guard configuration.authorizer.allows(client.principal, api: start.api.rawValue) else {
+            ServerMetrics.denials.increment()
+            return .end("\(client.principal.name) may not send API \(start.api.rawValue)")
+        }
+        let began = ContinuousClock.now
+        defer {
+            handler.metrics.count.increment()
+            handler.metrics.bytes.record(frame.count)
+            handler.metrics.time.record(duration: ContinuousClock.now - began)
+        }
+        do {
+            return try await handler.answer(self, frame, client)
+        } catch {
+            handler.metrics.errors.increment()
+            return .end("\(error)")
+        }
+    }
+}
+
+extension Broker.Handler {
+    /// Reads requests of a type and writes their responses.
+    ///
+    /// - Parameter body: nil where nobody waits for an answer.
+    init<Request: WireRequest>(
+        _ name: String,
+        _ body:
+            @escaping @Sendable (Broker, Request, Broker.Context) async -> Request.Response?
+    ) {
+        self.init(name) { (broker, request: Request, context, correlationID) in
+            guard let response = await body(broker, request, context) else { return nil }
+            return Answer(
+                try ResponseFrame(
+                    header: ResponseHeader(correlationID: correlationID), body: response
+                ).encoded(version: context.version))
+        }
+    }
+
+    /// The same, for responses that are written in another way.
+    init<Request: WireRequest>(
+        _ name: String,
+        answering body:
+            @escaping @Sendable (Broker, Request, Broker.Context, Int32) async throws -> Answer?
+    ) {
+        self.init(name, body)
+    }
+
+    private init<Request: WireRequest>(
+        _ name: String,
+        _ body:
+            @escaping @Sendable (Broker, Request, Broker.Context, Int32) async throws -> Answer?
+    ) {
+        versions = Request.versions
+        metrics = ServerMetrics.PerRequest(name)
+        answer = { broker, bytes, client in
+            let frame = try RequestFrame<Request>(decoding: bytes)
+            let context = Broker.Context(
+                client: client, clientID: frame.header.clientID ?? "",
+                version: frame.header.apiVersion)
+            let answer = try await body(
+                broker, frame.body, context, frame.header.correlationID)
+            return answer.map { .answer($0) } ?? .nothing
+        }
+    }
+}
