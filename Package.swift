@@ -88,8 +88,7 @@ let package = Package(
         .target(
             name: "TallyServer",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions",
-                "TallyWire", "Tally",
+                "TallyFiles", "TallyLog", "TallyWire", "Tally",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -139,7 +138,6 @@ let package = Package(
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
                 "TallyBench", "TallyContracts", "TallyServer", "TallyPrometheus",
                 .product(name: "Metrics", package: "swift-metrics"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -188,6 +186,14 @@ let package = Package(
         .testTarget(
             name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
             path: "Tests/WireTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "TallyWire", "Tally", "TallyStateStore", "TallyServer", "TallyTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/ServerTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [

@@ -36,9 +36,16 @@ package protocol File: AnyObject, Sendable {
     ///
     /// - Parameter byteCount: At least 1.
     func map(byteCount: Int) throws(FileError) -> FileMapping
+
+    /// Another descriptor of the open file, for the system to send bytes from; the caller closes
+    /// it. Nil where the file is none of the system's.
+    func duplicate() throws(FileError) -> Int32?
 }
 
 extension File {
+    /// Files that are none of the system's have no descriptor.
+    package func duplicate() throws(FileError) -> Int32? { nil }
+
     /// The length of the file in bytes.
     package func byteCount() throws(FileError) -> Int64 {
         try information().byteCount

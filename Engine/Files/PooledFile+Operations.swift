@@ -29,6 +29,11 @@ extension PooledFile {
         }
     }
 
+    /// Another descriptor, which no pool counts; see `File.duplicate`.
+    package func duplicate() throws(FileError) -> Int32? {
+        try use(writing: false) { (file) throws(FileError) in try file.duplicate() }
+    }
+
     /// Reserves space; see `File.reserve`.
     package func reserve(_ range: Range<Int64>) throws(FileError) -> Bool {
         try use(writing: false) { (file) throws(FileError) in try file.reserve(range) }

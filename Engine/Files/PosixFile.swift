@@ -51,6 +51,10 @@ final class PosixFile: File {
         }
     }
 
+    func duplicate() throws(FileError) -> Int32? {
+        try systemCall("duplicate", path) { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+    }
+
     func sync() throws(FileError) {
         _ = try systemCall("sync", path) { Platform.syncData(descriptor) }
     }

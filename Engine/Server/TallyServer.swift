@@ -113,6 +113,7 @@ public final class TallyServer: Service {
         // The port is known when it is bound, and connections may come at once: they wait.
         let broker = Mutex<Broker?>(nil)
         let (configuration, register, budget) = (configuration, register, budget)
+        let files = FileAllowance(count: 64)
         let limits = ConnectionLimits(configuration)
         let bootstrap = ServerBootstrap(group: threads)
             .serverChannelOption(.backlog, value: 1024)
@@ -130,8 +131,8 @@ public final class TallyServer: Service {
                 let reader = FrameReader(
                     byteCountMax: configuration.requestBytesMax, budget: budget)
                 let connection = Connection(
-                    broker: broker, reader: reader, budget: budget, limits: limits,
-                    client: ClientIdentity(host: "/" + host, principal: .anonymous))
+                    broker: broker, reader: reader, budget: budget, files: files,
+                    limits: limits, client: ClientIdentity(host: "/" + host, principal: .anonymous))
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(reader, connection)
                 }

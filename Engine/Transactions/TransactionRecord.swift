@@ -40,8 +40,8 @@ public struct TransactionRecord: Hashable, Sendable {
         self.updatedAt = updatedAt
     }
 
-    /// Whether the last transaction ended, or ends, without a new epoch: by the first version of the
-    /// protocol.
+    /// Whether the last transaction ended, or ends, without a new epoch: by the first version of
+    /// the protocol.
     var hasKeptEpoch: Bool { previous == producer }
 
     /// The epoch with which the transaction was written whose decision is on its way.

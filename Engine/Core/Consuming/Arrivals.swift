@@ -61,7 +61,7 @@ package final class Arrivals: Sendable {
     }
 
     /// Consumers that wait now; for tests.
-    var count: Int { state.withLock { $0.waiting.count } }
+    package var count: Int { state.withLock { $0.waiting.count } }
 
     private func tellAll() {
         let waiting = state.withLock { state in

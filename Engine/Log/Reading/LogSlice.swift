@@ -1,3 +1,4 @@
+import TallyFiles
 package import TallyRecords
 
 /// Some whole batches of one segment, as they lie in the log.
@@ -13,6 +14,10 @@ package struct LogSlice: Sendable {
     package let end: ReadPosition
     /// The file the batches come from, for messages.
     package let file: String
+
+    /// A descriptor of the file with the batches, for the system to send them from; the caller
+    /// closes it. Nil where there is none to be had: the bytes are in ``content`` as well.
+    package func duplicateDescriptor() -> Int32? { (try? end.segment.logFile.duplicate()) ?? nil }
 
     /// Bytes of all batches together.
     package var byteCount: Int { content.range.count }

@@ -14,6 +14,7 @@ final class Connection: ChannelInboundHandler {
     private let broker: Broker
     private let reader: FrameReader
     private let budget: MemoryBudget
+    private let files: FileAllowance
     private let limits: ConnectionLimits
     private var client: ClientIdentity
     private var phase = Phase.ended
@@ -30,12 +31,13 @@ final class Connection: ChannelInboundHandler {
     }
 
     init(
-        broker: Broker, reader: FrameReader, budget: MemoryBudget, limits: ConnectionLimits,
-        client: ClientIdentity
+        broker: Broker, reader: FrameReader, budget: MemoryBudget, files: FileAllowance,
+        limits: ConnectionLimits, client: ClientIdentity
     ) {
         self.broker = broker
         self.reader = reader
         self.budget = budget
+        self.files = files
         self.limits = limits
         self.client = client
     }
@@ -79,7 +81,7 @@ final class Connection: ChannelInboundHandler {
         guard case .working(_, let reserved) = phase else { return }
         switch outcome {
         case .answer(let answer):
-            phase = .sending(AnswerWriter(answer), reserved: reserved)
+            phase = .sending(AnswerWriter(answer, files: files), reserved: reserved)
             sendNext(context)
         case .nothing:
             budget.giveBack(reserved)
@@ -99,8 +101,18 @@ final class Connection: ChannelInboundHandler {
         }
         phase = .sending(writer, reserved: reserved)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        ServerMetrics.bytesOut.increment(by: piece.readableBytes)
-        context.writeAndFlush(NIOAny(piece)).whenComplete { result in
+        ServerMetrics.bytesOut.increment(by: piece.byteCount)
+        let sent: EventLoopFuture<Void>
+        switch piece {
+        case .bytes(let bytes): sent = context.writeAndFlush(NIOAny(IOData.byteBuffer(bytes)))
+        case .file(let region, let file):
+            sent = context.writeAndFlush(NIOAny(IOData.fileRegion(region)))
+            sent.whenComplete { [files] _ in
+                try? file.close()
+                files.giveBack()
+            }
+        }
+        sent.whenComplete { result in
             let (connection, context) = bound.value
             switch result {
             case .success: connection.sendNext(context)
@@ -165,13 +177,20 @@ final class Connection: ChannelInboundHandler {
     /// Ends a connection that has been silent, half way through a request, or unread for too long.
     private func endIfLate(_ context: ChannelHandlerContext) {
         let limit: (time: TimeAmount, what: String)
+        var begin = since
         switch phase {
-        case .waiting where reader.isInside: limit = (limits.receive, "a request is not complete")
-        case .waiting: limit = (limits.idle, "idle (connections.max.idle.ms)")
+        case .waiting:
+            guard !reader.isWaitingForBudget else { return }
+            limit =
+                reader.receivingSince == nil
+                ? (limits.idle, "idle (connections.max.idle.ms)")
+                : (limits.receive, "a request is not complete")
+            // What was sent ahead begins to count when it is waited for.
+            begin = max(reader.receivingSince ?? since, since)
         case .sending: limit = (limits.send, "an answer is not read")
         case .working, .ended: return
         }
-        guard NIODeadline.now() - since >= limit.time else { return }
+        guard NIODeadline.now() - begin >= limit.time else { return }
         limits.logger.info(
             "A connection of \(client.host) is ended after \(limit.time): \(limit.what)")
         end(context)

@@ -43,14 +43,11 @@ final class FrameReader: ChannelDuplexHandler {
         case ended
     }
 
-    /// Whether a request has begun to come, and is not there.
-    var isInside: Bool {
-        switch phase {
-        case .between: received.readableBytes > 0
-        case .waiting, .receiving: true
-        case .ended: false
-        }
-    }
+    /// Since when a request has been coming that is not there; nil between requests. It does not
+    /// count that it had to wait for its place.
+    private(set) var receivingSince: NIODeadline?
+    /// Whether a request waits for its place in the budget.
+    var isWaitingForBudget: Bool { if case .waiting = phase { true } else { false } }
 
     init(byteCountMax: Int, budget: MemoryBudget) {
         self.byteCountMax = byteCountMax
@@ -69,6 +66,7 @@ final class FrameReader: ChannelDuplexHandler {
         } else {
             received.writeBuffer(&bytes)
         }
+        if receivingSince == nil { receivingSince = .now() }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -102,6 +100,7 @@ final class FrameReader: ChannelDuplexHandler {
             let bytes = received.readBytes(length: byteCount)
         {
             phase = .between
+            receivingSince = received.readableBytes > 0 ? .now() : nil
             isWanted = false
             received.discardReadBytes()
             return context.fireChannelRead(
@@ -149,6 +148,7 @@ final class FrameReader: ChannelDuplexHandler {
     private func granted(_ byteCount: Int, _ context: ChannelHandlerContext) {
         // A connection that has ended meanwhile has given it back.
         guard case .waiting = phase else { return }
+        receivingSince = .now()
         phase = .receiving(byteCount: byteCount, reserved: byteCount)
         advance(context)
     }

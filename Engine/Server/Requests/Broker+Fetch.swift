@@ -165,8 +165,9 @@ private struct Fetch {
         }
         let offset = Offset(wanted.fetchOffset)
         let bound = isCommitted ? min(stable, highWatermark) : highWatermark
+        // What comes next, or the end of an open transaction, may make it enough.
+        look.marks.append((partition, max(offset, highWatermark)))
         guard offset < log.logStart || offset > log.logEnd || offset < bound else {
-            look.marks.append((partition, max(offset, highWatermark)))
             return answer
         }
         // The first partition that has something gives a batch, however large it is.
@@ -175,10 +176,7 @@ private struct Fetch {
         let slice = try log.read(
             from: offset, bytesMax: max(room, 1),
             bound: isCommitted ? .lastStableOffset : .highWatermark)
-        guard let slice else {
-            look.marks.append((partition, max(offset, highWatermark)))
-            return answer
-        }
+        guard let slice else { return answer }
         guard slice.byteCount <= max(room, 0) || look.byteCount == 0 else { return answer }
         if isCommitted {
             answer.abortedTransactions = try log.abortedTransactions(

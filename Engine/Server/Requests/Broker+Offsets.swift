@@ -13,7 +13,7 @@ extension Broker {
             var answer = ListOffsetsResponse.Topic()
             answer.name = topic.name
             for wanted in topic.partitions {
-                answer.partitions.append(await find(wanted, of: topic.name, isolation))
+                answer.partitions.append(await find(wanted, of: topic.name, isolation, context))
             }
             response.topics.append(answer)
         }
@@ -21,7 +21,8 @@ extension Broker {
     }
 
     private func find(
-        _ wanted: ListOffsetsRequest.Partition, of topic: String, _ isolation: IsolationLevel
+        _ wanted: ListOffsetsRequest.Partition, of topic: String, _ isolation: IsolationLevel,
+        _ context: Context
     ) async -> ListOffsetsResponse.Partition {
         var answer = ListOffsetsResponse.Partition()
         answer.partitionIndex = wanted.partitionIndex
@@ -29,11 +30,13 @@ extension Broker {
             let log = try engine.partition(wanted.partitionIndex, of: topic).log
             try log.check(clientEpoch: wanted.currentLeaderEpoch)
             let found = try await engine.workers.run {
-                try log.offset(forWireTime: wanted.timestamp, isolation)
+                try log.settle()
+                return try log.offset(forWireTime: wanted.timestamp, isolation)
             }
             guard let found else { return answer }
             answer.offset = found.offset.rawValue
             answer.timestamp = found.timestamp?.rawValue ?? -1
+            guard context.version >= 4 else { return answer }
             answer.leaderEpoch = log.epoch(at: found.offset)?.rawValue ?? -1
         } catch {
             answer.errorCode = ErrorCode(error)
@@ -89,6 +92,8 @@ extension Broker {
                 do {
                     // -1 stands for the high watermark.
                     guard wanted.offset >= -1 else { throw ClientRequestError.offsetOutOfRange }
+                    let log = try engine.partition(wanted.partitionIndex, of: topic.name).log
+                    try await engine.workers.run { try log.settle() }
                     let start = try await engine.deleteRecords(
                         ofTopic: topic.name, partition: wanted.partitionIndex,
                         before: wanted.offset == -1 ? nil : Offset(wanted.offset))
@@ -105,6 +110,12 @@ extension Broker {
 }
 
 extension PartitionLog {
+    /// Syncs what was answered with `acks` 1 and is on its way: whoever has heard of a record finds
+    /// it with the next request.
+    fileprivate func settle() throws(LogError) {
+        if durability == .synced, highWatermark < logEnd { try flush() }
+    }
+
     /// - Parameter time: milliseconds since 1970, or one of the protocol's marks.
     fileprivate func offset(
         forWireTime time: Int64, _ isolation: IsolationLevel

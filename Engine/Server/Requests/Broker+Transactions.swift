@@ -69,7 +69,8 @@ extension Broker {
         let ids = topics.flatMap { topic in
             topic.partitions.map { TopicPartition(topic: topic.name, partition: $0) }
         }
-        let missing = Set(ids.filter { (try? engine.partition($0.partition, of: $0.topic)) == nil })
+        let missing = Set(
+            ids.filter { (try? engine.partition($0.partition, of: $0.topic)) == nil })
         guard missing.isEmpty else {
             return { missing.contains($0) ? .unknownTopicOrPartition : .operationNotAttempted }
         }

@@ -1,5 +1,5 @@
-import Tally
-import TallyWire
+package import Tally
+package import TallyWire
 
 extension ErrorCode {
     /// What Kafka calls an error of the engine.
@@ -87,7 +87,7 @@ extension ErrorCode {
 
 extension WireUUID {
     /// A topic's identity on the wire.
-    init(_ id: TopicID) { self.init(high: id.high, low: id.low) }
+    package init(_ id: TopicID) { self.init(high: id.high, low: id.low) }
 
     /// The identity that it stands for.
     var topicID: TopicID { TopicID(high: high, low: low) }

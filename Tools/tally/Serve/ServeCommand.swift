@@ -27,7 +27,8 @@ struct ServeCommand: AsyncParsableCommand {
             everything. So it listens on a loopback address unless --allow-remote is given.
             """)
 
-    @Option(help: "Where to listen, HOST:PORT; port 0 has the system choose. (default: 127.0.0.1:9092)")
+    @Option(
+        help: "Where to listen, HOST:PORT; port 0: the system chooses. (default: 127.0.0.1:9092)")
     var listen: HostAndPort?
 
     @Option(help: "What clients are told to connect to, HOST:PORT. (default: where it listens)")

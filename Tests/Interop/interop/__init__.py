@@ -1,0 +1,1 @@
+"""Runs real Kafka clients against `tally serve`: kcat, confluent-kafka, aiokafka, kafka-python."""
