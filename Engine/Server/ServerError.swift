@@ -17,8 +17,8 @@ extension ServerError: CustomStringConvertible {
         case .invalidSetting(let name, let reason): "\(name): \(reason)."
         case .remoteAddress(let host):
             """
-            \(host) can be reached from other machines, and there is no authentication yet: whoever \
-            reaches it can do everything. Listen on 127.0.0.1, or allow it explicitly.
+            \(host) can be reached from other machines, and there is no authentication yet: \
+            whoever reaches it can do everything. Listen on 127.0.0.1, or allow it explicitly.
             """
         case .cannotListen(let host, let port, let reason):
             "Cannot listen on \(host):\(port): \(reason). Choose another port, or stop who has it."

@@ -45,7 +45,8 @@ final class MemoryBudget: Sendable {
 
     /// Waits no longer.
     ///
-    /// - Returns: whether it waited still; otherwise the bytes were taken, and are to be given back.
+    /// - Returns: whether it waited still; otherwise the bytes were taken, and are to be given
+    ///   back.
     func forget(_ id: UInt64) -> Bool {
         let (wasWaiting, granted) = state.withLock { state in
             let index = state.waiting.firstIndex { $0.id == id }

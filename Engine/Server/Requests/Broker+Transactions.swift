@@ -63,8 +63,8 @@ extension Broker {
 
     /// Which partitions of a request are not there; all of it fails then.
     private func add(
-        _ topics: [AddPartitionsToTransactionRequest.Topic], to transactionalID: String, _ producer: ProducerIdentity,
-        _ context: Context, verifyOnly: Bool
+        _ topics: [AddPartitionsToTransactionRequest.Topic], to transactionalID: String,
+        _ producer: ProducerIdentity, _ context: Context, verifyOnly: Bool
     ) async -> (TopicPartition) -> ErrorCode {
         let ids = topics.flatMap { topic in
             topic.partitions.map { TopicPartition(topic: topic.name, partition: $0) }

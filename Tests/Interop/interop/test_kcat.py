@@ -237,8 +237,10 @@ def transaction_is_aborted(server):
     producer.stdin.flush()
     soon(lambda: len(kcat.read(server, topic)) >= 1000, "records of the open transaction")
     equal(kcat.read(server, topic, committed=True), [], "committed while it is open")
-    # Ctrl-C aborts.
+    # Ctrl-C aborts; kcat hears of it when it waits for input no longer.
     producer.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    producer.stdin.close()
     producer.wait(20)
     kcat.write(server, topic, [Record(None, b"after")])
     soon(

@@ -91,15 +91,19 @@ def read(server, topic, committed=False):
 
 def until_ends(reader, count):
     """Polls until so many partitions have told their end."""
-    records, ended = [], set()
+    return [record(message) for message in messages_until_ends(reader, count)]
+
+
+def messages_until_ends(reader, count):
+    found, ended = [], set()
     while len(ended) < count:
-        message = reader.poll(SECONDS)
-        if message is None:
-            raise Failed(f"no end of {count - len(ended)} partitions, after {len(records)} records")
-        if message.error() is None:
-            records.append(record(message))
-        elif message.error().code() == KafkaError._PARTITION_EOF:
-            ended.add(message.partition())
-        else:
-            raise Failed(f"polling: {message.error()}")
-    return records
+        for message in reader.consume(1000, SECONDS) or [None]:
+            if message is None:
+                raise Failed(f"no end of {count - len(ended)} partitions, {len(found)} records")
+            if message.error() is None:
+                found.append(message)
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                ended.add((message.topic(), message.partition()))
+            else:
+                raise Failed(f"polling: {message.error()}")
+    return found
