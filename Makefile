@@ -2,6 +2,7 @@
 # make test     every test
 # make example  the inventory platform, on a slice of the real data
 # make bench    the figures of the README
+# make interop  real Kafka clients against `tally serve`
 # make check    what must hold before a change goes in: format, layering, no warnings, tests
 #
 # All of them install what is missing first (see Tools/Checks/setup.sh).
@@ -9,7 +10,7 @@
 SWIFT ?= swift
 SOURCES := Package.swift Engine StateStore Tools Tests
 
-.PHONY: run test example bench check format layering lint setup release test-build example-build
+.PHONY: run test example bench interop check format layering lint setup release test-build example-build
 
 run: release
 	.build/release/tally demo
@@ -26,6 +27,10 @@ example: setup
 	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && \
 		.build/inventory-platform/debug/inventory-platform run \
 			--rows fixtures/online-retail-slice.csv --data "$$data"
+
+# Kafka's own clients, from Debian and PyPI; where they cannot be had it says so, and is not run.
+interop: test-build
+	@sh Tests/Interop/run.sh .build/debug/tally
 
 bench: release
 	.build/release/tally bench

@@ -30,6 +30,7 @@ public final class Engine: Service {
     /// Held while the checkpoint files are written; true once they were for the last time.
     private let checkpointing = Mutex(false)
     private let housekeeper = Housekeeper()
+    private let logMetrics = LogMetrics()
     let compactor: Compactor
     /// Groups and what else is no log.
     package let stateOfEngine: any EngineState
@@ -212,6 +213,9 @@ public final class Engine: Service {
 
     /// How many times logs were synced since the engine was opened.
     package var syncCount: Int { environment.syncCount }
+
+    /// Tells the metrics how large the logs are, and how often they were synced.
+    func recordLogs() { logMetrics.record(partitions, syncCount: syncCount) }
 
     /// Throws ``EngineError/closed`` where ``close()`` was called.
     func requireNotClosed() throws(EngineError) {

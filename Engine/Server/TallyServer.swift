@@ -115,6 +115,7 @@ public final class TallyServer: Service {
         let (configuration, register, budget) = (configuration, register, budget)
         let files = FileAllowance(count: 64)
         let limits = ConnectionLimits(configuration)
+        ServerMetrics.connections.record(0)
         let bootstrap = ServerBootstrap(group: threads)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

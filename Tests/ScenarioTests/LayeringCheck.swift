@@ -24,7 +24,9 @@ struct LayeringCheck {
 
     /// Modules of the toolchain that everybody may import.
     static let systemModules: Set<String> = ["Swift", "Glibc", "Synchronization"]
-    static let foundationModules: Set<String> = ["Foundation", "FoundationEssentials"]
+    static let foundationModules: Set<String> = [
+        "Foundation", "FoundationEssentials", "FoundationNetworking",
+    ]
     /// Foundation is slow to start and hides system calls: not where the bytes are.
     static let foldersWithoutFoundation = ["Engine/Files", "Engine/Records", "Engine/Log"]
     static let testModules: Set<String> = ["Testing", "XCTest"]

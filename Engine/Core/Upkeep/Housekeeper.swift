@@ -70,6 +70,7 @@ final class Housekeeper: Sendable {
         guard !isTellingLags.exchange(true, ordering: .acquiringAndReleasing) else { return }
         Task {
             await engine.recordGroupLags()
+            engine.recordLogs()
             isTellingLags.store(false, ordering: .releasing)
         }
     }

@@ -242,7 +242,7 @@ def produces_with_acks(server, acks):
     topic = create_topic(server, f"python-acks-{acks}")
     records = numbered(100, partition=0)
     write(server, topic, records, acks=acks, enable_idempotence=False)
-    soon(lambda: len(read(server, topic)) == 100, "all records")
+    soon(lambda: values(read(server, topic)) == values(records), "all records")
 
 
 @check()

@@ -10,8 +10,8 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 from interop.checks import Stage, check, check_each
 from interop.clients import aio, confluent, kafka_python, kcat
 from interop.clients.confluent import SECONDS
-from interop.expect import equal, true
-from interop.records import Record, values
+from interop.expect import equal
+from interop.records import Record, numbered, values
 
 FAMILIES = {client.NAME: client for client in (kcat, confluent, aio, kafka_python)}
 
@@ -54,8 +54,13 @@ def records(server, topics, isolation):
 
 @check(Stage.BEFORE_RESTART, timeout=120)
 def picture_is_taken(server):
+    topic = confluent.create_topic(server, "restart-before", partitions=2, retention_ms=3_600_000)
+    confluent.write(server, topic, numbered(100), "lz4")
+    committed = ConsumerGroupTopicPartitions(topic, [TopicPartition(topic, 1, 5, "so far")])
+    admin = confluent.admin(server)
+    admin.alter_consumer_group_offsets([committed])[topic].result(SECONDS)
     taken = picture(server)
-    true(taken["records"], "there are no records")
+    equal(taken["groups"][topic], [f"{topic} 1 5 so far"], "the group in the picture")
     (server.directory / "picture.json").write_text(json.dumps(taken))
 
 

@@ -97,13 +97,13 @@ def until_ends(reader, count):
 def messages_until_ends(reader, count):
     found, ended = [], set()
     while len(ended) < count:
-        for message in reader.consume(1000, SECONDS) or [None]:
-            if message is None:
-                raise Failed(f"no end of {count - len(ended)} partitions, {len(found)} records")
-            if message.error() is None:
-                found.append(message)
-            elif message.error().code() == KafkaError._PARTITION_EOF:
-                ended.add((message.topic(), message.partition()))
-            else:
-                raise Failed(f"polling: {message.error()}")
+        message = reader.poll(SECONDS)
+        if message is None:
+            raise Failed(f"no end of {count - len(ended)} partitions, {len(found)} records")
+        if message.error() is None:
+            found.append(message)
+        elif message.error().code() == KafkaError._PARTITION_EOF:
+            ended.add((message.topic(), message.partition()))
+        else:
+            raise Failed(f"polling: {message.error()}")
     return found
