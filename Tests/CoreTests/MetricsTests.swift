@@ -1,4 +1,5 @@
 import CoreMetrics
+import Glibc
 import MetricsTestKit
 import TallyTestSupport
 import Testing
@@ -55,6 +56,51 @@ import Testing
         // Thirty batches of 68 bytes or more are read twice, and a few are written.
         #expect(total("tally_compaction_read_bytes", of: "measured-0") > 2 * 30 * 68)
         #expect((1..<1000).contains(total("tally_compaction_written_bytes", of: "measured-0")))
+        try await engine.close()
+    }
+
+    @Test(
+        "a cleaning that fails tells so, and what it read and wrote; one that works takes it back")
+    func failedCleaning() async throws {
+        _ = Self.metrics
+        let files = SimulatedFileSystem(directories: ["/data"])
+        var configuration = EngineConfiguration()
+        configuration.isCleanerEnabled = false
+        let engine = try await Engine.open(on: files, configuration: configuration)
+        try await engine.createTopic(
+            "failing", partitions: 1,
+            configuration: try TopicConfiguration(["cleanup.policy": "compact"]))
+        let producer = try engine.producer()
+        for number in 0..<30 {
+            _ = try await producer.send(key: "k\(number % 3)", value: "\(number)", to: "failing")
+        }
+        let byteCount = try engine.describeTopic("failing").partitions[0].byteCount
+        func expectMoved(_ times: Int, writing written: Int) async throws {
+            // For the keys, and again for the records.
+            let read = 2 * byteCount * times
+            #expect(total("tally_compaction_read_bytes", of: "failing-0") == read)
+            #expect(total("tally_compaction_written_bytes", of: "failing-0") == written * times)
+            let history = try await engine.compactionStatus()[0].history
+            #expect(history.readByteCount == read && history.writtenByteCount == written * times)
+        }
+        // By then all is read, and written to the new segment.
+        files.plan(Fault(.error(EIO), on: .sync, pathSuffix: ".log.cleaned"))
+        await #expect(throws: LogError.self) {
+            try await engine.compact(topic: "failing", rolling: true)
+        }
+        #expect(files.faultsHit == 1)
+        #expect(value("tally_compaction_failed", of: "failing-0") == 1)
+        #expect(try await engine.compactionStatus()[0].history.failure != nil)
+        let written = Int(total("tally_compaction_written_bytes", of: "failing-0"))
+        #expect((1..<byteCount).contains(written))
+        try await expectMoved(1, writing: written)
+
+        _ = try await engine.compact(topic: "failing")
+        #expect(value("tally_compaction_failed", of: "failing-0") == 0)
+        try await expectMoved(2, writing: written)
+        let history = try await engine.compactionStatus()[0].history
+        #expect(history.failure == nil && history.runCount == 1)
+        #expect(history.removedRecordCount == 27)
         try await engine.close()
     }
 
