@@ -8,7 +8,7 @@ import Testing
 
 /// How much happens in a life.
 private struct Extent: Sendable {
-    /// One opening for each. What is smaller than what was there before is split when it is cleaned.
+    /// One opening for each. What is smaller than what was there before is split by a cleaning.
     var segmentBytesMax: [Int]
     var stepCount: Int
     var appendCount: Int
@@ -214,7 +214,7 @@ struct CleaningFaultTests {
         #expect(hits > 200)
     }
 
-    /// Lives one life after the other, each with its fault `stride` calls later than the one before,
+    /// Lives one life after the other, each with its fault `stride` calls later than the last one,
     /// until one meets none; how many met theirs.
     private func failInTurn(
         _ extent: Extent, _ effect: FaultEffect, _ ending: Ending, from first: Int, stride: Int,

@@ -220,7 +220,7 @@ struct EngineFaultLoopTests {
         #expect(hits > 3, "only \(hits) calls failed")
     }
 
-    /// Lives one life after the other, each with its fault `stride` calls later than the one before,
+    /// Lives one life after the other, each with its fault `stride` calls later than the last one,
     /// until one meets none; how many met theirs.
     private func failInTurn(
         _ effect: FaultEffect, isSmall: Bool = false, from first: Int, stride: Int,
