@@ -254,9 +254,12 @@ final class SteppedGroup {
     }
 
     private func seekAnywhere(in partition: Int, _ member: SteppedMember) async throws {
-        let range = partitions[partition].start...partitions[partition].end
-        try await seek(
-            partition, to: Int.random(in: range, using: &generator), by: member.number)
+        let model = partitions[partition]
+        // Of its own: which of several members asks first is not the schedule's to say.
+        var own = SeededGenerator(
+            seed: generator.seed &+ UInt64(1000 * model.turn + partition &+ model.end))
+        let target = Int.random(in: model.start...model.end, using: &own)
+        try await seek(partition, to: target, by: member.number)
     }
 
     /// The application has a member go on somewhere else.

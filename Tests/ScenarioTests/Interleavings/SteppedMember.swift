@@ -23,6 +23,8 @@ final class SteppedMember: Sendable {
         self.mailbox = mailbox
         var configuration = GroupConsumerConfiguration()
         configuration.reading.reset = reset
+        // Who gets what goes by the members' ids, which begin with it and end at random.
+        configuration.clientID = "reader-\(1000 + number)"
         // A record an element: each was sent in a batch of its own.
         configuration.reading.fetchBytesMax = 1
         configuration.onRebalance = { consumer, event in
