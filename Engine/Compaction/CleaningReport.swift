@@ -11,10 +11,6 @@ package struct CleaningReport: Hashable, Sendable {
     package var isPartial = false
     /// Different keys in the dirty part.
     package var keyCount = 0
-    /// Bytes read, those that were read twice counted twice.
-    package var readByteCount = 0
-    /// Bytes written to new segments.
-    package var writtenByteCount = 0
     /// Bytes of the segments that were replaced, and of those that took their place.
     package var oldByteCount = 0
     package var newByteCount = 0
@@ -36,14 +32,28 @@ package struct CleaningReport: Hashable, Sendable {
     }
 }
 
+/// Bytes that cleanings moved, those counted too that failed: the disk had the work of them.
+package struct CleaningTraffic: Hashable, Sendable {
+    /// Bytes read, those that were read twice counted twice.
+    package var readByteCount = 0
+    /// Bytes written to new segments.
+    package var writtenByteCount = 0
+
+    /// Nothing yet.
+    package init() {}
+
+    mutating func add(_ more: CleaningTraffic) {
+        readByteCount += more.readByteCount
+        writtenByteCount += more.writtenByteCount
+    }
+}
+
 extension CleaningReport {
     /// Adds what another go, from where this one ended, has done.
     package mutating func goOn(with more: CleaningReport) {
         cleanedEnd = more.cleanedEnd
         isPartial = more.isPartial
         keyCount += more.keyCount
-        readByteCount += more.readByteCount
-        writtenByteCount += more.writtenByteCount
         oldByteCount += more.oldByteCount
         newByteCount += more.newByteCount
         oldSegmentCount += more.oldSegmentCount

@@ -8,8 +8,6 @@ struct DirtyKeys: ~Copyable {
     let start: Offset
     /// Where it ends; what lies from there on stays.
     fileprivate(set) var end: Offset
-    /// Bytes that were read for it.
-    fileprivate(set) var readByteCount = 0
     private let hasher = KeyHasher.random()
     private var map: KeyMap
     private var latest: LatestOffsets
@@ -96,12 +94,13 @@ struct DirtyKeysReader: ~Copyable {
 
     /// Reads the dirty part.
     ///
+    /// - Parameter byteCount: what is read is added, also where that fails.
     /// Throws ``LogError/corruption(_:)``, ``LogError/notCleanable(partition:reason:)``, and what
     /// `pace` throws.
-    consuming func read() throws(LogError) -> DirtyKeys {
+    consuming func read(counting byteCount: inout Int) throws(LogError) -> DirtyKeys {
         let first = scope.segments.lastIndex { $0.baseOffset <= scope.firstDirty } ?? 0
         for segment in scope.segments[first...] {
-            guard try read(segment) else { return keys }
+            guard try read(segment, counting: &byteCount) else { return keys }
         }
         guard keys.enterWaiting() else { return keys }
         keys.end = max(scope.end, keys.start)
@@ -109,13 +108,15 @@ struct DirtyKeysReader: ~Copyable {
     }
 
     /// False where there is no room for more.
-    private mutating func read(_ segment: Segment) throws(LogError) -> Bool {
+    private mutating func read(
+        _ segment: Segment, counting byteCount: inout Int
+    ) throws(LogError) -> Bool {
         let limit = FilePosition(segment.byteCount)
         let start = try segment.position(reaching: scope.firstDirty) ?? limit
         let scanned = try segment.walk(from: start, to: limit, expecting: segment.baseOffset) {
             (header, position, bytes) throws(LogError) -> ScanStep in
             try pace.moved(header.sizeInBytes, of: log)
-            keys.readByteCount += header.sizeInBytes
+            byteCount += header.sizeInBytes
             let outcome: Outcome
             do throws(RecordError) {
                 outcome = try note(RecordBatch(bytes))

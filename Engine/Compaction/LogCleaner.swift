@@ -22,18 +22,28 @@ package struct LogCleaner: Sendable {
 
     /// Cleans what can be cleaned now.
     ///
-    /// - Parameter now: what `min.compaction.lag.ms` and delete horizons are compared with.
+    /// - Parameters:
+    ///   - now: what `min.compaction.lag.ms` and delete horizons are compared with.
+    ///   - traffic: what is read and written is added, also where the cleaning fails.
     /// Blocks, for as long as it takes to read and write the log. Throws
     /// ``LogError/corruption(_:)``, ``LogError/notCleanable(partition:reason:)``,
     /// ``LogError/file(_:)``, ``LogError/closed(partition:)``; what was cleaned before stays so.
-    package func clean(now: Timestamp) throws(LogError) -> CleaningReport {
+    package func clean(
+        now: Timestamp, counting traffic: inout CleaningTraffic
+    ) throws(LogError) -> CleaningReport {
         try log.withCleaning { () throws(LogError) in
-            try clean(try log.cleaningScope(now: now), now: now)
+            try clean(try log.cleaningScope(now: now), now: now, &traffic)
         }
     }
 
+    /// The same where nobody asks what was read and written.
+    package func clean(now: Timestamp) throws(LogError) -> CleaningReport {
+        var traffic = CleaningTraffic()
+        return try clean(now: now, counting: &traffic)
+    }
+
     private func clean(
-        _ scope: CleaningScope, now: Timestamp
+        _ scope: CleaningScope, now: Timestamp, _ traffic: inout CleaningTraffic
     ) throws(LogError) -> CleaningReport {
         var report = CleaningReport()
         report.firstDirty = scope.firstDirty
@@ -43,19 +53,19 @@ package struct LogCleaner: Sendable {
         do throws(LogError) {
             keys = try DirtyKeysReader(
                 scope, of: log, byteCountMax: dedupeByteCountMax, pace: pace
-            ).read()
+            ).read(counting: &traffic.readByteCount)
         } catch {
             if isOfGone(scope.segments[...], error) { return report }
             throw error
         }
         let end = keys.end
-        report.readByteCount = keys.readByteCount
         report.keyCount = keys.count
         report.isPartial = end < scope.end
         var cleaner = SegmentCleaner(
             scope, of: log, keys: keys, now: now,
             deleteRetentionMilliseconds: log.deleteRetentionMilliseconds, report: report,
             pace: pace)
+        defer { traffic.add(cleaner.traffic) }
         for group in log.groups(of: scope, before: end) {
             let new: [CleanedSegment]?
             do throws(LogError) {

@@ -24,6 +24,7 @@ struct SegmentCleaner: ~Copyable {
     private var decoder = RecordDecoder()
     private var filter = BatchFilter()
     private(set) var report: CleaningReport
+    private(set) var traffic = CleaningTraffic()
 
     init(
         _ scope: CleaningScope, of log: PartitionLog, keys: consuming DirtyKeys, now: Timestamp,
@@ -88,7 +89,7 @@ struct SegmentCleaner: ~Copyable {
         let scanned = try segment.walk(to: limit, expecting: segment.baseOffset) {
             (header, position, bytes) throws(LogError) -> ScanStep in
             try pace.moved(header.sizeInBytes, of: log)
-            report.readByteCount += header.sizeInBytes
+            traffic.readByteCount += header.sizeInBytes
             let isChanged: Bool
             do throws(CleaningFailure) {
                 isChanged = try clean(bytes, into: &writer)
@@ -229,7 +230,7 @@ struct SegmentCleaner: ~Copyable {
     ) throws(LogError) {
         if let horizon { report.note(horizon: horizon) }
         let byteCount = try Self.write(selection, horizon, of: bytes, by: &filter, to: &writer)
-        report.writtenByteCount += byteCount
+        traffic.writtenByteCount += byteCount
         try pace.moved(byteCount, of: log)
     }
 
@@ -253,7 +254,7 @@ struct SegmentCleaner: ~Copyable {
         _ bytes: RawSpan, to writer: inout CleanedSegmentWriter
     ) throws(LogError) {
         try pace.moved(bytes.byteCount, of: log)
-        report.writtenByteCount += bytes.byteCount
+        traffic.writtenByteCount += bytes.byteCount
         try writer.append(bytes)
     }
 }

@@ -58,6 +58,69 @@ import Testing
         try await engine.close()
     }
 
+    @Test("a compacted topic is due for its tombstones at their time, and never for ever")
+    func compaction() async throws {
+        var configuration = EngineConfiguration()
+        configuration.isCleanerEnabled = false
+        let engine = try await Engine.open(at: directory.path, configuration: configuration)
+        try await engine.createTopic(
+            "compacted", partitions: 1,
+            configuration: try TopicConfiguration([
+                "cleanup.policy": "compact", "delete.retention.ms": "1000",
+                "min.cleanable.dirty.ratio": "0", "file.delete.delay.ms": "0",
+            ]))
+        let partition = try engine.partition(0, of: "compacted")
+        let log = try partition.log
+        let compactor = engine.compactor
+        func delete(_ key: String) async throws {
+            for value in ["1", nil] {
+                _ = try await engine.producer().send(key: key, value: value, to: "compacted")
+            }
+            try log.roll()
+            try log.flush()
+        }
+        /// Cleans as often as the background would at this time; how often that is.
+        func cleanings(at milliseconds: Int64) throws -> Int {
+            let now = Timestamp(milliseconds: milliseconds)
+            for count in 0..<10 {
+                guard compactor.status(of: partition, now: now).isDue else { return count }
+                _ = try compactor.cleanNow(partition, log, at: now)
+            }
+            return .max
+        }
+        func horizon() -> Int64? {
+            compactor.status(of: partition, now: .now).history.firstDeleteHorizon
+        }
+        try await delete("a")
+        #expect(try cleanings(at: 100_000) == 1 && horizon() == 101_000)
+        // Set back: the tombstone waits for its time, and what comes meanwhile is cleaned.
+        for milliseconds in [50_000, 0, -1, Int64.min] {
+            #expect(try cleanings(at: milliseconds) == 0)
+        }
+        try await delete("b")
+        #expect(try cleanings(at: 50_000) == 1 && horizon() == 51_000)
+        #expect(try cleanings(at: 50_999) == 0)
+        #expect(try cleanings(at: 51_000) == 1 && horizon() == 101_000)
+        #expect(try await engine.values(of: "compacted") == [0: ["null"]])
+        #expect(try cleanings(at: 20_000) == 0 && cleanings(at: 100_999) == 0)
+        #expect(try cleanings(at: 101_000) == 1 && horizon() == nil)
+        #expect(try await engine.values(of: "compacted") == [:])
+        #expect(try cleanings(at: .max) == 0)
+        try await engine.close()
+    }
+
+    @Test("a cleaning that failed at a time that is to come is tried again at once")
+    func failureToCome() {
+        var history = CompactionHistory()
+        history.failure = "no space"
+        history.failedAt = 100_000
+        func isWaiting(at milliseconds: Int64) -> Bool {
+            history.hasJustFailed(Timestamp(milliseconds: milliseconds), within: 15_000)
+        }
+        #expect(isWaiting(at: 100_000) && isWaiting(at: 114_999) && !isWaiting(at: 115_000))
+        #expect(!isWaiting(at: 99_999) && !isWaiting(at: 0) && !isWaiting(at: -5))
+    }
+
     @Test("segments roll by their records' own time, forwards and backwards, at its ends too")
     func extremes() async throws {
         let engine = try await engine([

@@ -18,8 +18,13 @@ private final class EngineLife: InterruptedLife {
     private var number = 0
     /// The machine is dying: from some call on all fail.
     private let isDying: Bool
+    /// As little as has each kind of call, so that all of them can fail in turn.
+    private let isSmall: Bool
 
-    init(isDying: Bool = false) { self.isDying = isDying }
+    init(isDying: Bool = false, isSmall: Bool = false) {
+        self.isDying = isDying
+        self.isSmall = isSmall
+    }
 
     static let settings = [
         "segment.bytes": "400", "index.interval.bytes": "100", "retention.bytes": "700",
@@ -28,6 +33,7 @@ private final class EngineLife: InterruptedLife {
 
     /// Two openings with all that an engine does, going on after errors as an application would.
     func run(on files: SimulatedFileSystem) async throws {
+        if isSmall { return try await runOnce(on: files) }
         for round in 0..<2 {
             guard let engine = try await openTwice(files) else { return }
             try await createTopic(in: engine)
@@ -44,6 +50,17 @@ private final class EngineLife: InterruptedLife {
             noteStarts(of: engine)
             try? await engine.close()
         }
+    }
+
+    /// One opening, and each thing once.
+    private func runOnce(on files: SimulatedFileSystem) async throws {
+        guard let engine = try await openTwice(files) else { return }
+        try await createTopic(in: engine)
+        for _ in 0..<4 { await send(to: engine) }
+        await deleteRecords(engine, before: Offset(2))
+        await retire(engine)
+        await consume(engine)
+        try? await engine.close()
     }
 
     /// Opens; after an error once more, which must work, for the fault is over.
@@ -198,12 +215,23 @@ struct EngineFaultLoopTests {
         arguments: effects)
     func faultLoop(effect: FaultEffect) async throws {
         var generator = SeededGenerator.fromEnvironment("engineFaultLoop \(effect)")
-        var call = Int.random(in: 0..<Self.stride, using: &generator)
+        let first = Int.random(in: 0..<Self.stride, using: &generator)
+        let hits = await failInTurn(effect, from: first, stride: Self.stride, using: &generator)
+        #expect(hits > 3, "only \(hits) calls failed")
+    }
+
+    /// Lives one life after the other, each with its fault `stride` calls later than the last one,
+    /// until one meets none; how many met theirs.
+    private func failInTurn(
+        _ effect: FaultEffect, isSmall: Bool = false, from first: Int, stride: Int,
+        using generator: inout SeededGenerator
+    ) async -> Int {
+        var call = first
         var hits = 0
         while true {
             let files = SimulatedFileSystem(directories: ["/data"])
             files.plan(Fault(effect, after: call))
-            let life = EngineLife()
+            let life = EngineLife(isSmall: isSmall)
             let ending = ["same power", "process crash", "power loss"][
                 Int.random(in: 0..<3, using: &generator)]
             do {
@@ -217,14 +245,21 @@ struct EngineFaultLoopTests {
                     default: files.crash(choose: &generator)
                     }
                 try await life.check(left)
-                guard isHit else { break }
+                guard isHit else { return hits }
                 hits += 1
             } catch {
                 Issue.record("call \(call), \(ending): \(error)\n\(files.recentOperations)")
             }
-            call += Self.stride
+            call += stride
         }
-        #expect(hits > 3, "only \(hits) calls failed")
+    }
+
+    @Test("of a short life no call is passed over", arguments: effects)
+    func everyCall(effect: FaultEffect) async throws {
+        var generator = SeededGenerator.fromEnvironment("everyCall \(effect)")
+        let hits = await failInTurn(effect, isSmall: true, from: 0, stride: 1, using: &generator)
+        // Only reads and writes can be short.
+        #expect(hits > (effect == .short(byteCount: 7) ? 20 : 200), "only \(hits) calls failed")
     }
 
     @Test(

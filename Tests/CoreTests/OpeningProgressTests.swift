@@ -1,6 +1,5 @@
 import Foundation
 import Logging
-import Synchronization
 import TallyTestSupport
 import Testing
 
@@ -132,24 +131,4 @@ import Testing
                 "s: 1 after an unclean stop, 77 bytes scanned, "
                     + "0 cut off; 1 offline") == true)
     }
-}
-
-/// What was logged.
-private final class Messages: Sendable {
-    private let lines = Mutex<[String]>([])
-    var all: [String] { lines.withLock { $0 } }
-    func note(_ line: String) { lines.withLock { $0.append(line) } }
-}
-
-private struct MessageHandler: LogHandler {
-    let messages: Messages
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.info
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: Logging.LogEvent) { messages.note("\(event.message)") }
 }

@@ -183,6 +183,32 @@ struct RetentionTests {
         withExtendedLifetime(temporary) {}
     }
 
+    @Test("what a reader holds counts when its file goes, also where the map was dropped before")
+    func droppedMap() throws {
+        let harness = LogHarness(
+            files: SimulatedFileSystem(directories: ["/data", LogHarness.directory]))
+        let environment = LogEnvironment(fileSystem: harness.files, openFilesMax: 8, mapsMax: 1)
+        let log = try PartitionLog.open(
+            harness.directory, environment: environment, configuration: harness.configuration,
+            checkpoint: PartitionCheckpoint(isClean: false, recoveryPoint: .zero))
+        try fill(log, 0..<10)
+        let byteCount = log.segments[0].byteCount
+        var held = try log.read(from: .zero, bytesMax: 1)
+        for number in Int64(0)..<2 {
+            for segment in log.segments.dropFirst() {
+                _ = try log.read(from: segment.baseOffset.advanced(by: number), bytesMax: 1)
+            }
+        }
+        _ = try log.deleteRecords(before: log.segments[1].baseOffset)
+        _ = try log.enforceRetention(now: now(100))
+        log.removeRetiredFiles(now: nil)
+        #expect(log.unlinkedByteCount == byteCount)
+        if let slice = held { try RecordBatch(slice.content.all).verifyChecksum() }
+        held = nil
+        #expect(log.unlinkedByteCount == 0)
+        _ = try log.close()
+    }
+
     @Test("whatever fails or crashes meanwhile, the log is a whole end of what it was")
     func faults() throws {
         var generator = SeededGenerator.fromEnvironment()

@@ -170,4 +170,123 @@ struct DistributionScenarioTests {
         }
         try await engine.close()
     }
+
+    // MARK: Many interleavings
+
+    @Test(
+        "members come and go: each partition has one reader, shares are even, lag is by partition")
+    func interleavings() async throws {
+        try await forEachInterleaving(5) { seed in
+            var generator = SeededGenerator(seed: seed)
+            let group = try await SteppedGroup(
+                in: directory.path("\(seed)"), seed: seed,
+                partitionCount: Int.random(in: 2...7, using: &generator), reset: .earliest)
+            var readers = Readers(share: Int.random(in: 50...80, using: &generator))
+            do {
+                for _ in 0..<20 {
+                    try await step(group, &readers)
+                    // Each partition's lag, by itself, is what was sent less what was committed.
+                    try await group.expectLags()
+                }
+                try await expectLate(group, &readers)
+                try await readAll(group, &readers)
+                try await expectSkew(group)
+            } catch {
+                Issue.record("\(error)\n\(group.told)")
+            }
+            try await group.close()
+        }
+    }
+
+    /// What the members of a group have read.
+    private struct Readers {
+        /// Of all records so many, in percent, have one key.
+        let share: Int
+        var hotPartition: Int?
+        /// How often each record was read, by its partition and offset.
+        var counts: [[Int]: Int] = [:]
+        /// Whether somebody died with records read and not committed.
+        var hasDeath = false
+    }
+
+    private static let hotKey = "SKU-0"
+
+    private func step(_ group: SteppedGroup, _ readers: inout Readers) async throws {
+        switch Int.random(in: 0..<10, using: &group.generator) {
+        case 0..<3:
+            for _ in 0..<Int.random(in: 5...15, using: &group.generator) {
+                let isHot = Int.random(in: 0..<100, using: &group.generator) < readers.share
+                let any = "SKU-\(Int.random(in: 1...40, using: &group.generator))"
+                let partition = try await group.send(key: isHot ? Self.hotKey : any)
+                if isHot { readers.hotPartition = partition }
+            }
+        case 3, 4:
+            guard group.members.count < 5 else { break }
+            try await group.join(commitsWhatIsTaken: true)
+        case 5:
+            guard let member = group.anyMember() else { break }
+            try await group.leave(member)
+        case 6:
+            guard let member = group.anyMember() else { break }
+            readers.hasDeath = true
+            try await group.die(member)
+        default:
+            for _ in 0..<Int.random(in: 1...10, using: &group.generator) {
+                let partition = Int.random(in: group.partitions.indices, using: &group.generator)
+                try await read(partition, group, &readers)
+            }
+        }
+    }
+
+    private func read(
+        _ partition: Int, _ group: SteppedGroup, _ readers: inout Readers
+    ) async throws {
+        guard let (member, records) = try await group.read(partition) else { return }
+        readers.counts[[partition, Int(records.startOffset.rawValue)], default: 0] += 1
+        try group.note(handled: records, by: member)
+        guard Int.random(in: 0..<4, using: &group.generator) == 0 else { return }
+        try await group.commit(records, by: member)
+    }
+
+    /// All are as quick as each other: the partition of the heavy key is the one that is late.
+    private func expectLate(_ group: SteppedGroup, _ readers: inout Readers) async throws {
+        if group.members.isEmpty { try await group.join(commitsWhatIsTaken: true) }
+        for _ in 0..<30 { _ = try await group.send(key: Self.hotKey) }
+        for index in group.partitions.indices where index != readers.hotPartition {
+            while group.partitions[index].position != group.partitions[index].end {
+                try await read(index, group, &readers)
+            }
+        }
+        try await group.commitHandled()
+        let lags = try await group.engine.lag(ofGroup: SteppedGroup.group)
+        let late = lags.filter { ($0.lag ?? $0.logEnd?.rawValue ?? 0) >= 30 }.map {
+            Int($0.partition.partition)
+        }
+        #expect(late == [readers.hotPartition], group.told)
+        try await group.expectLags()
+    }
+
+    /// The rest is read, by as many members as there are; nobody is behind, and nothing was left
+    /// out, nor read twice where nobody died.
+    private func readAll(_ group: SteppedGroup, _ readers: inout Readers) async throws {
+        for partition in group.partitions.indices {
+            while group.partitions[partition].position != group.partitions[partition].end {
+                try await read(partition, group, &readers)
+            }
+            for offset in 0..<group.partitions[partition].end {
+                let count = readers.counts[[partition, offset]] ?? 0
+                #expect(readers.hasDeath ? count >= 1 : count == 1, group.told)
+            }
+        }
+        try await group.commitHandled()
+        try await group.expectLags()
+        let lags = try await group.engine.lag(ofGroup: SteppedGroup.group)
+        #expect(lags.allSatisfy { $0.lag == 0 || $0.logEnd == .zero }, group.told)
+    }
+
+    private func expectSkew(_ group: SteppedGroup) async throws {
+        let skew = try await survey(SteppedGroup.topic, in: group.engine)
+        #expect(skew.parts.map(\.recordCount) == group.partitions.map(\.end), group.told)
+        #expect(skew.keys.heaviest(1).map(\.element.text) == [Self.hotKey], group.told)
+    }
 }

@@ -236,4 +236,95 @@ struct RecoveryScenarioTests {
         }
         try await engine.close()
     }
+
+    // MARK: Many interleavings
+
+    /// A record that somebody has read and not committed.
+    private struct Held {
+        var member: Int
+        var records: ConsumedRecords
+    }
+
+    @Test("members come, leave and die, logs lose their beginnings: all read what a model says")
+    func interleavings() async throws {
+        try await forEachInterleaving(8) { seed in
+            var generator = SeededGenerator(seed: seed)
+            let group = try await SteppedGroup(
+                in: directory.path("\(seed)"), seed: seed,
+                partitionCount: Int.random(in: 1...4, using: &generator),
+                // Seeds that follow each other have all of them.
+                reset: SteppedGroup.resets[Int(seed % UInt64(SteppedGroup.resets.count))])
+            var held: [Held] = []
+            do {
+                for _ in 0..<40 {
+                    try await step(group, &held)
+                    try await group.expectLags()
+                }
+                try await readAll(group)
+            } catch {
+                Issue.record("\(error)\n\(group.told)")
+            }
+            try await group.close()
+        }
+    }
+
+    private func step(_ group: SteppedGroup, _ held: inout [Held]) async throws {
+        let partition = Int.random(in: 0..<group.partitions.count, using: &group.generator)
+        let model = group.partitions[partition]
+        switch Int.random(in: 0..<24, using: &group.generator) {
+        case 0..<4:
+            try await group.send(
+                Int.random(in: 1...5, using: &group.generator), to: partition,
+                isOld: Bool.random(using: &group.generator))
+        case 4..<7:
+            guard group.members.count < 4 else { break }
+            try await group.join(commitsWhatIsTaken: Bool.random(using: &group.generator))
+        case 7, 8:
+            guard let member = group.anyMember() else { break }
+            held.removeAll { $0.member == member }
+            if Bool.random(using: &group.generator) {
+                try await group.leave(member)
+            } else {
+                try await group.die(member)
+            }
+        case 9:
+            held = []
+            try await group.restart(crashing: Bool.random(using: &group.generator))
+        case 10:
+            try await group.deleteRecords(
+                of: partition,
+                before: Int.random(in: model.start...model.end, using: &group.generator))
+        case 11, 12:
+            guard group.members.isEmpty else { break }
+            try await group.commitOutside(
+                Int.random(in: 0...model.end + 5, using: &group.generator), of: partition)
+        case 13, 14:
+            // Late: perhaps somebody else has the partition by now.
+            guard let index = held.indices.randomElement(using: &group.generator) else { break }
+            let late = held.remove(at: index)
+            try await group.commit(late.records, by: late.member)
+        default:
+            guard let (member, records) = try await group.read(partition) else { break }
+            switch Int.random(in: 0..<3, using: &group.generator) {
+            case 0: held.append(Held(member: member, records: records))
+            case 1: try group.note(handled: records, by: member)
+            default:
+                try group.note(handled: records, by: member)
+                try await group.commit(records, by: member)
+            }
+        }
+    }
+
+    /// One more member; then the group reads and commits all that is left.
+    private func readAll(_ group: SteppedGroup) async throws {
+        try await group.join(commitsWhatIsTaken: true)
+        for partition in group.partitions.indices {
+            while group.partitions[partition].position != group.partitions[partition].end {
+                guard let (member, records) = try await group.read(partition) else { continue }
+                try group.note(handled: records, by: member)
+                try await group.commit(records, by: member)
+            }
+        }
+        try await group.expectLags()
+    }
 }

@@ -5,13 +5,18 @@ import TallyCompaction
 enum CompactionMetrics {
     private static func dimensions(_ name: String) -> [(String, String)] { [("partition", name)] }
 
+    /// A cleaning ended, well or not.
+    static func note(_ traffic: CleaningTraffic, of name: String) {
+        let dimensions = dimensions(name)
+        Counter(label: "tally_compaction_read_bytes", dimensions: dimensions)
+            .increment(by: traffic.readByteCount)
+        Counter(label: "tally_compaction_written_bytes", dimensions: dimensions)
+            .increment(by: traffic.writtenByteCount)
+    }
+
     /// A cleaning ended well.
     static func note(_ report: CleaningReport, of name: String) {
         let dimensions = dimensions(name)
-        Counter(label: "tally_compaction_read_bytes", dimensions: dimensions)
-            .increment(by: report.readByteCount)
-        Counter(label: "tally_compaction_written_bytes", dimensions: dimensions)
-            .increment(by: report.writtenByteCount)
         Counter(label: "tally_compaction_removed_records", dimensions: dimensions)
             .increment(by: report.removedRecordCount)
         Gauge(label: "tally_compaction_pending_tombstones", dimensions: dimensions)

@@ -1,4 +1,5 @@
 import TallyCompaction
+import TallyLog
 public import TallyRecords
 
 /// How far the cleaning of a compacted partition has come. A value.
@@ -43,11 +44,11 @@ public struct CompactionHistory: Hashable, Sendable, Codable {
     public internal(set) var lastRunAt: Int64?
     /// How long it took, in milliseconds.
     public internal(set) var lastRunMilliseconds: Int64 = 0
-    /// Bytes read by all of them; what is read twice counts twice.
+    /// Bytes read by all cleanings, those that failed too; what is read twice counts twice.
     public internal(set) var readByteCount = 0
-    /// Bytes written to new segments by all of them.
+    /// Bytes written to new segments by all cleanings, those that failed too.
     public internal(set) var writtenByteCount = 0
-    /// Records and markers that were removed, by all of them.
+    /// Records and markers that were removed, by all that ended well.
     public internal(set) var removedRecordCount = 0
     /// Tombstones that the last one kept and that go after `delete.retention.ms`.
     public internal(set) var pendingTombstoneCount = 0
@@ -65,17 +66,31 @@ public struct CompactionHistory: Hashable, Sendable, Codable {
 
 extension CompactionHistory {
     /// Notes a cleaning that ended well.
-    mutating func note(_ report: CleaningReport, at now: Timestamp, duration: Duration) {
+    mutating func note(
+        _ report: CleaningReport, _ traffic: CleaningTraffic, at now: Timestamp,
+        duration: Duration
+    ) {
         runCount += 1
         lastRunAt = now.rawValue
         lastRunMilliseconds = Int64(duration / .milliseconds(1))
-        readByteCount += report.readByteCount
-        writtenByteCount += report.writtenByteCount
+        add(traffic)
         removedRecordCount += report.removedRecordCount
         pendingTombstoneCount = report.pendingTombstoneCount
         firstDeleteHorizon = report.firstDeleteHorizon?.rawValue
         failure = nil
         failedAt = nil
+    }
+
+    /// Notes a cleaning that failed.
+    mutating func note(_ error: LogError, _ traffic: CleaningTraffic, at now: Timestamp) {
+        add(traffic)
+        failure = "\(error)"
+        failedAt = now.rawValue
+    }
+
+    private mutating func add(_ traffic: CleaningTraffic) {
+        readByteCount += traffic.readByteCount
+        writtenByteCount += traffic.writtenByteCount
     }
 
     /// Whether the numbers are such as cleanings leave: what is added to them does not overflow.

@@ -117,9 +117,11 @@ final class Compactor: Sendable {
     // MARK: One log
 
     /// Cleans a log at once, whatever its dirty ratio, after a cleaning of it that is under way.
-    func cleanNow(_ partition: Partition, _ log: PartitionLog) throws -> CleaningReport {
+    func cleanNow(
+        _ partition: Partition, _ log: PartitionLog, at now: Timestamp = .now
+    ) throws -> CleaningReport {
         state.withLock { $0.running[partition.name, default: 0] += 1 }
-        return try clean(partition, log, .now)
+        return try clean(partition, log, now)
     }
 
     /// Cleans a log that is marked as running, in as many goes as its keys need.
@@ -131,10 +133,13 @@ final class Compactor: Sendable {
         let cleaner = LogCleaner(
             log, dedupeByteCountMax: share,
             pace: Pace { [throttle] in throttle.moved($0, unless: { log.isClosing }) })
+        var traffic = CleaningTraffic()
         do {
             // On a full disk the reserve may be what is missing to make room.
             func cleanOnce() throws(LogError) -> CleaningReport {
-                try reserve.spend { () throws(LogError) in try cleaner.clean(now: now) }
+                try reserve.spend { () throws(LogError) in
+                    try cleaner.clean(now: now, counting: &traffic)
+                }
             }
             var report = try cleanOnce()
             while report.isPartial {
@@ -142,36 +147,39 @@ final class Compactor: Sendable {
                 guard more.cleanedEnd > report.cleanedEnd else { break }
                 report.goOn(with: more)
             }
-            note(report, of: partition.name, since: start)
+            note(report, traffic, of: partition.name, since: start)
             configuration.logger.info("\(partition.name) was cleaned: \(report)")
             return report
         } catch {
-            note(error, of: partition.name)
+            note(error, traffic, of: partition.name)
             throw error
         }
     }
 
     private func note(
-        _ report: CleaningReport, of name: String, since start: ContinuousClock.Instant
+        _ report: CleaningReport, _ traffic: CleaningTraffic, of name: String,
+        since start: ContinuousClock.Instant
     ) {
         let duration = ContinuousClock.now - start
         state.withLock { state in
             state.noteEnd(of: name)
             state.isLeftAlone.remove(name)
             state.histories[name, default: CompactionHistory()]
-                .note(report, at: .now, duration: duration)
+                .note(report, traffic, at: .now, duration: duration)
         }
+        CompactionMetrics.note(traffic, of: name)
         CompactionMetrics.note(report, of: name)
         writeNotes()
     }
 
-    private func note(_ error: LogError, of name: String) {
+    private func note(_ error: LogError, _ traffic: CleaningTraffic, of name: String) {
+        CompactionMetrics.note(traffic, of: name)
         state.withLock { state in
             state.noteEnd(of: name)
+            // Perhaps of a topic that is deleted: it has no history any more.
             if case .closed = error { return }
             if !error.isPassing { state.isLeftAlone.insert(name) }
-            state.histories[name, default: CompactionHistory()].failure = "\(error)"
-            state.histories[name]?.failedAt = Timestamp.now.rawValue
+            state.histories[name, default: CompactionHistory()].note(error, traffic, at: .now)
         }
         if case .closed = error { return }
         configuration.logger.error("\(name) was not cleaned: \(error)")

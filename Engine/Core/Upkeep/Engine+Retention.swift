@@ -65,6 +65,11 @@ extension Engine {
         for partition in partitions { partition.onlineLog?.removeRetiredFiles(now: now) }
         // What went may have made the room that the reserve needs.
         reserve.hold()
+        recordUnlinkedBytes()
+    }
+
+    /// Tells the metrics what readers hold of files that are gone.
+    func recordUnlinkedBytes() {
         unlinkedBytesGauge.record(environment.maps.unlinkedByteCount)
     }
 }

@@ -139,6 +139,8 @@ private struct Rounds {
         if now - lastLags >= Self.lagInterval {
             lastLags = now
             tellLags(engine)
+            // Readers let go of files when they like, and not when a retention is due.
+            engine.recordUnlinkedBytes()
         }
         return pause
     }

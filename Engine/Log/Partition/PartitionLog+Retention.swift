@@ -257,9 +257,15 @@ extension Segment {
         } catch {
             return false
         }
+        noteGone()
+        return true
+    }
+
+    /// Its files are gone, or another's have their names. What readers have mapped stays readable
+    /// for them, and counts until they let go.
+    func noteGone() {
         if let map = mappedLog { environment.maps.noteUnlinked(map, byteCount: byteCount) }
         abandonFiles()
         environment.maps.remove([self])
-        return true
     }
 }

@@ -160,8 +160,7 @@ extension PartitionLog {
         let segment = try replace(old, keeping: cut, &writer)
         try segment.setTransactionIndex(aborted)
         replaceSegments(from: cut.segmentIndex, with: segment)
-        old.abandonFiles()
-        environment.maps.remove([old])
+        old.noteGone()
         try forget(from: end, &writer)
         return end
     }

@@ -31,6 +31,14 @@ package final class Segment: Sendable {
     private struct Maps {
         private var bySlot: InlineArray<3, FileMapping?> = .init(repeating: nil)
         private(set) var isEmpty = true
+        /// The log's map that was dropped last: readers may hold it still.
+        private(set) weak var dropped: FileMapping?
+
+        mutating func drop() {
+            let log = self[.log] ?? dropped
+            self = Maps()
+            dropped = log
+        }
 
         subscript(slot: MapSlot) -> FileMapping? {
             get { bySlot[slot.rawValue] }
@@ -204,10 +212,10 @@ package final class Segment: Sendable {
 
     func takeRecentUse() -> Bool { wasUsed.exchange(false, ordering: .relaxed) }
 
-    /// The map of the log, where there is one now.
-    var mappedLog: FileMapping? { maps.withLock { $0[.log] } }
+    /// The map of the log that readers may hold, where there is one now.
+    var mappedLog: FileMapping? { maps.withLock { $0[.log] ?? $0.dropped } }
 
-    func dropMaps() { maps.withLock { $0 = Maps() } }
+    func dropMaps() { maps.withLock { $0.drop() } }
 
     /// Closes the files, now or when they are no longer used; what was not synced stays in doubt.
     func abandonFiles() {
