@@ -3,6 +3,7 @@
 # make example  the inventory platform, on a slice of the real data
 # make bench    the figures of the README
 # make interop  real Kafka clients against `tally serve`
+# make bench-server  the figures of the server
 # make check    what must hold before a change goes in: format, layering, no warnings, tests
 #
 # All of them install what is missing first (see Tools/Checks/setup.sh).
@@ -10,7 +11,7 @@
 SWIFT ?= swift
 SOURCES := Package.swift Engine StateStore Tools Tests
 
-.PHONY: run test example bench interop check format layering lint setup release test-build example-build
+.PHONY: run test example bench bench-server interop check format layering lint setup release test-build example-build
 
 run: release
 	.build/release/tally demo
@@ -29,8 +30,14 @@ example: setup
 			--rows fixtures/online-retail-slice.csv --data "$$data"
 
 # Kafka's own clients, from Debian and PyPI; where they cannot be had it says so, and is not run.
-interop: test-build
-	@sh Tests/Interop/run.sh .build/debug/tally
+# TALLY_REQUIRE_INTEROP=1 makes that a failure.
+interop: setup
+	$(SWIFT) build --product tally
+	@sh Tests/Interop/run.sh .build/debug/tally || { code=$$?; [ $$code -eq 77 ] || exit $$code; }
+
+# The server under librdkafka (librdkafka-dev), beside its limits.
+bench-server: release
+	@sh Tools/ServerBench/run.sh .build/release/tally
 
 bench: release
 	.build/release/tally bench

@@ -41,6 +41,8 @@ class Suite:
             self.stage(Stage.AFTER_RESTART, 1)
             self.stage(Stage.LAST, self.jobs)
             self.step("server.stops again", self.server.stop)
+        # Clients try again: of an answer that could not be made nobody else may tell.
+        self.step("server.has ended no client's connection", self.server.check_connections)
         self.step("server.wrote what inspect --verify finds clean", self.server.verify)
 
     def stage(self, stage, jobs):

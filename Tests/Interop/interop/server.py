@@ -105,6 +105,12 @@ class Server:
                 f"{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return done.stdout
 
+    def check_connections(self):
+        """Expects that it has ended no connection for a reason worth telling."""
+        told = [line for line in self.log.read_text().splitlines() if "connection" in line]
+        if told:
+            raise Failed("the server tells of connections:\n" + "\n".join(told[-20:]))
+
     def stderr(self):
         """The end of what the server told on standard error."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -219,7 +219,7 @@ async def transactions_commit_and_abort(server):
             equal(
                 [value for value in values(found) if value.startswith(prefix)], [],
                 "read_committed of an open transaction")
-            await (sender.commit_transaction() if commits else sender.abort_transaction())
+            await aio.end_transaction(sender, commits)
     committed = sorted(f"{prefix}-{i}" for prefix in ("first", "second") for i in range(6))
     found = await read_all(server, topic, committed=True)
     equal(sorted(values(found)), committed, "what is committed")
@@ -266,7 +266,7 @@ async def consume_transform_produce(server):
                                             for r in records])
                 await sender.send_offsets_to_transaction(
                     {at: await reader.position(at) for at in partitions}, group)
-                await (sender.commit_transaction() if commits else sender.abort_transaction())
+                await aio.end_transaction(sender, commits)
                 offsets = [await reader.committed(partition) for partition in partitions]
                 equal(offsets, [10, 10] if commits else [None, None], "committed offsets")
     found = await read_all(server, target, committed=True)

@@ -178,10 +178,7 @@ def transactions_commit_and_abort(server):
         equal(
             [v for v in values(read(server, topic, committed=True)) if v.startswith(prefix)], [],
             "read_committed of an open transaction")
-        if commits:
-            sender.commit_transaction(SECONDS)
-        else:
-            sender.abort_transaction(SECONDS)
+        confluent.end_transaction(sender, commits)
     committed = sorted(f"{prefix}-{i}" for prefix in ("first", "second") for i in range(6))
     equal(sorted(values(read(server, topic, committed=True))), committed, "what is committed")
     equal(len(read(server, topic)), 18, "records that read_uncommitted reads")
@@ -223,7 +220,7 @@ def consume_transform_produce(server):
         sender.send_offsets_to_transaction(
             member.consumer.position(member.consumer.assignment()),
             member.consumer.consumer_group_metadata(), SECONDS)
-        sender.commit_transaction(SECONDS) if commits else sender.abort_transaction(SECONDS)
+        confluent.end_transaction(sender, commits)
         partitions = [TopicPartition(source, n) for n in range(2)]
         offsets = [at.offset for at in member.consumer.committed(partitions, SECONDS)]
         equal(offsets, [10, 10] if commits else [-1001, -1001], "committed offsets")

@@ -17,7 +17,8 @@ FAMILIES = {client.NAME: client for client in (kcat, confluent, aio, kafka_pytho
 
 def sample():
     """Records of every shape that all four families can write."""
-    headers = (("name", b"value"), ("name", b"again"), ("empty", b""), ("text", "grün €".encode()))
+    headers = (
+        ("name", b"value"), ("name", b"again"), ("empty", b""), ("text", "grün €".encode()))
     shapes = [
         (b"key", b"value", ()), (None, b"no key", ()), (b"no value", None, ()),
         (b"headers", b"v", headers), ("Schlüssel".encode(), "Wert €".encode(), ()),
@@ -200,7 +201,7 @@ def read_committed_of_anothers_transaction(server, reader):
         sender.begin_transaction()
         kafka_python.send(
             sender, topic, [Record(None, b"%s-%d" % (prefix.encode(), i)) for i in range(3)])
-        sender.commit_transaction() if commits else sender.abort_transaction()
+        kafka_python.end_transaction(sender, commits)
     sender.begin_transaction()
     kafka_python.send(sender, topic, [Record(None, b"open")])
     found = FAMILIES[reader].read(server, topic, committed=True)

@@ -82,7 +82,7 @@ def engine_sees_transactions(server):
         for word, commits in ((b"kept", True), (b"lost", False)):
             sender.begin_transaction()
             confluent.send(sender, topic, [Record(b"k", word)])
-            sender.commit_transaction(20) if commits else sender.abort_transaction(20)
+            confluent.end_transaction(sender, commits)
         own.stop()
         found = embedded_read(own, topic, "--isolation", "read_committed")
         equal([record.value for record in found], [b"kept"], "what is committed")

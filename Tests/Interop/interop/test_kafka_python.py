@@ -257,7 +257,7 @@ def transactions_commit_and_abort(server):
         equal(
             [v for v in values(read(server, topic, committed=True)) if v.startswith(prefix)], [],
             "read_committed of an open transaction")
-        sender.commit_transaction() if commits else sender.abort_transaction()
+        kafka_python.end_transaction(sender, commits)
     committed = sorted(f"{prefix}-{i}" for prefix in ("first", "second") for i in range(6))
     equal(sorted(values(read(server, topic, committed=True))), committed, "what is committed")
     equal(len(read(server, topic)), 18, "records that read_uncommitted reads")
@@ -300,7 +300,7 @@ def consume_transform_produce(server):
         sender.send_offsets_to_transaction(
             {at: OffsetAndMetadata(reader.position(at), "", -1) for at in partitions},
             reader.group_metadata())
-        sender.commit_transaction() if commits else sender.abort_transaction()
+        kafka_python.end_transaction(sender, commits)
         offsets = [reader.committed(partition) for partition in partitions]
         equal(offsets, [10, 10] if commits else [None, None], "committed offsets")
         reader.close()

@@ -1,6 +1,7 @@
 """What kcat does with a server."""
 
 import json
+import pathlib
 import signal
 import subprocess
 import tempfile
@@ -150,48 +151,40 @@ class Member:
     """A kcat that is member of a group, until it is ended."""
 
     def __init__(self, server, topic):
-        self.output, self.told = open_both()
+        self.output, self.told = tempfile.NamedTemporaryFile(), tempfile.NamedTemporaryFile()
         self.process = subprocess.Popen(
             kcat.command(
                 server, "-G", topic, "-u", "-J", "-X", "session.timeout.ms=6000",
                 "-X", "heartbeat.interval.ms=500", "-X", "auto.offset.reset=earliest", topic),
-            stdin=subprocess.DEVNULL, stdout=self.output[1], stderr=self.told[1])
+            stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.told)
 
     def assigned(self):
-        """The partitions that kcat says it has: "% Group G rebalanced (...): assigned: T [0], ..."
-        """
-        lines = [text for text in read_from(self.told).splitlines() if "assigned:" in text]
-        if not lines or "revoked:" in lines[-1]:
+        """The partitions that kcat says it has: "% Group G rebalanced (...): assigned: T [0]"."""
+        told = pathlib.Path(self.told.name).read_text()
+        lines = [line for line in told.splitlines() if " rebalanced " in line]
+        if not lines or "assigned:" not in lines[-1]:
             return []
         return sorted(int(part.split("]")[0]) for part in lines[-1].split("[")[1:])
 
     def read(self):
-        whole_lines = read_from(self.output).rpartition("\n")[0]
-        return kcat.parse(whole_lines)
+        # The last line may not be whole yet.
+        return kcat.parse(pathlib.Path(self.output.name).read_text().rpartition("\n")[0])
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
 
 
-def open_both():
-    files = [tempfile.NamedTemporaryFile() for _ in range(2)]
-    return [(open(file.name, "rb"), file) for file in files]
-
-
-def read_from(pair):
-    reader, _ = pair
-    reader.seek(0)
-    return reader.read().decode()
-
-
 @check()
 def static_member_keeps_its_place(server):
     topic = create_topic(server, "kcat-static")
     kcat.write(server, topic, [Record(None, b"v")])
-    read = lambda: kcat.run(
-        server, "-G", "kcat-static", "-q", "-c", "1", "-X", "group.instance.id=one",
-        "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=30000", topic)
+
+    def read():
+        return kcat.run(
+            server, "-G", topic, "-q", "-c", "1", "-X", "group.instance.id=one",
+            "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=30000", topic)
+
     equal(read().split(), ["v"], "what the member reads")
     admin = confluent.admin(server)
     members = admin.describe_consumer_groups([topic])[topic].result(20).members

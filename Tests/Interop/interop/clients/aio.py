@@ -80,6 +80,13 @@ async def send(sender, topic, records):
     return [(metadata.partition, metadata.offset) for metadata in landed]
 
 
+async def end_transaction(sender, commits):
+    if commits:
+        await sender.commit_transaction()
+    else:
+        await sender.abort_transaction()
+
+
 def record(message):
     return Record(
         message.key, message.value, tuple(message.headers), message.timestamp, message.partition,

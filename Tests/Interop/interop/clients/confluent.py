@@ -44,8 +44,7 @@ def config(server, settings):
 def write(server, topic, records, codec="none", **settings):
     """Writes records, and returns where each landed: partition and offset."""
     sender = producer(server, compression_type=codec, **settings)
-    landed = send(sender, topic, records)
-    return landed
+    return send(sender, topic, records)
 
 
 def send(sender, topic, records):
@@ -69,6 +68,13 @@ def send(sender, topic, records):
     if problems or left:
         raise Failed(f"{left} records were not sent; errors: {problems[:3]}")
     return [landed[place] for place in range(len(records))]
+
+
+def end_transaction(sender, commits):
+    if commits:
+        sender.commit_transaction(SECONDS)
+    else:
+        sender.abort_transaction(SECONDS)
 
 
 def record(message):

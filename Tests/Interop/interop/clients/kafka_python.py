@@ -59,6 +59,13 @@ def send(sender, topic, records):
     return [(metadata.partition, metadata.offset) for metadata in landed]
 
 
+def end_transaction(sender, commits):
+    if commits:
+        sender.commit_transaction()
+    else:
+        sender.abort_transaction()
+
+
 def record(message):
     return Record(
         message.key, message.value, tuple(message.headers), message.timestamp, message.partition,

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import operator
 import subprocess
 
 from interop.expect import Failed
@@ -29,8 +30,8 @@ def run(server, *arguments, stdin="", fails=False):
 
 def write(server, topic, records, codec="none", settings=()):
     """Writes records. kcat cannot choose times, and has one set of headers for a call."""
-    for place, group in itertools.groupby(records, lambda record: (record.partition, record.headers)):
-        partition, headers = place
+    place = operator.attrgetter("partition", "headers")
+    for (partition, headers), group in itertools.groupby(records, place):
         arguments = ["-P", "-t", topic, "-K", "\t", "-Z", "-z", codec]
         if partition is not None:
             arguments += ["-p", partition]
