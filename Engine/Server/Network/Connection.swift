@@ -1,13 +1,14 @@
 import Logging
 import Metrics
 import NIOCore
+import Tally
 
 /// One client: has its requests answered, one after the other, in their order.
 ///
 /// It asks for the next request when the answer before has gone out. So a client that sends ahead
 /// is not read ahead of, one that does not read its answers holds one of them, and each connection
 /// takes memory for one request. Thread rule: the connection's event loop; the work is done in a
-/// task.
+/// task on the engine's threads.
 final class Connection: ChannelInboundHandler {
     typealias InboundIn = Frame
 
@@ -66,7 +67,7 @@ final class Connection: ChannelInboundHandler {
         guard case .waiting = phase else { return budget.giveBack(frame.reserved) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        let task = Task { [broker, client] in
+        let task = Task(executorPreference: broker.engine.workers) { [broker, client] in
             let outcome = await broker.answer(frame.bytes, from: client)
             loop.execute {
                 let (connection, context) = bound.value

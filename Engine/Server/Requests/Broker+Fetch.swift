@@ -64,7 +64,7 @@ private struct Fetch {
         }
         while true {
             let seen = arrival.count
-            let look = await look()
+            let look = look()
             let isEnough = look.byteCount >= Int(request.minBytes) || look.hasError
             guard !isEnough, ContinuousClock.now < deadline, !Task.isCancelled else {
                 return look.found
@@ -87,13 +87,7 @@ private struct Fetch {
         }
     }
 
-    private func look() async -> Look {
-        // Reading may wait for the disk.
-        let looked = try? await broker.engine.workers.run { lookNow() }
-        return looked ?? lookNow()
-    }
-
-    private func lookNow() -> Look {
+    private func look() -> Look {
         var look = Look()
         for topic in request.topics {
             var answer = FetchResponse.Topic()

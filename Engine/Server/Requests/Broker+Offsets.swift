@@ -29,10 +29,8 @@ extension Broker {
         do {
             let log = try engine.partition(wanted.partitionIndex, of: topic).log
             try log.check(clientEpoch: wanted.currentLeaderEpoch)
-            let found = try await engine.workers.run {
-                try log.settle()
-                return try log.offset(forWireTime: wanted.timestamp, isolation)
-            }
+            try log.settle()
+            let found = try log.offset(forWireTime: wanted.timestamp, isolation)
             guard let found else { return answer }
             answer.offset = found.offset.rawValue
             answer.timestamp = found.timestamp?.rawValue ?? -1
@@ -93,7 +91,7 @@ extension Broker {
                     // -1 stands for the high watermark.
                     guard wanted.offset >= -1 else { throw ClientRequestError.offsetOutOfRange }
                     let log = try engine.partition(wanted.partitionIndex, of: topic.name).log
-                    try await engine.workers.run { try log.settle() }
+                    try log.settle()
                     let start = try await engine.deleteRecords(
                         ofTopic: topic.name, partition: wanted.partitionIndex,
                         before: wanted.offset == -1 ? nil : Offset(wanted.offset))

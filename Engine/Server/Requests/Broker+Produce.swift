@@ -68,12 +68,10 @@ extension Broker {
             }
             do {
                 let standing = verification
-                return try await engine.workers.run {
-                    var batches = records
-                    return try batches.withMutableRawSpan { batches in
-                        try log.append(
-                            &batches, from: .outside, now: .now, verification: standing)
-                    }
+                var batches = records
+                return try batches.withMutableRawSpan { batches in
+                    try log.append(
+                        &batches, from: .outside, now: .now, verification: standing)
                 }
             } catch LogError.producer(let refusal)
                 where refusal.reason == .verificationOutdated
@@ -89,9 +87,7 @@ extension Broker {
         _ header: RecordBatchHeader, in transactionalID: String?, _ partition: Partition
     ) async throws -> TransactionStanding? {
         let log = try partition.log
-        let standing = try await engine.workers.run {
-            try log.transactionStanding(of: header.producerID)
-        }
+        let standing = try log.transactionStanding(of: header.producerID)
         guard !standing.isOpen else { return nil }
         guard let transactionalID else { throw TransactionError.invalidTransactionState }
         let id = TopicPartition(topic: partition.topic, partition: partition.index)
@@ -117,7 +113,7 @@ extension Broker {
             guard !flushes.isEmpty else { continue }
             guard acks == -1 else {
                 // Nobody waits for it, and consumers see what is synced.
-                for log in flushes { engine.workers.submit { try? log.flush() } }
+                for log in flushes { syncs.request(log) }
                 continue
             }
             let failures = await flush(flushes)
@@ -137,7 +133,7 @@ extension Broker {
         if logs.count == 1 {
             let log = logs[0]
             do {
-                try await engine.workers.run { try log.flush() }
+                try log.flush()
                 return [:]
             } catch {
                 return [log.name: error]
@@ -145,9 +141,9 @@ extension Broker {
         }
         return await withTaskGroup(of: (String, (any Error)?).self) { group in
             for log in logs {
-                group.addTask { [engine] in
+                group.addTask {
                     do {
-                        try await engine.workers.run { try log.flush() }
+                        try log.flush()
                         return (log.name, nil)
                     } catch {
                         return (log.name, error)

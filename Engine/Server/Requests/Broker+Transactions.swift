@@ -219,7 +219,7 @@ extension Broker {
         }
         for id in record?.partitions ?? [] {
             guard let log = try? engine.partition(id.partition, of: id.topic).log else { continue }
-            try await engine.workers.run { try log.flush() }
+            try log.flush()
         }
     }
 
@@ -305,7 +305,7 @@ extension Broker {
                 partition.partitionIndex = index
                 do {
                     let log = try engine.partition(index, of: topic.name).log
-                    let states = try await engine.workers.run { try log.producerStates() }
+                    let states = try log.producerStates()
                     partition.activeProducers = states.map(Self.producer)
                 } catch {
                     partition.errorCode = ErrorCode(error)

@@ -6,8 +6,9 @@ import TallyWire
 /// Answers the requests of all clients, as a Kafka broker does that is alone in its cluster and
 /// leads everything.
 ///
-/// What each request does stands in a file of its own, as an extension. Thread rule: any thread;
-/// requests of different connections at the same time.
+/// What each request does stands in a file of its own, as an extension. Thread rule: tasks that
+/// prefer the engine's threads, since logs are called right there, and block; requests of different
+/// connections at the same time.
 final class Broker: Sendable {
     let engine: Engine
     let configuration: ServerConfiguration
@@ -17,6 +18,7 @@ final class Broker: Sendable {
     let nodeID: Int32
     let clusterID: String
     private let handlers: [APIKey: Handler]
+    let syncs: BackgroundSyncs
 
     /// What is known of a request beside itself.
     struct Context: Sendable {
@@ -51,6 +53,7 @@ final class Broker: Sendable {
         nodeID = identity.nodeID
         clusterID = identity.clusterID
         handlers = Self.allHandlers
+        syncs = BackgroundSyncs(on: engine.workers)
     }
 
     /// Which requests are answered, with their versions, in the order of their numbers.
