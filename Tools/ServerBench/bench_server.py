@@ -101,11 +101,15 @@ class Bench:
     def latency(self):
         line("latency at 10,000 records/s of 100 B", "p50", "p99", "p99.9")
         line("---", "---", "---", "---")
-        for acks, topic in (("1", "latency"), ("all", "latency-all"), ("1", "latency-buffered")):
-            found = self.run("latency", self.server.address, topic, 10_000, 10, 100, acks)
+        for acks, durability, linger in (
+                ("1", "buffered", "0"), ("1", "buffered", "0.5"), ("1", "synced", "0.5"),
+                ("all", "synced", "0.5")):
+            found = self.run(
+                "latency", self.server.address, f"latency-{durability}", 10_000, 10, 100, acks,
+                linger)
             for key, name in (("ack", "answer"), ("endToEnd", "end to end")):
                 line(
-                    f"{name}, acks={acks}, {'buffered' if 'buffered' in topic else 'synced'}",
+                    f"{name}, acks={acks}, {durability}, linger {linger} ms",
                     *(f"{found[key + q]:.2f} ms" for q in ("P50", "P99", "P999")))
 
     def idle(self):
@@ -130,8 +134,7 @@ def main():
             for codec in ("none", "lz4"):
                 server.create(f"{size}-{codec}", 1, "synced")
         server.create("many", 10 * CONNECTIONS, "synced")
-        server.create("latency", 1, "synced")
-        server.create("latency-all", 1, "synced")
+        server.create("latency-synced", 1, "synced")
         server.create("latency-buffered", 1, "buffered")
         server.start()
         bench = Bench(client, server)

@@ -2,7 +2,7 @@
 //
 //   kafka_bench produce BROKER TOPIC COUNT SIZE CODEC ACKS CONNECTIONS
 //   kafka_bench consume BROKER TOPIC COUNT CONNECTIONS
-//   kafka_bench latency BROKER TOPIC RATE SECONDS SIZE ACKS
+//   kafka_bench latency BROKER TOPIC RATE SECONDS SIZE ACKS LINGER
 //   kafka_bench tcp MEGABYTES
 //   kafka_bench idle HOST PORT COUNT       (ends with standard input)
 //
@@ -230,7 +230,8 @@ static void print_quantiles(const char *name, double *times, long count) {
         times[count * 99 / 100] * 1e3, name, times[count * 999 / 1000] * 1e3);
 }
 
-static void run_latency(long rate, long seconds, long size, const char *acks) {
+static void run_latency(
+    long rate, long seconds, long size, const char *acks, const char *linger) {
     wanted = rate * seconds;
     to_answer = malloc((size_t)wanted * sizeof *to_answer);
     to_reader = malloc((size_t)wanted * sizeof *to_reader);
@@ -243,7 +244,7 @@ static void run_latency(long rate, long seconds, long size, const char *acks) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", broker);
     set(conf, "acks", acks);
-    set(conf, "linger.ms", "0");
+    set(conf, "linger.ms", linger);
     rd_kafka_conf_set_dr_msg_cb(conf, answered_at);
     rd_kafka_t *handle = client(RD_KAFKA_PRODUCER, conf);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(handle, topic_name, NULL);
@@ -254,7 +255,11 @@ static void run_latency(long rate, long seconds, long size, const char *acks) {
     for (long sent = 0; sent < wanted; sent++) {
         // Counted from when it is due, so that what waits behind a slow one counts too.
         double due = start + (double)sent / (double)rate;
-        while (now() < due) rd_kafka_poll(handle, 0);
+        for (double left; (left = due - now()) > 0;) {
+            rd_kafka_poll(handle, 0);
+            // The processor is the server's meanwhile.
+            if (left > 60e-6) usleep(50);
+        }
         memcpy(value, &due, sizeof due);
         while (rd_kafka_produce(
             topic, 0, RD_KAFKA_MSG_F_COPY, value, (size_t)size, NULL, 0, NULL))
@@ -341,9 +346,10 @@ int main(int count, char **arguments) {
             atoi(arguments[8]));
     else if (!strcmp(mode, "consume") && count == 6)
         run_consume(atol(arguments[4]), atoi(arguments[5]));
-    else if (!strcmp(mode, "latency") && count == 8)
+    else if (!strcmp(mode, "latency") && count == 9)
         run_latency(
-            atol(arguments[4]), atol(arguments[5]), atol(arguments[6]), arguments[7]);
+            atol(arguments[4]), atol(arguments[5]), atol(arguments[6]), arguments[7],
+            arguments[8]);
     else
         fail("usage", "see the head of kafka_bench.c");
     return 0;
