@@ -43,6 +43,8 @@ public enum EngineError: Error, Hashable, Sendable {
     case recordTooLarge(byteCount: Int, limit: Int, setting: String)
     /// The producer's buffer is full: wait for room, and try again.
     case producerBufferFull(byteCount: Int, limit: Int)
+    /// The producer's buffer was full for all of `max.block.ms`; nothing was taken.
+    case bufferTimeout(byteCount: Int, limit: Int, milliseconds: Int64)
     /// A record was not sent within `delivery.timeout.ms`. Where it was being written by then, it
     /// may be stored: sending it again may store it twice.
     case deliveryTimeout(partition: String, milliseconds: Int64, mayBeStored: Bool)
@@ -166,6 +168,13 @@ extension EngineError: CustomStringConvertible {
             """
             The producer holds \(byteCount) bytes that are not delivered yet, and buffer.memory \
             is \(limit). Wait with `waitForRoom()`, then try again.
+            """
+        case .bufferTimeout(let byteCount, let limit, let milliseconds):
+            """
+            The producer's buffer had no room for a record within max.block.ms, \(milliseconds): \
+            \(byteCount) bytes are not delivered, or their delivery reports not taken, and \
+            buffer.memory is \(limit). The record was not taken and can be sent again. Send less \
+            at a time, take the reports, or raise buffer.memory or max.block.ms.
             """
         case .deliveryTimeout(let partition, let milliseconds, let mayBeStored):
             """

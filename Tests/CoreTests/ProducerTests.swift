@@ -200,10 +200,10 @@ import Testing
         }
         #expect((8...10).contains(taken))
         #expect(throws: EngineError.self) { try producer.enqueue("x", to: "a") }
-        let waiting = Task { await producer.waitForRoom() }
+        let waiting = Task { try await producer.waitForRoom() }
         try await Task.sleep(for: .milliseconds(20))
         try await producer.flush()
-        await waiting.value
+        try await waiting.value
         #expect(!producer.isFull)
         try producer.enqueue("x", to: "a")
         try await producer.flush()
@@ -245,12 +245,12 @@ import Testing
         }
         let hasReturned = Mutex(false)
         let waiting = Task {
-            await producer.waitForRoom()
+            try await producer.waitForRoom()
             hasReturned.withLock { $0 = true }
         }
         #expect(try await eventually { hasReturned.withLock { $0 } })
         try await producer.flush()
-        await waiting.value
+        try await waiting.value
         try await engine.close()
     }
 
@@ -322,6 +322,7 @@ import Testing
         }
         #expect(await refusal { $0.batchBytes = 0 }.contains("batch.size"))
         #expect(await refusal { $0.bufferBytesMax = 0 }.contains("buffer.memory"))
+        #expect(await refusal { $0.blockMillisecondsMax = -1 }.contains("max.block.ms"))
         #expect(await refusal { $0.lingerMilliseconds = -1 }.contains("linger.ms"))
         #expect(await refusal { $0.compression = .zstd }.contains("not supported: zstd"))
         try await engine.close()
