@@ -57,8 +57,9 @@ public enum EngineError: Error, Hashable, Sendable {
     /// A group has no position in a partition that can be read, and its members do not say where
     /// to go on (`auto.offset.reset`).
     case offsetUnavailable(UnavailableOffset)
-    /// The group has given the partition to another member, or to none yet.
-    case notAssigned(partition: String, group: String)
+    /// The group has given the partition to another member, or to none yet; without a group, the
+    /// consumer was not told to read it.
+    case notAssigned(partition: String, group: String?)
     /// A producer or consumer was given settings that make no sense.
     case invalidSetting(name: String, reason: String)
     /// The producer has no transaction open in the partition, or has written with another epoch.
@@ -194,7 +195,11 @@ extension EngineError: CustomStringConvertible {
             duration, seek, or commit an offset in that range before the group begins again.
             """
         case .notAssigned(let partition, let group):
-            "\(partition) is not assigned to this member of group \"\(group)\"."
+            if let group {
+                "\(partition) is not assigned to this member of group \"\(group)\"."
+            } else {
+                "This consumer does not read \(partition). Assign it first."
+            }
         case .invalidSetting(let name, let reason): "\(name) cannot be used: \(reason)."
         case .noOpenTransaction(let partition, let producerID, let producerEpoch, let open):
             "\(partition) has no open transaction of producer \(producerID)"
