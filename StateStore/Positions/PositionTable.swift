@@ -16,7 +16,10 @@ public import Tally
 /// let consumer = try engine.consumer(group: "billing", topics: ["orders"], configuration)
 /// for try await records in consumer {
 ///     try await positions.apply(records, for: consumer) { db in
-///         try records.forEachRecord { record in try db.execute(sql: "...") }
+///         try records.forEachRecord { record in
+///             try db.execute(
+///                 sql: "INSERT INTO bill (what) VALUES (?)", arguments: [record.valueText])
+///         }
 ///     }
 /// }
 /// ```
