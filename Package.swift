@@ -154,6 +154,15 @@ let package = Package(
                 "Tally", "TallyStateStore", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tools/Examples/CountOnce", swiftSettings: plainSettings),
+        .target(
+            name: "TallySnippets",
+            dependencies: [
+                "Tally", "TallyStateStore",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Tools/Examples/Snippets", swiftSettings: plainSettings),
 
         // MARK: Tests
         .target(
@@ -255,8 +264,8 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: [
                 "Tally", "TallyStateStore", "TallyImport", "TallyTestSupport", "TallyExample",
-                "TallyTransactionExample", "TallyCountingExample", "TallyProjectionChild",
-                "TallyContracts",
+                "TallyTransactionExample", "TallyCountingExample", "TallySnippets",
+                "TallyProjectionChild", "TallyContracts",
                 "TallyCommand", "TallyDeliveryChild",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],

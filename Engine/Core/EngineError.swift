@@ -43,6 +43,8 @@ public enum EngineError: Error, Hashable, Sendable {
     case recordTooLarge(byteCount: Int, limit: Int, setting: String)
     /// The producer's buffer is full: wait for room, and try again.
     case producerBufferFull(byteCount: Int, limit: Int)
+    /// The producer's buffer was full for all of `max.block.ms`; nothing was taken.
+    case bufferTimeout(byteCount: Int, limit: Int, milliseconds: Int64)
     /// A record was not sent within `delivery.timeout.ms`. Where it was being written by then, it
     /// may be stored: sending it again may store it twice.
     case deliveryTimeout(partition: String, milliseconds: Int64, mayBeStored: Bool)
@@ -55,8 +57,9 @@ public enum EngineError: Error, Hashable, Sendable {
     /// A group has no position in a partition that can be read, and its members do not say where
     /// to go on (`auto.offset.reset`).
     case offsetUnavailable(UnavailableOffset)
-    /// The group has given the partition to another member, or to none yet.
-    case notAssigned(partition: String, group: String)
+    /// The group has given the partition to another member, or to none yet; without a group, the
+    /// consumer was not told to read it.
+    case notAssigned(partition: String, group: String?)
     /// A producer or consumer was given settings that make no sense.
     case invalidSetting(name: String, reason: String)
     /// The producer has no transaction open in the partition, or has written with another epoch.
@@ -167,6 +170,13 @@ extension EngineError: CustomStringConvertible {
             The producer holds \(byteCount) bytes that are not delivered yet, and buffer.memory \
             is \(limit). Wait with `waitForRoom()`, then try again.
             """
+        case .bufferTimeout(let byteCount, let limit, let milliseconds):
+            """
+            The producer's buffer had no room for a record within max.block.ms, \(milliseconds): \
+            \(byteCount) bytes are not delivered, or their delivery reports not taken, and \
+            buffer.memory is \(limit). The record was not taken and can be sent again. Send less \
+            at a time, take the reports, or raise buffer.memory or max.block.ms.
+            """
         case .deliveryTimeout(let partition, let milliseconds, let mayBeStored):
             """
             A record for \(partition) was not sent within delivery.timeout.ms, \(milliseconds): \
@@ -185,7 +195,11 @@ extension EngineError: CustomStringConvertible {
             duration, seek, or commit an offset in that range before the group begins again.
             """
         case .notAssigned(let partition, let group):
-            "\(partition) is not assigned to this member of group \"\(group)\"."
+            if let group {
+                "\(partition) is not assigned to this member of group \"\(group)\"."
+            } else {
+                "This consumer does not read \(partition). Assign it first."
+            }
         case .invalidSetting(let name, let reason): "\(name) cannot be used: \(reason)."
         case .noOpenTransaction(let partition, let producerID, let producerEpoch, let open):
             "\(partition) has no open transaction of producer \(producerID)"

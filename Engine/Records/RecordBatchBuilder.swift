@@ -3,7 +3,7 @@
 /// ```swift
 /// var builder = try RecordBatchBuilder(codec: .lz4)
 /// try builder.append(key: key, value: value, timestamp: now)
-/// try log.append(builder.finish())
+/// try send(builder.finish())
 /// builder.reset()
 /// ```
 ///

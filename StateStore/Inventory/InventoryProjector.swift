@@ -91,7 +91,7 @@ public struct InventoryProjector: Sendable {
     }
 
     /// Goes to the stored positions, after checking that the log still reaches them.
-    private func resume(_ projection: InventoryProjection, _ consumer: Consumer) throws {
+    private func resume(_ projection: InventoryProjection, _ consumer: TopicConsumer) throws {
         let topic = projection.topic
         for partition in try engine.describeTopic(topic).partitions {
             let offset = try projection.resumeOffset(

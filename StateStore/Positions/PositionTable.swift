@@ -16,7 +16,10 @@ public import Tally
 /// let consumer = try engine.consumer(group: "billing", topics: ["orders"], configuration)
 /// for try await records in consumer {
 ///     try await positions.apply(records, for: consumer) { db in
-///         try records.forEachRecord { record in try db.execute(sql: "...") }
+///         try records.forEachRecord { record in
+///             try db.execute(
+///                 sql: "INSERT INTO bill (what) VALUES (?)", arguments: [record.valueText])
+///         }
 ///     }
 /// }
 /// ```
@@ -83,18 +86,24 @@ public struct PositionTable: Sendable {
     public func take(
         for consumer: Consumer, startingAt start: StartingPosition = .earliest
     ) async throws {
-        let partitions = Set(
-            consumer.positions.keys.map { TopicPartition(topic: consumer.topic, partition: $0) })
+        let partitions = consumer.assignment
         var starts: [TopicPartition: Offset] = [:]
         for partition in try await unknown(among: partitions) {
-            try await consumer.seek(partition: partition.partition, to: start)
-            starts[partition] = consumer.positions[partition.partition] ?? nil
+            try await consumer.seek(partition, to: start)
+            starts[partition] = consumer.positions[partition]
         }
         let taken = try await claim(
             partitions, starts: starts, generation: 0, engine: consumer.engine)
         for (partition, offset) in taken {
-            try await consumer.seek(partition: partition.partition, to: .offset(offset))
+            try await consumer.seek(partition, to: .offset(offset))
         }
+    }
+
+    /// The same for a consumer of one topic.
+    public func take(
+        for consumer: TopicConsumer, startingAt start: StartingPosition = .earliest
+    ) async throws {
+        try await take(for: consumer.consumer, startingAt: start)
     }
 
     /// Those that the table has no row of.

@@ -30,7 +30,7 @@ import Testing
     }
 
     /// The values of the next element.
-    private func next(_ consumer: Consumer) async throws -> [String] {
+    private func next(_ consumer: TopicConsumer) async throws -> [String] {
         var iterator = consumer.makeAsyncIterator()
         var values: [String] = []
         try await iterator.next()?.forEachRecord { values.append($0.valueText ?? "null") }

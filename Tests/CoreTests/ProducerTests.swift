@@ -139,6 +139,29 @@ import Testing
         try await engine.close()
     }
 
+    @Test("compression.type: batches have the producer's codec, where the topic names none")
+    func compression() async throws {
+        let engine = try await engine()
+        for codec in [Codec.lz4, .none] {
+            let producer = try patient(engine) { $0.compression = codec }
+            for _ in 0..<100 { try producer.enqueue("the same again and again", to: "a") }
+            try await producer.flush()
+        }
+        var codecs: [Codec] = []
+        var byteCounts: [Int] = []
+        let configuration = ConsumerConfiguration(end: .currentEnd)
+        for try await records in try engine.consumer(of: "a", configuration) {
+            try records.forEachBatch { batch in
+                codecs.append(batch.header.attributes.codec)
+                byteCounts.append(batch.header.sizeInBytes)
+            }
+        }
+        #expect(codecs == [.lz4, .none] && 2 * byteCounts[0] < byteCounts[1])
+        let values = try await engine.values(of: "a")[0]
+        #expect(values?.count == 200 && Set(values ?? []).count == 1)
+        try await engine.close()
+    }
+
     @Test("sixteen tasks at once keep their own order, and lose and double nothing")
     func concurrent() async throws {
         let engine = try await engine(partitions: 3)
@@ -200,10 +223,10 @@ import Testing
         }
         #expect((8...10).contains(taken))
         #expect(throws: EngineError.self) { try producer.enqueue("x", to: "a") }
-        let waiting = Task { await producer.waitForRoom() }
+        let waiting = Task { try await producer.waitForRoom() }
         try await Task.sleep(for: .milliseconds(20))
         try await producer.flush()
-        await waiting.value
+        try await waiting.value
         #expect(!producer.isFull)
         try producer.enqueue("x", to: "a")
         try await producer.flush()
@@ -245,12 +268,12 @@ import Testing
         }
         let hasReturned = Mutex(false)
         let waiting = Task {
-            await producer.waitForRoom()
+            try await producer.waitForRoom()
             hasReturned.withLock { $0 = true }
         }
         #expect(try await eventually { hasReturned.withLock { $0 } })
         try await producer.flush()
-        await waiting.value
+        try await waiting.value
         try await engine.close()
     }
 
@@ -322,6 +345,7 @@ import Testing
         }
         #expect(await refusal { $0.batchBytes = 0 }.contains("batch.size"))
         #expect(await refusal { $0.bufferBytesMax = 0 }.contains("buffer.memory"))
+        #expect(await refusal { $0.blockMillisecondsMax = -1 }.contains("max.block.ms"))
         #expect(await refusal { $0.lingerMilliseconds = -1 }.contains("linger.ms"))
         #expect(await refusal { $0.compression = .zstd }.contains("not supported: zstd"))
         try await engine.close()

@@ -29,7 +29,7 @@ struct DistributionScenarioTests {
             source: ByteInput(path: Fixtures.path("online-retail.csv.lz4")),
             options: ImportOptions(key: key, delta: "-{Quantity}", time: "{InvoiceDate}"))
         while let row = try rows.next() {
-            if producer.isFull { await producer.waitForRoom() }
+            if producer.isFull { try await producer.waitForRoom() }
             try producer.enqueue(
                 topic: topic, key: row.key, value: row.value,
                 timestamp: Timestamp(milliseconds: row.timestampMilliseconds))

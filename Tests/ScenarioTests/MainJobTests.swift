@@ -80,7 +80,7 @@ struct MainJobTests {
             source: ByteInput(path: Fixtures.path("online-retail.csv.lz4")),
             options: ImportOptions(
                 key: "{Country}:{StockCode}", delta: "-{Quantity}", time: "{InvoiceDate}"))
-        while try fill(producer, &rows, rowsMax) { await producer.waitForRoom() }
+        while try fill(producer, &rows, rowsMax) { try await producer.waitForRoom() }
         try await producer.flush()
     }
 

@@ -97,7 +97,7 @@ struct ProjectionCrashTests {
             let key = Array(
                 "GOT-\(number % 3):SKU-\(Int.random(in: 0..<200, using: &generator))".utf8)
             let value = Array(event(number, &generator).utf8)
-            if producer.isFull { await producer.waitForRoom() }
+            if producer.isFull { try await producer.waitForRoom() }
             try producer.enqueue(topic: Self.topic, key: key.span.bytes, value: value.span.bytes)
         }
         try await producer.flush()

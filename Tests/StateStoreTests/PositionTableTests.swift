@@ -53,7 +53,7 @@ import Testing
 
     private func taken(
         _ positions: PositionTable, by engine: Engine, from start: StartingPosition = .earliest
-    ) async throws -> Consumer {
+    ) async throws -> TopicConsumer {
         var configuration = ConsumerConfiguration(end: .currentEnd)
         configuration.fetchBytesMax = 1
         let consumer = try engine.consumer(of: "a", configuration)

@@ -190,7 +190,7 @@ struct ClientBenchmark {
             var number = 0
             while number < recordCount {
                 number = try fill(producer, from: number)
-                if number < recordCount { await producer.waitForRoom() }
+                if number < recordCount { try await producer.waitForRoom() }
             }
             try await producer.flush()
         }

@@ -25,7 +25,7 @@ struct ProjectionBenchmark {
             source: ByteInput(path: file),
             options: ImportOptions(
                 key: "{Country}:{StockCode}", delta: "-{Quantity}", time: "{InvoiceDate}"))
-        while try fill(producer, topic, &rows) { await producer.waitForRoom() }
+        while try fill(producer, topic, &rows) { try await producer.waitForRoom() }
         try await producer.flush()
         let database = try StateDatabase(directory: directory + "/projection")
         try database.remember(topic: topic)

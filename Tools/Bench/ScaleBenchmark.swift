@@ -23,7 +23,7 @@ struct ScaleBenchmark {
         let producer = try created.producer()
         for partition in 0..<Int32(count) {
             let value = Array("first record of \(partition)".utf8)
-            while producer.isFull { await producer.waitForRoom() }
+            while producer.isFull { try await producer.waitForRoom() }
             try producer.enqueue(topic: "t", partition: partition, key: nil, value: value.rawSpan)
         }
         try await producer.flush()
@@ -192,7 +192,7 @@ struct ScaleBenchmark {
         let producer = try written.producer()
         let value = [UInt8](repeating: 7, count: 1000)
         for number in 0..<byteCount / value.count {
-            while producer.isFull { await producer.waitForRoom() }
+            while producer.isFull { try await producer.waitForRoom() }
             try producer.enqueue(
                 topic: "t", partition: Int32(number % count), key: nil, value: value.rawSpan)
         }

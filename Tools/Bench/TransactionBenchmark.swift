@@ -100,7 +100,7 @@ struct TransactionBenchmark {
                 try producer.enqueue(topic: "in", key: key.span.bytes, value: value.span.bytes)
                 number += 1
             }
-            await producer.waitForRoom()
+            try await producer.waitForRoom()
         }
         try await producer.flush()
         let valueData = Data(value)

@@ -4,7 +4,9 @@ public import ServiceLifecycle
 ///
 /// ```swift
 /// let billing = ConsumerService(consumer) { records in
-///     try records.forEachRecord { ... }
+///     try records.forEachRecord { record in
+///         print(record.offset, record.valueText ?? "")
+///     }
 /// }
 /// // The last one is shut down first.
 /// let services: [any Service] = [engine, ProducerService(producer), billing]

@@ -79,40 +79,33 @@ extension PartitionLog {
 }
 
 extension Consumer {
-    /// The first offset that can be read, of each partition that this consumer reads.
+    /// The first offset that can be read, of these partitions, or of all that are read.
     ///
     /// Throws as ``Engine/beginningOffsets(of:)``.
-    public func beginningOffsets() async throws -> [Int32: Offset] {
-        byNumber(try await engine.beginningOffsets(of: partitions))
+    public func beginningOffsets(
+        _ partitions: Set<TopicPartition>? = nil
+    ) async throws -> [TopicPartition: Offset] {
+        try await engine.beginningOffsets(of: partitions ?? assignment)
     }
 
-    /// Where each partition ends now for this consumer, by its isolation level.
+    /// Where these partitions end now, or all that are read, by the consumer's isolation level.
     ///
     /// Throws as ``Engine/endOffsets(of:isolation:)``.
-    public func endOffsets() async throws -> [Int32: Offset] {
-        byNumber(
-            try await engine.endOffsets(of: partitions, isolation: configuration.isolation))
+    public func endOffsets(
+        _ partitions: Set<TopicPartition>? = nil
+    ) async throws -> [TopicPartition: Offset] {
+        try await engine.endOffsets(
+            of: partitions ?? assignment, isolation: configuration.isolation)
     }
 
-    /// The first record of each partition, by number, whose timestamp is the given one or later.
-    /// Partitions that have none are missing.
+    /// The first record of each partition whose timestamp is the given one or later. Partitions
+    /// that have none are missing; they need not be among those that are read.
     ///
     /// Throws as ``Engine/offsetsForTimes(_:isolation:)``.
     public func offsetsForTimes(
-        _ times: [Int32: Timestamp]
-    ) async throws -> [Int32: OffsetAndTimestamp] {
-        var all: [TopicPartition: Timestamp] = [:]
-        for (partition, time) in times {
-            all[TopicPartition(topic: topic, partition: partition)] = time
-        }
-        return byNumber(
-            try await engine.offsetsForTimes(all, isolation: configuration.isolation))
-    }
-
-    private var partitions: Set<TopicPartition> { Set(readers.all.map(\.id)) }
-
-    private func byNumber<Value>(_ values: [TopicPartition: Value]) -> [Int32: Value] {
-        Dictionary(values.map { ($0.key.partition, $0.value) }, uniquingKeysWith: { $1 })
+        _ times: [TopicPartition: Timestamp]
+    ) async throws -> [TopicPartition: OffsetAndTimestamp] {
+        try await engine.offsetsForTimes(times, isolation: configuration.isolation)
     }
 }
 

@@ -34,6 +34,8 @@ final class PartitionReader: Sendable {
         /// Position and epoch inside the last fetch, while it is handed out record by record.
         var inside: (offset: Offset, epoch: LeaderEpoch)?
         var isPaused = false
+        /// Taken away: nothing of it is handed out any more.
+        var isRetired = false
     }
 
     /// - Parameter start: the first offset to read; nil where `configuration` says it.
@@ -141,6 +143,7 @@ final class PartitionReader: Sendable {
     private func fetchInside() throws -> Fetched {
         let highWatermark = log.highWatermark
         let start = try state.withLock { state in
+            if state.isRetired { return state }
             if let inside = state.inside {
                 // Handed out record by record, and not to the end: what is left comes again.
                 (state.offset, state.epoch) = (inside.offset, inside.epoch)
@@ -155,7 +158,7 @@ final class PartitionReader: Sendable {
             state.seenEnd = highWatermark
             return state
         }
-        guard let offset = start.offset else { return .nothing }
+        guard let offset = start.offset, !start.isRetired else { return .nothing }
         // Behind the log's end there is nothing to be through with: reading says so.
         if let end = start.end, offset >= end, offset <= log.logEnd { return .ended }
         guard !start.isPaused else { return .nothing }
@@ -233,6 +236,8 @@ final class PartitionReader: Sendable {
                 ? max(state.offset ?? mark.offset, state.seenEnd) : state.offset ?? mark.offset
         }
         partition.arrivals.wake(arrival, behind: seen, of: mark)
+        // Taken away meanwhile: whoever did that has removed the arrival, perhaps before this.
+        if state.withLock({ $0.isRetired }) { partition.arrivals.remove(arrival) }
     }
 
     // MARK: Record by record
@@ -265,5 +270,10 @@ final class PartitionReader: Sendable {
     }
 
     /// The partition was taken away: nothing of it is handed out any more.
-    func retire() { state.withLock { $0.generation += 1 } }
+    func retire() {
+        state.withLock { state in
+            state.generation += 1
+            state.isRetired = true
+        }
+    }
 }

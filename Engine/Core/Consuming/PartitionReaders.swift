@@ -19,6 +19,9 @@ final class PartitionReaders: Sendable {
     /// All of them, in the order in which they came.
     var all: [PartitionReader] { readers.withLock { $0 } }
 
+    /// How many there are.
+    var count: Int { readers.withLock { $0.count } }
+
     func add(_ reader: PartitionReader) {
         readers.withLock { $0.append(reader) }
     }

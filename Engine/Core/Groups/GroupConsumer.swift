@@ -10,7 +10,9 @@ import TallyRecords
 /// ```swift
 /// let consumer = try engine.consumer(group: "billing", topics: ["orders"])
 /// for try await records in consumer {
-///     try records.forEachRecord { ... }
+///     try records.forEachRecord { record in
+///         print(record.offset, record.valueText ?? "")
+///     }
 ///     try await consumer.commit(records)
 /// }
 /// ```

@@ -50,11 +50,19 @@ public final class Producer: Sendable {
 
     /// Sends a record and returns where it went, once its topic's durability is reached.
     ///
-    /// Throws ``EngineError`` where the record cannot go (unknown topic or partition, too large),
+    /// Waits for room where the buffer is full, for ``ProducerConfiguration/blockMillisecondsMax``
+    /// at most. A task that is cancelled before its record is taken gets `CancellationError`, and
+    /// nothing is sent. A record that was taken is not un-sent: from then on cancelling changes
+    /// nothing, and the call goes on to tell what became of the record, which takes
+    /// `delivery.timeout.ms` at most. Who must not wait for that uses
+    /// ``enqueue(topic:partition:key:value:timestamp:headers:token:)``.
+    ///
+    /// Throws ``EngineError`` where the record cannot go (unknown topic or partition, too large,
+    /// no room: ``EngineError/bufferTimeout(byteCount:limit:milliseconds:)``),
     /// and ``LogError`` where it was not stored or could not be synced. After an error of a sync or
     /// a write the record may still be in the log: sending it again may store it twice.
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
-        if account.isFull { await waitForRoom() }
+        if account.isFull || Task.isCancelled { try await waitForRoom() }
         return try await withCheckedThrowingContinuation { continuation in
             add(record) { continuation.resume(with: $0) }
         }
@@ -63,14 +71,23 @@ public final class Producer: Sendable {
     /// Sends records and returns where each went, or why it did not, in their order.
     ///
     /// As many calls for single records at once: records of a partition share batches and syncs. A
-    /// record that is refused leaves the others alone.
+    /// record that is refused leaves the others alone. Where there is no room for one in time, or
+    /// the task is cancelled, neither that one nor those behind it are taken, and their outcome is
+    /// that error; what was taken before is waited for, as with a single record.
     public func send(
         _ records: [ProducerRecord]
     ) async -> [Result<RecordMetadata, any Error>] {
         let outcomes = GatheredOutcomes(count: records.count)
+        var stop: (any Error)?
         for (index, record) in records.enumerated() {
-            if account.isFull { await waitForRoom() }
-            add(record) { outcomes.set($0, at: index) }
+            if stop == nil, account.isFull || Task.isCancelled {
+                do { try await waitForRoom() } catch { stop = error }
+            }
+            if let stop {
+                outcomes.set(.failure(stop), at: index)
+            } else {
+                add(record) { outcomes.set($0, at: index) }
+            }
         }
         return await outcomes.all()
     }
@@ -142,11 +159,18 @@ public final class Producer: Sendable {
     /// Bytes of records that are taken and not delivered; for tests.
     var pendingByteCount: Int { account.byteCount }
 
+    /// Senders that wait for room; for tests.
+    var roomWaiterCount: Int { account.roomWaiterCount }
+
     /// Returns once there is room for more records. Where there is none now, what waits for the
     /// end of its linger goes out: lingering makes larger batches, and must not stop the sender.
-    public func waitForRoom() async {
-        if account.isFull { deliverAll() }
-        await account.waitForRoom()
+    ///
+    /// Throws ``EngineError/bufferTimeout(byteCount:limit:milliseconds:)`` where there is none
+    /// within ``ProducerConfiguration/blockMillisecondsMax``, and `CancellationError`.
+    public func waitForRoom() async throws {
+        try await account.waitForRoom(milliseconds: configuration.blockMillisecondsMax) {
+            deliverAll()
+        }
     }
 
     private var accumulators: [PartitionAccumulator] {
@@ -176,7 +200,7 @@ public final class Producer: Sendable {
     }
 
     /// Delivers everything that was taken, without waiting for lingers, nor for records that
-    /// others send meanwhile.
+    /// others send meanwhile. Cancelling does not end it: it takes `delivery.timeout.ms` at most.
     ///
     /// Throws the first error since the last flush of a record whose sender was not told.
     public func flush() async throws {

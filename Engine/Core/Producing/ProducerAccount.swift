@@ -11,12 +11,12 @@ final class ProducerAccount: Sendable {
     private let isKeepingErrors: Bool
     private let pendingByteCount = Atomic<Int>(0)
     private let state = UnfairLock(State())
+    private let room = RoomQueue()
     private let recordCounter = Counter(label: "tally_producer_records_total")
     private let byteCounter = Counter(label: "tally_producer_bytes_total")
     private let errorCounter = Counter(label: "tally_producer_errors_total")
 
     private struct State: Sendable {
-        var roomWaiters: [CheckedContinuation<Void, Never>] = []
         var rounds = ProducerRounds()
         var flushWaiters: [(round: Int, continuation: CheckedContinuation<Void, Never>)] = []
         var firstError: (any Error)?
@@ -33,6 +33,9 @@ final class ProducerAccount: Sendable {
 
     /// Whether more records must wait.
     var isFull: Bool { byteCount >= byteCountMax }
+
+    /// How many wait for room; for tests.
+    var roomWaiterCount: Int { room.count }
 
     func add(_ byteCount: Int) {
         pendingByteCount.add(byteCount, ordering: .acquiringAndReleasing)
@@ -66,43 +69,43 @@ final class ProducerAccount: Sendable {
         }
         let round = batch.round
         let left = subtract(isReported ? 0 : byteCount)
-        let woken = state.withLock { state in
-            var woken: [CheckedContinuation<Void, Never>] = []
-            if left < byteCountMax { swap(&woken, &state.roomWaiters) }
+        if left < byteCountMax { room.wake() }
+        let flushed = state.withLock { state in
             state.rounds.close(round)
-            guard !state.flushWaiters.isEmpty else { return woken }
             let oldest = state.rounds.oldest
-            let done = state.flushWaiters.filter { $0.round < oldest }
-            state.flushWaiters.removeAll { $0.round < oldest }
-            return woken + done.map(\.continuation)
+            let flushed = state.flushWaiters.filter { $0.round < oldest }
+            if !flushed.isEmpty { state.flushWaiters.removeAll { $0.round < oldest } }
+            return flushed
         }
-        for waiter in woken { waiter.resume() }
+        for waiter in flushed { waiter.continuation.resume() }
     }
 
     /// Reports were taken: the bytes of their batches count no more.
     func free(_ byteCount: Int) {
-        guard subtract(byteCount) < byteCountMax else { return }
-        let woken = state.withLock { state in
-            defer { state.roomWaiters = [] }
-            return state.roomWaiters
-        }
-        for waiter in woken { waiter.resume() }
+        if subtract(byteCount) < byteCountMax { room.wake() }
     }
 
     private func subtract(_ byteCount: Int) -> Int {
         pendingByteCount.subtract(byteCount, ordering: .sequentiallyConsistent).newValue
     }
 
-    /// Returns once there is room.
-    func waitForRoom() async {
-        await withCheckedContinuation { continuation in
-            let now = state.withLock { state in
-                if !isFull { return true }
-                state.roomWaiters.append(continuation)
-                return false
+    /// Returns once there is room. Where there is none, `deliver` is asked to make some.
+    ///
+    /// Throws ``EngineError/bufferTimeout(byteCount:limit:milliseconds:)`` and
+    /// `CancellationError`.
+    func waitForRoom(milliseconds: Int64, deliver: () -> Void) async throws {
+        try Task.checkCancellation()
+        guard isFull else { return }
+        let place = room.place(for: .milliseconds(milliseconds))
+        // Again where others took the room that was made.
+        repeat {
+            let isInTime = try await room.wait(
+                at: place, while: { isFull }, isWaiting: deliver)
+            guard isInTime else {
+                throw EngineError.bufferTimeout(
+                    byteCount: byteCount, limit: byteCountMax, milliseconds: milliseconds)
             }
-            if now { continuation.resume() }
-        }
+        } while isFull
     }
 
     /// Returns once the batches of a round and of those before it were delivered or have failed.

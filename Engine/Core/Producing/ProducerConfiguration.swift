@@ -22,6 +22,10 @@ public struct ProducerConfiguration: Sendable {
     /// `buffer.memory`: bytes of records that may wait to be delivered, or for their reports to be
     /// taken where somebody asked for ``Producer/deliveryReports()``.
     public var bufferBytesMax = 32 << 20
+    /// `max.block.ms`: how long ``Producer/send(_:)-(ProducerRecord)`` and
+    /// ``Producer/waitForRoom()`` wait for room in a full buffer. With 0 they wait for none, and
+    /// what there is no room for is refused at once.
+    public var blockMillisecondsMax: Int64 = 60_000
     /// `compression.type`: none or LZ4. A topic that names a codec overrides it.
     public var compression = Codec.none
     /// `acks`: what must have happened before a record counts as sent.
@@ -79,6 +83,9 @@ public struct ProducerConfiguration: Sendable {
         guard lingerMilliseconds >= 0, bufferBytesMax > 0 else {
             throw .invalidSetting(
                 name: "linger.ms or buffer.memory", reason: "they cannot be negative")
+        }
+        guard blockMillisecondsMax >= 0 else {
+            throw .invalidSetting(name: "max.block.ms", reason: "it cannot be negative")
         }
         guard retriesMax >= 0, retryBackoffMilliseconds >= 0 else {
             throw .invalidSetting(

@@ -7,9 +7,11 @@ import Testing
 /// An engine whose topics are those of a contract of the gallery, made by `tally topics apply`.
 struct DesignEngine {
     let engine: Engine
+    private let contract: String
     private let directory: TemporaryDirectory
 
     init(contract: String) async throws {
+        self.contract = contract
         directory = try TemporaryDirectory()
         let run = try TallyProgram.run(
             ["topics", "apply", Self.path(of: contract), "--data", directory.path])
@@ -31,13 +33,20 @@ struct DesignEngine {
         try #require(try engine.topics().first { $0.name == topic }).partitions
     }
 
-    /// Sends records in order, and fails the test where one of them is not stored.
+    /// Sends records of one topic in order, with the acknowledgements that the page promises for
+    /// it, and fails the test where one of them is not stored.
     func send(
         _ records: [ProducerRecord], batchBytes: Int = 2_048, partitioner: Partitioner? = nil
     ) async throws {
         var configuration = ProducerConfiguration()
         configuration.batchBytes = batchBytes
         configuration.partitioner = partitioner
+        let acknowledgements = try Set(records.map(\.topic)).map { topic in
+            try DesignPromise.of(topic, in: contract).acknowledgements
+        }
+        let all = Set(acknowledgements)
+        try #require(all.count <= 1, "records of one call want one kind of acknowledgement")
+        configuration.acknowledgements = all.first ?? .all
         for outcome in try await engine.producer(configuration).send(records) {
             _ = try outcome.get()
         }

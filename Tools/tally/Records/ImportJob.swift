@@ -89,7 +89,7 @@ struct ImportJob: Sendable {
                 } else if let fileBytes = input.fileBytes {
                     bar.update(input.fileBytesRead, of: fileBytes, unit: "bytes")
                 }
-                if producer.isFull { await producer.waitForRoom() }
+                if producer.isFull { try await producer.waitForRoom() }
             }
             try await producer.flush()
         } catch let error as RowError {

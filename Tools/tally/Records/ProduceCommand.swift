@@ -76,7 +76,7 @@ struct ProduceCommand: AsyncParsableCommand {
 extension Producer {
     /// Takes a record, waiting for room where there is none.
     fileprivate func send(buffering record: ProducerRecord, line: Int) async throws {
-        if isFull { await waitForRoom() }
+        if isFull { try await waitForRoom() }
         do {
             try enqueue(
                 topic: record.topic, partition: record.partition, key: record.key?.span.bytes,

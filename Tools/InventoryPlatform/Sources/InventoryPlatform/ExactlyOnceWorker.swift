@@ -84,7 +84,7 @@ extension Producer {
     /// Takes a record, waiting for room where there is none; in the topic by item the partition is
     /// the one that the item's key belongs to.
     func add(_ topic: String, partition: Int32? = nil, key: String, value: [UInt8]?) async throws {
-        await waitForRoom()
+        try await waitForRoom()
         let keyBytes = Array(key.utf8)
         try enqueue(
             topic: topic, partition: partition, key: keyBytes.span.bytes, value: value?.span.bytes)

@@ -22,7 +22,8 @@ public struct PlatformConfiguration: Sendable {
 ///
 /// ```swift
 /// let platform = try await Platform.open(at: "platform-data")
-/// let group = ServiceGroup(configuration: .init(services: platform.services, ...))
+/// let group = ServiceGroup(
+///     services: platform.services, gracefulShutdownSignals: [.sigterm], logger: logger)
 /// try await group.run()
 /// ```
 public struct Platform: Sendable {

@@ -1,0 +1,107 @@
+import GRDB
+import Logging
+import ServiceLifecycle
+import Tally
+import TallyStateStore
+
+// What doc comments show, each in a function that gives it what it takes for granted: a test looks
+// for every snippet here, so that none is shown that does not compile. Nothing calls them.
+
+// MARK: Consuming
+
+func consumer(_ engine: Engine) async throws {
+    let consumer = try engine.consumer(assigning: [
+        TopicPartition(topic: "orders", partition: 0),
+        TopicPartition(topic: "returns", partition: 0),
+    ])
+    for try await records in consumer {
+        try records.forEachRecord { record in
+            print(records.topic, record.offset, record.valueText ?? "")
+        }
+        try await engine.commitOffsets(consumer.offsetsToCommit, ofGroup: "audit")
+    }
+}
+
+func groupConsumer(_ engine: Engine) async throws {
+    let consumer = try engine.consumer(group: "billing", topics: ["orders"])
+    for try await records in consumer {
+        try records.forEachRecord { record in
+            print(record.offset, record.valueText ?? "")
+        }
+        try await consumer.commit(records)
+    }
+}
+
+func records(
+    _ consumer: GroupConsumer, isTimeToCommit: Bool,
+    charge: (_ key: String?, _ value: String?) async throws -> Void
+) async throws {
+    for try await record in consumer.records {
+        try await charge(record.keyText, record.valueText)
+        if isTimeToCommit { try await consumer.commit(record) }
+    }
+}
+
+func consumerService(
+    _ engine: Engine, _ producer: Producer, _ consumer: GroupConsumer, _ logger: Logger
+) async throws {
+    let billing = ConsumerService(consumer) { records in
+        try records.forEachRecord { record in
+            print(record.offset, record.valueText ?? "")
+        }
+    }
+    // The last one is shut down first.
+    let services: [any Service] = [engine, ProducerService(producer), billing]
+    try await ServiceGroup(
+        services: services, gracefulShutdownSignals: [.sigterm], logger: logger
+    ).run()
+}
+
+func positionTable(_ engine: Engine, _ database: DatabaseQueue) async throws {
+    let positions = try PositionTable(in: database, consumer: "billing")
+    var configuration = GroupConsumerConfiguration()
+    configuration.onRebalance = { consumer, change in
+        if case .assigned(let partitions) = change {
+            try await positions.take(partitions, for: consumer)
+        }
+    }
+    let consumer = try engine.consumer(group: "billing", topics: ["orders"], configuration)
+    for try await records in consumer {
+        try await positions.apply(records, for: consumer) { db in
+            try records.forEachRecord { record in
+                try db.execute(
+                    sql: "INSERT INTO bill (what) VALUES (?)", arguments: [record.valueText])
+            }
+        }
+    }
+}
+
+// MARK: Producing
+
+func partitioner(isLarge: @escaping @Sendable (RawSpan?) -> Bool) -> ProducerConfiguration {
+    var configuration = ProducerConfiguration()
+    // Orders of large customers have the last partition, and nobody else's.
+    configuration.partitioner = Partitioner { record in
+        guard record.topic == "orders" else { return nil }
+        let last = record.partitionCount - 1
+        return isLarge(record.key) ? last : record.partitionByKey(among: last)
+    }
+    return configuration
+}
+
+func recordBatchBuilder(
+    key: RawSpan, value: RawSpan, now: Timestamp, send: (RawSpan) throws -> Void
+) throws {
+    var builder = try RecordBatchBuilder(codec: .lz4)
+    try builder.append(key: key, value: value, timestamp: now)
+    try send(builder.finish())
+    builder.reset()
+}
+
+// MARK: State
+
+func sqliteState() -> EngineConfiguration {
+    var configuration = EngineConfiguration()
+    configuration.state = .sqlite
+    return configuration
+}
