@@ -46,6 +46,34 @@ import Testing
         }
     }
 
+    @Test("nothing is committed by itself; what is comes back with its note and its epoch")
+    func note() async throws {
+        let engine = try await engine()
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        // A member that would commit by itself would do so now.
+        configuration.autoCommitIntervalMilliseconds = 0
+        let silent = try engine.consumer(group: "g", topics: ["a"], configuration)
+        #expect(try await read(10, from: silent).count == 10)
+        #expect(try await silent.committed().isEmpty)
+        try await silent.close()
+        #expect(try await engine.committedOffsets(ofGroup: "g").isEmpty)
+
+        let telling = try engine.consumer(group: "g", topics: ["a"], configuration)
+        #expect(try await read(10, from: telling).count == 10)
+        let (first, second) = (Self.partitions[0], Self.partitions[1])
+        try await telling.commit([
+            first: OffsetToCommit(
+                offset: Offset(3), leaderEpoch: LeaderEpoch(0), metadata: "read by the till")
+        ])
+        let committed = try await telling.committed()
+        #expect(committed[first]?.offset == Offset(3) && committed[second] == nil)
+        #expect(committed[first]?.metadata == "read by the till")
+        #expect(committed[first]?.leaderEpoch == LeaderEpoch(0))
+        try await telling.close()
+        try await engine.close()
+    }
+
     @Test("commits that nobody waits for keep their order, before one that is, and before closing")
     func background() async throws {
         let engine = try await engine()

@@ -139,6 +139,29 @@ import Testing
         try await engine.close()
     }
 
+    @Test("compression.type: batches have the producer's codec, where the topic names none")
+    func compression() async throws {
+        let engine = try await engine()
+        for codec in [Codec.lz4, .none] {
+            let producer = try patient(engine) { $0.compression = codec }
+            for _ in 0..<100 { try producer.enqueue("the same again and again", to: "a") }
+            try await producer.flush()
+        }
+        var codecs: [Codec] = []
+        var byteCounts: [Int] = []
+        let configuration = ConsumerConfiguration(end: .currentEnd)
+        for try await records in try engine.consumer(of: "a", configuration) {
+            try records.forEachBatch { batch in
+                codecs.append(batch.header.attributes.codec)
+                byteCounts.append(batch.header.sizeInBytes)
+            }
+        }
+        #expect(codecs == [.lz4, .none] && 2 * byteCounts[0] < byteCounts[1])
+        let values = try await engine.values(of: "a")[0]
+        #expect(values?.count == 200 && Set(values ?? []).count == 1)
+        try await engine.close()
+    }
+
     @Test("sixteen tasks at once keep their own order, and lose and double nothing")
     func concurrent() async throws {
         let engine = try await engine(partitions: 3)
