@@ -22,7 +22,8 @@ public struct ProducerConfiguration: Sendable {
     /// `buffer.memory`: bytes of records that may wait to be delivered, or for their reports to be
     /// taken where somebody asked for ``Producer/deliveryReports()``.
     public var bufferBytesMax = 32 << 20
-    /// `compression.type`: none or LZ4. A topic that names a codec overrides it.
+    /// `compression.type`: one of the codecs that the build has (``Codec/isSupported``). A topic
+    /// that names a codec overrides it.
     public var compression = Codec.none
     /// `acks`: what must have happened before a record counts as sent.
     public var acknowledgements = Acknowledgements.all
@@ -70,8 +71,7 @@ public struct ProducerConfiguration: Sendable {
     func check() throws(EngineError) {
         guard compression.isSupported else {
             throw .invalidSetting(
-                name: "compression.type",
-                reason: "codec not supported: \(compression); use none or lz4")
+                name: "compression.type", reason: compression.advice)
         }
         guard (1...(512 << 20)).contains(batchBytes) else {
             throw .invalidSetting(name: "batch.size", reason: "give 1 to \(512 << 20)")
