@@ -9,9 +9,14 @@
 # All of them install what is missing first (see Tools/Checks/setup.sh).
 
 SWIFT ?= swift
+# Traits of the package: make run TRAITS=Gzip,Zstd. None by default, so that LZ4 and SQLite are all
+# it needs. Tests are built with all of them; the example, a package of its own, with none.
+TRAITS ?=
+TEST_TRAITS ?= Gzip,Snappy,Zstd
 SOURCES := Package.swift Engine StateStore Tools Tests
 
-.PHONY: run test example bench bench-server interop check format layering lint setup release test-build example-build
+.PHONY: run test example bench bench-server interop check format layering lint setup setup-tests \
+	release test-build example-build
 
 run: release
 	.build/release/tally demo
@@ -20,7 +25,7 @@ run: release
 EXAMPLE := --package-path Tools/InventoryPlatform --scratch-path .build/inventory-platform
 
 test: test-build example-build
-	@SWIFT="$(SWIFT)" sh Tools/Checks/test.sh
+	@SWIFT="$(SWIFT)" TALLY_TRAITS="$(TEST_TRAITS)" sh Tools/Checks/test.sh
 	@SWIFT="$(SWIFT)" sh Tools/Checks/test.sh $(EXAMPLE)
 
 example: setup
@@ -31,8 +36,8 @@ example: setup
 
 # Kafka's own clients, from Debian and PyPI; where they cannot be had it says so, and is not run.
 # TALLY_REQUIRE_INTEROP=1 makes that a failure.
-interop: setup
-	$(SWIFT) build --product tally
+interop: setup-tests
+	$(SWIFT) build --product tally $(if $(TEST_TRAITS),--traits $(TEST_TRAITS))
 	@sh Tests/Interop/run.sh .build/debug/tally || { code=$$?; [ $$code -eq 77 ] || exit $$code; }
 
 # The server under librdkafka (librdkafka-dev), beside its limits.
@@ -58,16 +63,20 @@ format: setup
 	@$(SWIFT) format format --in-place --parallel --recursive $(SOURCES)
 
 layering: test-build
-	@SWIFT="$(SWIFT)" sh Tools/Checks/test.sh --filter 'ScenarioTests.(LayeringTests|StyleTests)'
+	@SWIFT="$(SWIFT)" TALLY_TRAITS="$(TEST_TRAITS)" sh Tools/Checks/test.sh \
+		--filter 'ScenarioTests.(LayeringTests|StyleTests)'
 
 release: setup
-	$(SWIFT) build -c release --product tally
+	$(SWIFT) build -c release --product tally $(if $(TRAITS),--traits $(TRAITS))
 
-test-build: setup
-	$(SWIFT) build --build-tests
+test-build: setup-tests
+	$(SWIFT) build --build-tests $(if $(TEST_TRAITS),--traits $(TEST_TRAITS))
 
 example-build: setup
 	$(SWIFT) build --build-tests $(EXAMPLE)
 
 setup:
-	@sh Tools/Checks/setup.sh
+	@sh Tools/Checks/setup.sh "$(TRAITS)"
+
+setup-tests:
+	@sh Tools/Checks/setup.sh "$(TEST_TRAITS)"

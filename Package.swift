@@ -38,6 +38,13 @@ let package = Package(
         .library(name: "TallyServer", targets: ["TallyServer"]),
         .executable(name: "tally", targets: ["TallyCommand"]),
     ],
+    // None is a default: who needs no other codec than LZ4 needs no other library either.
+    traits: [
+        .trait(name: "Gzip", description: "Reads and writes gzip batches; needs zlib1g-dev."),
+        .trait(
+            name: "Snappy", description: "Reads and writes snappy batches; needs libsnappy-dev."),
+        .trait(name: "Zstd", description: "Reads and writes zstd batches; needs libzstd-dev."),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
@@ -53,11 +60,26 @@ let package = Package(
         .systemLibrary(
             name: "CLZ4", path: "Engine/CLZ4", pkgConfig: "liblz4",
             providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CZlib", path: "Engine/CZlib", pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CSnappy", path: "Engine/CSnappy", pkgConfig: "snappy",
+            providers: [.apt(["libsnappy-dev"])]),
+        .systemLibrary(
+            name: "CZstd", path: "Engine/CZstd", pkgConfig: "libzstd",
+            providers: [.apt(["libzstd-dev"])]),
         .target(name: "CChecksum", path: "Engine/CChecksum", cSettings: cWarnings),
         .target(name: "TallyFiles", path: "Engine/Files", swiftSettings: engineSettings),
         .target(
-            name: "TallyRecords", dependencies: ["CLZ4", "CChecksum"], path: "Engine/Records",
-            exclude: ["FORMAT.md"], swiftSettings: engineSettings),
+            name: "TallyRecords",
+            dependencies: [
+                "CLZ4", "CChecksum",
+                .target(name: "CZlib", condition: .when(traits: ["Gzip"])),
+                .target(name: "CSnappy", condition: .when(traits: ["Snappy"])),
+                .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
+            ],
+            path: "Engine/Records", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
         .target(
             name: "TallyLog", dependencies: ["TallyFiles", "TallyRecords"], path: "Engine/Log",
             exclude: ["FORMAT.md"], swiftSettings: engineSettings),

@@ -37,6 +37,8 @@ package struct LogConfiguration: Hashable, Sendable {
     package var indexIntervalBytes = 4096
     /// `max.message.bytes`: the largest batch, as written.
     package var batchBytesMax = 1_048_588
+    /// `compression.type`: the codec that batches from outside are stored with; nil for their own.
+    package var compression: Codec?
     /// `message.timestamp.type`.
     package var timestampType = TimestampType.createTime
     /// How far producers' timestamps may lie from the time of the append.

@@ -10,7 +10,7 @@ package struct BatchFilter: ~Copyable, Sendable {
     /// What is made of `kept` where deltas change, or where it is compressed.
     var rebased = ByteBuffer()
     var compressed = ByteBuffer()
-    var compressor = LZ4FrameCompressor()
+    var compressor = RecordCompressor()
 
     /// A filter; takes memory when it meets the first batch.
     package init() {}
@@ -98,8 +98,8 @@ package struct BatchFilter: ~Copyable, Sendable {
             header.baseTimestamp = horizon
             header.attributes = header.attributes.withDeleteHorizon
         }
-        if header.codec == .lz4 {
-            end = compress(from: source, end)
+        if header.codec != .none {
+            end = compress(from: source, end, with: header.codec)
             source = .compressed
         }
         guard end <= Int(Int32.max) else {
@@ -140,11 +140,14 @@ package struct BatchFilter: ~Copyable, Sendable {
         return position
     }
 
-    private mutating func compress(from source: Place, _ end: Int) -> Int {
+    private mutating func compress(
+        from source: Place, _ end: Int, with codec: Codec
+    ) -> Int {
         let start = RecordBatchHeader.byteCount
         let bytes = source == .kept ? unsafe kept.bytes : unsafe rebased.bytes
         let size = unsafe compressor.compress(
-            UnsafeRawBufferPointer(rebasing: bytes[start..<end]), into: &compressed, at: start)
+            UnsafeRawBufferPointer(rebasing: bytes[start..<end]), with: codec,
+            into: &compressed, at: start)
         return start + size
     }
 

@@ -18,10 +18,54 @@ public enum Codec: UInt8, Hashable, Sendable, CaseIterable, CustomStringConverti
         }
     }
 
+    /// The codec of a name, as `compression.type` spells it; nil for any other text.
+    public init?(name: String) {
+        guard let codec = Self.allCases.first(where: { $0.description == name }) else { return nil }
+        self = codec
+    }
+
+    /// The package trait that a build needs for the codec; nil for those that every build has.
+    public var trait: String? {
+        switch self {
+        case .none, .lz4: nil
+        case .gzip: "Gzip"
+        case .snappy: "Snappy"
+        case .zstd: "Zstd"
+        }
+    }
+
     /// Whether this build reads and writes records in this codec. Batches of the others can be
     /// stored, copied and described, but not unpacked.
     @inlinable
-    public var isSupported: Bool { self == .none || self == .lz4 }
+    public var isSupported: Bool {
+        switch self {
+        case .none, .lz4: return true
+        case .gzip:
+            #if Gzip
+                return true
+            #else
+                return false
+            #endif
+        case .snappy:
+            #if Snappy
+                return true
+            #else
+                return false
+            #endif
+        case .zstd:
+            #if Zstd
+                return true
+            #else
+                return false
+            #endif
+        }
+    }
+
+    /// What to say to somebody who wants a codec that this build lacks.
+    package var advice: String {
+        let remedy = trait.map { "; build with the package trait \($0)" }
+        return "codec not supported: \(self)" + (remedy ?? "")
+    }
 }
 
 /// Who set the timestamps of a batch's records.

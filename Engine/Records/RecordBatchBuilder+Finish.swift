@@ -87,7 +87,7 @@ extension RecordBatchBuilder {
         }
         let start = RecordBatchHeader.byteCount
         let frame = unsafe compressor.compress(
-            UnsafeRawBufferPointer(rebasing: buffer.bytes[start..<end]),
+            UnsafeRawBufferPointer(rebasing: buffer.bytes[start..<end]), with: codec,
             into: &compressedBuffer, at: start)
         guard start + frame <= Int(Int32.max) else {
             throw RecordError(

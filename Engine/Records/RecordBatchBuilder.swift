@@ -22,7 +22,7 @@ public struct RecordBatchBuilder: ~Copyable, Sendable {
     @usableFromInline var buffer = ByteBuffer()
     /// What finishing makes of `buffer` where the batch is compressed.
     var compressedBuffer = ByteBuffer()
-    var compressor = LZ4FrameCompressor()
+    var compressor = RecordCompressor()
 
     /// The end of the last record in `buffer`.
     @usableFromInline var end = RecordBatchHeader.byteCount
@@ -37,7 +37,7 @@ public struct RecordBatchBuilder: ~Copyable, Sendable {
     /// An empty builder.
     ///
     /// - Parameters:
-    ///   - codec: `.none` or `.lz4`.
+    ///   - codec: one that this build has; see ``Codec/isSupported``.
     ///   - capacity: the bytes to reserve for records; the buffer grows beyond it as needed.
     ///   - byteCountMax: how large a batch may become before compression; at most `Int32.max`.
     /// - Throws: `codecNotSupported`.

@@ -10,7 +10,7 @@ public struct RecordDecoder: ~Copyable, Sendable {
     /// than about that much memory is ever taken, whatever a batch declares. Below 2 GiB.
     public let decompressedBytesMax: Int
 
-    var decompressor = LZ4FrameDecompressor()
+    var decompressor = RecordDecompressor()
     @usableFromInline var buffer = ByteBuffer()
 
     /// A decoder; takes memory only when it meets a compressed batch.
@@ -57,11 +57,7 @@ public struct RecordDecoder: ~Copyable, Sendable {
     /// - Throws: what `records(of:)` and the cursors throw.
     public mutating func validateRecords(of batch: borrowing RecordBatch) throws(RecordError) {
         var cursor = try records(of: batch)
-        while let record = try cursor.next() {
-            guard record.headerCount > 0 else { continue }
-            var headers = record.headers
-            while try headers.next() != nil {}
-        }
+        try cursor.validateRest()
     }
 
     /// Unpacks a compressed batch into the buffer and returns the number of bytes.
@@ -69,14 +65,20 @@ public struct RecordDecoder: ~Copyable, Sendable {
     mutating func unpack(_ batch: borrowing RecordBatch) throws(RecordError) -> Int {
         // What compaction emptied holds no frame either.
         if batch.header.recordCount == 0 && batch.recordBytes.isEmpty { return 0 }
-        guard batch.header.codec == .lz4 else {
-            throw RecordError(
-                .codecNotSupported(batch.header.codec),
-                position: RecordBatchHeader.Position.attributes)
-        }
         return try decompressor.decompress(
-            batch.bytes, from: RecordBatchHeader.byteCount, into: &buffer,
-            bytesMax: decompressedBytesMax)
+            batch, into: &buffer, bytesMax: decompressedBytesMax)
+    }
+}
+
+extension RecordCursor {
+    /// Walks what is left, headers too.
+    @_lifetime(self: copy self)
+    mutating func validateRest() throws(RecordError) {
+        while let record = try next() {
+            guard record.headerCount > 0 else { continue }
+            var headers = record.headers
+            while try headers.next() != nil {}
+        }
     }
 }
 

@@ -34,7 +34,8 @@ public struct RecordError: Error, Hashable, Sendable {
         case offsetDeltaOutOfOrder(delta: Int32, previous: Int32, last: Int32)
         /// Bytes are left over where there should be none.
         case trailingBytes(Int)
-        /// The records are compressed in a way this build cannot undo.
+        /// The records are compressed in a way this build cannot undo; ``Codec/trait`` is what it
+        /// was built without.
         case codecNotSupported(Codec)
         /// The records unpack to more than the limit; unpacking was stopped there.
         case decompressedTooLarge(limit: Int)
@@ -124,7 +125,7 @@ extension RecordError: CustomStringConvertible {
         case .trailingBytes(let count):
             "\(count) bytes left over"
         case .codecNotSupported(let codec):
-            "codec not supported: \(codec)"
+            codec.advice
         case .decompressedTooLarge(let limit):
             "records unpack to more than \(limit) bytes"
         case .malformedCompressedData:

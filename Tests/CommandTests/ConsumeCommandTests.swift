@@ -106,9 +106,11 @@ import Testing
         let range = await CommandRun.consume(
             "golden-plain", "--data", data, "--from", "400", "--partition", "0")
         #expect(range.exitCode == ExitCodes.failure && range.errors.contains("0 to 120"))
-        let codec = await CommandRun.consume("golden-zstd", "--data", data)
-        #expect(codec.exitCode == ExitCodes.unsupportedCodec)
-        #expect(codec.errors.contains("codec not supported: zstd"))
+        for name in Golden.unreadable {
+            let codec = await CommandRun.consume(name, "--data", data)
+            #expect(codec.exitCode == ExitCodes.unsupportedCodec)
+            #expect(codec.errors.contains("codec not supported: \(name.dropFirst(7))"))
+        }
         let time = await CommandRun.consume("golden-plain", "--data", data, "--from", "2010-13-01")
         #expect(time.exitCode == ExitCodes.usage)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Tally
 import TallyCommand
 import TallyTestSupport
 import Testing
@@ -46,6 +47,23 @@ import Testing
         #expect(try stock() == ["north:apple": -5, "north:pear": 2, "south:apple": -7])
         let topic = try place.objects(try place.run("topics", "list", "--json"))
         #expect(topic[0]["partitions"] as? Int == 3 && topic[0]["records"] as? Int == 3)
+    }
+
+    @Test("the projection reads every codec that the build has", arguments: Codec.allCases)
+    func codecs(codec: Codec) async throws {
+        let run = try run(
+            Self.table, "--partitions", "2", "--config", "retention.ms=-1", "--compression",
+            "\(codec)")
+        guard codec.isSupported else {
+            #expect(run.exitCode == 1 && run.errors.contains(codec.advice), "\(run.errors)")
+            return
+        }
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let rebuilt = try place.run("projection", "rebuild")
+        #expect(rebuilt.exitCode == 0)
+        #expect(try stock() == ["north:apple": -5, "north:pear": 2, "south:apple": -7])
+        let inspected = await CommandRun.inspect(place.data + "/events-0")
+        #expect(inspected.output.contains("batches by codec: \(codec) "), "\(inspected)")
     }
 
     @Test("a bad row stops the import before anything is written")

@@ -22,9 +22,11 @@ import Testing
     func exitCodes() throws {
         #expect(try CommandRun.program("inspect").exitCode == ExitCodes.usage)
         #expect(try CommandRun.program("inspect", "/nowhere").exitCode == ExitCodes.noInput)
-        let zstd = try CommandRun.program("inspect", Golden.partition("golden-zstd"), "--records")
-        #expect(zstd.exitCode == ExitCodes.unsupportedCodec)
-        #expect(zstd.errors.hasPrefix("error: "))
+        for name in Golden.unreadable {
+            let run = try CommandRun.program("inspect", Golden.partition(name), "--records")
+            #expect(run.exitCode == ExitCodes.unsupportedCodec)
+            #expect(run.errors.hasPrefix("error: "))
+        }
         let help = try CommandRun.program("inspect", "--help")
         #expect(help.exitCode == 0 && help.output.contains("Exit codes"))
     }

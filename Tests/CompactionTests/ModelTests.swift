@@ -58,7 +58,7 @@ private struct Life {
 
     private mutating func append(_ entries: [Entry], _ batch: KeyedBatch) throws {
         var batch = batch
-        batch.codec = Bool.random(using: &generator) ? .lz4 : .none
+        batch.codec = Codec.ofThisBuild.randomElement(using: &generator) ?? .none
         let result = try log.put(entries, batch)
         for (index, entry) in entries.enumerated() {
             model.entries[result.baseOffset.rawValue + Int64(index)] = entry

@@ -179,7 +179,8 @@ struct AlterTopicTests {
                     "a",
                     setting: [
                         "tally.durability": ["synced", "buffered", "interval:5"][round % 3],
-                        "compression.type": ["lz4", "uncompressed"][round % 2],
+                        "compression.type":
+                            "\(Codec.ofThisBuild[round % Codec.ofThisBuild.count])",
                     ])
             }
         }

@@ -30,6 +30,32 @@ import Testing
         #expect(try String(contentsOfFile: file, encoding: .utf8) == example)
     }
 
+    @Test(
+        "a codec that another build wrote into topics.json stays there", arguments: Codec.allCases)
+    func codec(codec: Codec) async throws {
+        let directory = try TemporaryDirectory()
+        var engine = try await Engine.open(at: directory.path)
+        try await engine.createTopic(
+            "a", partitions: 1, configuration: try TopicConfiguration(["compression.type": "lz4"]))
+        try await engine.close()
+        let file = directory.path("topics.json")
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+            .replacingOccurrences(of: "lz4", with: "\(codec)")
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        engine = try await Engine.open(at: directory.path)
+        #expect(try engine.configuration(of: "a").compression == codec)
+        // Only appending needs the codec.
+        do {
+            _ = try await engine.producer().send(key: nil, value: "v", to: "a")
+            #expect(codec.isSupported)
+        } catch {
+            #expect(!codec.isSupported && "\(error)".contains(codec.advice), "\(error)")
+        }
+        try await engine.createTopic("b", partitions: 1)
+        try await engine.close()
+        #expect(try String(contentsOfFile: file, encoding: .utf8).contains("\"\(codec)\""))
+    }
+
     @Test("every file of a closed data directory is in FORMAT.md")
     func files() async throws {
         let page = Fixtures.repositoryURL.appendingPathComponent("Engine/Core/FORMAT.md")

@@ -347,7 +347,10 @@ import Testing
         #expect(await refusal { $0.bufferBytesMax = 0 }.contains("buffer.memory"))
         #expect(await refusal { $0.blockMillisecondsMax = -1 }.contains("max.block.ms"))
         #expect(await refusal { $0.lingerMilliseconds = -1 }.contains("linger.ms"))
-        #expect(await refusal { $0.compression = .zstd }.contains("not supported: zstd"))
+        for codec in Codec.allCases {
+            let text = await refusal { $0.compression = codec }
+            #expect(codec.isSupported ? text.isEmpty : text.contains(codec.advice))
+        }
         try await engine.close()
     }
 }

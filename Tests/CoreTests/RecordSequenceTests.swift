@@ -58,7 +58,9 @@ import Testing
         try await engine.committedOffsets(ofGroup: "g")[zero]?.offset
     }
 
-    @Test("records come with everything they have", arguments: ["producer", "lz4"])
+    @Test(
+        "records come with everything they have",
+        arguments: ["producer"] + Codec.ofThisBuild.map(\.description))
     func wholeRecords(compression: String) async throws {
         let engine = try await engine(["compression.type": compression])
         var record = ProducerRecord(

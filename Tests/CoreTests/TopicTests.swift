@@ -142,19 +142,31 @@ import Testing
         for setting in TopicSetting.allCases { #expect(unknown.contains(setting.rawValue)) }
         let cases = [
             ("segment.bytes", "1", "100 to 2147483647"), ("retention.ms", "-2", "from -1"),
-            ("cleanup.policy", "keep", "delete, compact"), ("compression.type", "zstd", "lz4"),
-            ("compression.type", "rar", "producer, uncompressed or lz4"),
+            ("cleanup.policy", "keep", "delete, compact"),
+            ("compression.type", "rar", "give producer, uncompressed"),
+            ("compression.type", "Zstd", "lz4"),
             ("message.timestamp.type", "Now", "CreateTime or LogAppendTime"),
             ("tally.durability", "interval:0", "interval:MILLISECONDS"),
             ("segment.ms", "ten", "whole number"),
         ]
-        for (name, value, expected) in cases {
+        let lacking = Codec.missing.map {
+            ("compression.type", "\($0)", "build with the package trait \($0.trait ?? ""), or give")
+        }
+        for (name, value, expected) in cases + lacking {
             let text = await message { _ = try TopicConfiguration([name: value]) }
             #expect(text.contains("\(name)=\(value)") && text.contains(expected))
         }
         for setting in TopicSetting.allCases {
             #expect(setting.problem(with: setting.defaultValue) == nil)
         }
+        for codec in Codec.ofThisBuild {
+            let topic = try? TopicConfiguration(["compression.type": "\(codec)"])
+            #expect(topic?.compression == codec)
+            #expect(topic?.logConfiguration(EngineConfiguration()).compression == codec)
+        }
+        let uncompressed = try? TopicConfiguration(["compression.type": "uncompressed"])
+        #expect(uncompressed?.compression == Codec.none)
+        #expect(TopicConfiguration().compression == nil)
     }
 
     @Test("lags of compaction that contradict each other are refused, also where they are stated")

@@ -170,4 +170,33 @@ import Testing
         #expect((700_000..<800_000).contains(unpacked))
         #expect(packed.segments.reduce(0) { $0 + $1.readByteCount } == 100_964)
     }
+
+    @Test("records of every codec that the build has are read", arguments: Codec.allCases)
+    func codecs(codec: Codec) throws {
+        guard codec != .none, codec != .lz4 else { return }
+        let report = try GoldenPartition("golden-\(codec)-0").verify()
+        let sum = report.segments.reduce((packed: 0, unpacked: 0)) {
+            ($0.packed + $1.readByteCount, $0.unpacked + $1.unpackedByteCount)
+        }
+        // 200 events of 150 bytes or so.
+        #expect((sum.packed > 2000) == codec.isSupported)
+        #expect((25_000..<35_000).contains(sum.unpacked) == codec.isSupported)
+    }
+
+    @Test("damage within a frame is damage", arguments: Codec.ofThisBuild)
+    func damagedFrame(codec: Codec) throws {
+        guard codec != .none else { return }
+        let partition = try GoldenPartition("golden-\(codec)-0")
+        let file = "00000000000000000000.log"
+        try partition.edit(file) { bytes in
+            // In the first batch, whose checksum is made right again.
+            let end = try RecordBatchHeader(decoding: bytes.rawSpan).sizeInBytes
+            for position in 70..<100 { bytes[position] ^= 0x55 }
+            let sum = Checksum.crc32c(bytes.rawSpan.part(at: 21, count: end - 21))
+            for index in 0..<4 { bytes[17 + index] = UInt8(sum >> UInt32(24 - 8 * index) & 255) }
+        }
+        let report = try partition.verify()
+        let problem = try #require(report.problems.first { $0.severity == .damage })
+        #expect(problem.file == partition.path(file) && problem.position.rawValue == 0)
+    }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import TallyRecords
+import TallyTestSupport
 import Testing
 
 /// Damage by the hundred thousand, with the checksum made right again so that it is reached:
@@ -10,7 +11,7 @@ struct FuzzTests {
     static let rounds =
         ProcessInfo.processInfo.environment["TALLY_FUZZ_ROUNDS"].flatMap { Int($0) } ?? 100_000
 
-    @Test("no damage to a batch traps or hangs", arguments: [Codec.none, .lz4])
+    @Test("no damage to a batch traps or hangs", arguments: Codec.ofThisBuild)
     func mutations(codec: Codec) throws {
         var random = TestRandom(for: "fuzzing \(codec)")
         let originals = try (0..<40).map { _ in

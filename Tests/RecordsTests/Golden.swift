@@ -1,5 +1,6 @@
 import Foundation
 import TallyRecords
+import TallyTestSupport
 
 /// The golden partitions in `fixtures/kafka-golden`.
 enum Golden {
@@ -12,6 +13,11 @@ enum Golden {
         "golden-append-time", "golden-compacted", "golden-gzip", "golden-idempotent",
         "golden-lz4", "golden-plain", "golden-snappy", "golden-transactions", "golden-zstd",
     ]
+
+    /// Those whose records this build reads.
+    static let readable = topics.filter { topic in
+        !Codec.missing.contains { topic == "golden-\($0)" }
+    }
 
     /// Whole batches of a partition, in order, each with the file and position it is from.
     static func batches(of topic: String) throws -> [(file: String, position: Int, bytes: [UInt8])]

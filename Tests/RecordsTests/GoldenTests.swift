@@ -1,4 +1,5 @@
 import TallyRecords
+import TallyTestSupport
 import Testing
 
 /// What a real Kafka broker wrote, against what its own tools and a real client read.
@@ -43,10 +44,7 @@ struct GoldenTests {
 
     @Test(
         "every record is what a real client read",
-        arguments: [
-            "golden-append-time", "golden-compacted", "golden-idempotent", "golden-lz4",
-            "golden-plain", "golden-transactions",
-        ])
+        arguments: Golden.readable)
     func records(topic: String) throws {
         let expected = try Golden.expectedRecords(of: topic)
         var decoder = RecordDecoder()
@@ -68,13 +66,17 @@ struct GoldenTests {
     }
 
     @Test(
-        "records of other codecs are an error that names the codec",
-        arguments: [Codec.gzip, .snappy, .zstd])
-    func otherCodecs(codec: Codec) throws {
+        "records of a codec that the build lacks are an error that names codec and trait",
+        arguments: Codec.missing)
+    func missing(codec: Codec) throws {
         for found in try Golden.batches(of: "golden-\(codec)") {
             let error = #expect(throws: RecordError.self) { try decodeRecords(found.bytes) }
             #expect(error?.kind == .codecNotSupported(codec))
-            #expect(error?.description == "codec not supported: \(codec)")
+            let trait = try #require(codec.trait)
+            #expect(trait.lowercased() == "\(codec)")
+            #expect(
+                error?.description
+                    == "codec not supported: \(codec); build with the package trait \(trait)")
             #expect(error?.isCorruption == false)
         }
     }

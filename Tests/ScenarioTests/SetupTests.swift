@@ -16,7 +16,10 @@ struct SetupTests {
     /// - Parameters:
     ///   - commands: scripts by name; `$here` is their folder.
     ///   - isRoot: what `id -u` says.
-    static func run(_ commands: [String: String], isRoot: Bool = true) throws -> Outcome {
+    ///   - traits: the script's argument; nil for none.
+    static func run(
+        _ commands: [String: String], isRoot: Bool = true, traits: String? = nil
+    ) throws -> Outcome {
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("tally-setup-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -40,7 +43,8 @@ struct SetupTests {
         }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = [SourceTree.root.appendingPathComponent("Tools/Checks/setup.sh").path]
+        let script = SourceTree.root.appendingPathComponent("Tools/Checks/setup.sh").path
+        process.arguments = [script] + (traits.map { [$0] } ?? [])
         process.environment = [
             "PATH": folder.path, "TALLY_HEADER_FOLDERS": folder.path, "TMPDIR": folder.path,
         ]
@@ -122,6 +126,32 @@ struct SetupTests {
         #expect(fresh.status == 0, "\(fresh.text)")
         let calls = fresh.calls.split(separator: "\n").map { $0.prefix(7) }
         #expect(calls == ["install", "update ", "install"])
+    }
+
+    @Test(
+        "libraries of package traits are installed where their traits are named",
+        arguments: [
+            ("Gzip", "zlib1g-dev"), ("Snappy", "libsnappy-dev"), ("Zstd", "libzstd-dev"),
+            ("Gzip,Snappy,Zstd", "zlib1g-dev libsnappy-dev libzstd-dev"),
+            ("Zstd,Gzip", "zlib1g-dev libzstd-dev"),
+        ])
+    func traits(names: String, packages: String) throws {
+        let outcome = try Self.run(
+            [
+                "swift": Self.swift, "apt-get": Self.aptGet,
+                "pkg-config":
+                    "case $2 in liblz4 | sqlite3) ;; *) [ -f $here/installed ] ;; esac",
+            ], traits: names)
+        #expect(outcome.status == 0, "\(outcome.text)")
+        #expect(outcome.calls.hasSuffix("--no-install-recommends \(packages)\n"))
+        let headers = [
+            "lz4frame.h", "sqlite3.h", "zlib.h", "snappy-c.h", "zstd.h",
+        ]
+        let there = Dictionary(uniqueKeysWithValues: headers.map { ($0, "") })
+            .merging(["swift": Self.swift]) { $1 }
+        #expect(try Self.run(there, traits: names).text == "")
+        let none = try Self.run(["swift": Self.swift, "pkg-config": "true"], traits: "")
+        #expect(none.status == 0 && none.text == "")
     }
 
     @Test("only what is missing is installed")

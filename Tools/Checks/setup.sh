@@ -1,7 +1,10 @@
 #!/bin/sh
 # Makes sure that what the build needs is there: a Swift toolchain, and the libraries liblz4 and
 # libsqlite3 with their headers. Installs the libraries where it may. Quiet when all is there.
+# usage: setup.sh [TRAITS], such as Gzip,Zstd: the libraries of these package traits as well
 set -eu
+
+traits=,${1-},
 
 swift_minimum=6.2
 swift_advice="Install Swift $swift_minimum or newer (https://www.swift.org/install)"
@@ -42,15 +45,27 @@ has_library() {
     return 1
 }
 
+# Whether a trait is among those that were named.
+wants() {
+    case $traits in
+    *,"$1",*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
 missing_packages() {
     has_library liblz4 liblz4-dev lz4frame.h || echo liblz4-dev
     has_library sqlite3 libsqlite3-dev sqlite3.h || echo libsqlite3-dev
+    wants Gzip && { has_library zlib zlib1g-dev zlib.h || echo zlib1g-dev; }
+    wants Snappy && { has_library snappy libsnappy-dev snappy-c.h || echo libsnappy-dev; }
+    wants Zstd && { has_library libzstd libzstd-dev zstd.h || echo libzstd-dev; }
+    return 0
 }
 
 install_packages() {
     packages="$*"
     command -v apt-get >/dev/null 2>&1 ||
-        fail "please install: $packages (Debian's names for the headers of liblz4 and libsqlite3)."
+        fail "please install: $packages (Debian's names for the headers of the libraries)."
     as_root=
     if [ "$(id -u)" -ne 0 ]; then
         as_root=sudo

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the tests, and says at the end which of them failed: among thousands of lines, from tests
-# that end in any order, a failure is easily missed. Arguments go to `swift test`.
+# that end in any order, a failure is easily missed. Arguments go to `swift test`, and so does
+# TALLY_TRAITS: the package traits that the tests were built with.
 set -u
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -11,7 +12,7 @@ long='^(CrashTests|CompactionTests|LogTests|ScenarioTests)\.'
 
 run() {
     {
-        "${SWIFT:-swift}" test --skip-build "$@" 2>&1
+        "${SWIFT:-swift}" test --skip-build ${TALLY_TRAITS:+--traits "$TALLY_TRAITS"} "$@" 2>&1
         echo $? >"$work/status"
     } | tee -a "$work/report"
     [ "$(cat "$work/status")" -eq 0 ]

@@ -26,7 +26,8 @@ public struct ProducerConfiguration: Sendable {
     /// ``Producer/waitForRoom()`` wait for room in a full buffer. With 0 they wait for none, and
     /// what there is no room for is refused at once.
     public var blockMillisecondsMax: Int64 = 60_000
-    /// `compression.type`: none or LZ4. A topic that names a codec overrides it.
+    /// `compression.type`: one of the codecs that the build has (``Codec/isSupported``). A topic
+    /// that names a codec overrides it.
     public var compression = Codec.none
     /// `acks`: what must have happened before a record counts as sent.
     public var acknowledgements = Acknowledgements.all
@@ -74,8 +75,7 @@ public struct ProducerConfiguration: Sendable {
     func check() throws(EngineError) {
         guard compression.isSupported else {
             throw .invalidSetting(
-                name: "compression.type",
-                reason: "codec not supported: \(compression); use none or lz4")
+                name: "compression.type", reason: compression.advice)
         }
         guard (1...(512 << 20)).contains(batchBytes) else {
             throw .invalidSetting(name: "batch.size", reason: "give 1 to \(512 << 20)")

@@ -62,7 +62,7 @@ struct TopicCatalog: Sendable {
             let settings: TopicConfiguration
             do {
                 try TopicName.check(topic.name)
-                settings = try TopicConfiguration(topic.config)
+                settings = try TopicConfiguration(stored: topic.config)
             } catch {
                 throw refuse("\(problem): \(error)")
             }

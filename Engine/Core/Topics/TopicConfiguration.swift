@@ -27,6 +27,18 @@ public struct TopicConfiguration: Hashable, Sendable {
         for (name, value) in values.sorted(by: { $0.key < $1.key }) { try set(name, to: value) }
     }
 
+    /// As ``init(_:)``, for what a directory holds: another build may have written it, so a codec
+    /// that this one lacks is no error until somebody appends.
+    init(stored values: [String: String]) throws {
+        var values = values
+        let name = TopicSetting.compressionType.rawValue
+        let codec = values[name].flatMap { Codec(name: $0) }
+        let isKept = codec.map { !$0.isSupported } ?? false
+        let kept = isKept ? values.removeValue(forKey: name) : nil
+        try self.init(values)
+        if let kept { self.values[name] = kept }
+    }
+
     /// Sets one value; see ``init(_:)`` for what it throws.
     public mutating func set(_ name: String, to value: String) throws {
         guard let definition = TopicSetting(rawValue: name) else {
@@ -74,11 +86,8 @@ public struct TopicConfiguration: Hashable, Sendable {
 
     /// The codec that batches are stored with; nil where the producer chooses (`producer`).
     public var compression: Codec? {
-        switch value(of: .compressionType) {
-        case "lz4": .lz4
-        case "uncompressed", "none": Codec.none
-        default: nil
-        }
+        let name = value(of: .compressionType)
+        return name == "uncompressed" ? Codec.none : Codec(name: name)
     }
 
     /// Whether `cleanup.policy` has `compact`: of each key the newest record stays.
@@ -116,6 +125,7 @@ public struct TopicConfiguration: Hashable, Sendable {
         log.segmentIndexBytesMax = Int(number(.segmentIndexBytes))
         log.indexIntervalBytes = Int(number(.indexIntervalBytes))
         log.batchBytesMax = Int(number(.maxMessageBytes))
+        log.compression = compression
         log.timestampType =
             value(of: .timestampType) == "LogAppendTime" ? .logAppendTime : .createTime
         log.durability = durability ?? engine.durability
@@ -218,11 +228,11 @@ public enum TopicSetting: String, CaseIterable, Sendable {
             let isValid = parts.allSatisfy { ["delete", "compact"].contains($0) }
             return isValid ? nil : "give delete, compact, or delete,compact"
         case .compressionType:
-            if ["gzip", "snappy", "zstd"].contains(value) {
-                return "codec not supported: \(value); give producer, uncompressed or lz4"
-            }
-            let isValid = ["producer", "uncompressed", "none", "lz4"].contains(value)
-            return isValid ? nil : "give producer, uncompressed or lz4"
+            let codec = Codec(name: value)
+            if let codec, codec.isSupported { return nil }
+            if ["producer", "uncompressed"].contains(value) { return nil }
+            let advice = codec.map { $0.advice + ", or " } ?? ""
+            return "\(advice)give producer, uncompressed\(Codec.listOfSupported)"
         case .cleanableDirtyRatioMin:
             let isValid = Double(value).map { (0...1).contains($0) } ?? false
             return isValid ? nil : "give a number from 0 to 1"
@@ -233,6 +243,15 @@ public enum TopicSetting: String, CaseIterable, Sendable {
             return Durability(text: value) == nil
                 ? "give synced, buffered, or interval:MILLISECONDS" : nil
         }
+    }
+}
+
+extension Codec {
+    /// The codecs of this build behind others in a list: " or lz4", ", lz4 or zstd".
+    fileprivate static var listOfSupported: String {
+        let names = allCases.filter { $0.isSupported && $0 != .none }.map(\.description)
+        let others = names.dropLast().map { ", \($0)" }.joined()
+        return "\(others) or \(names.last ?? "")"
     }
 }
 

@@ -40,10 +40,11 @@ private struct BatchSurvey {
 extension PartitionLog {
     /// Appends one or more whole batches, lying one behind the other, with one write.
     ///
-    /// Assigns offsets and the leader epoch in place. On return the log end has moved; whether
-    /// the high watermark has depends on the durability (see ``flush()``). All of the batches go
-    /// to one segment. A batch that is refused, and a lack of space, leave the log as it was.
-    /// Blocks while the kernel takes the bytes.
+    /// Assigns offsets and the leader epoch in place, or in a copy where batches from outside get
+    /// the codec that the topic names (`compression.type`). On return the log end has moved;
+    /// whether the high watermark has depends on the durability (see ``flush()``). All of the
+    /// batches go to one segment. A batch that is refused, and a lack of space, leave the log as it
+    /// was. Blocks while the kernel takes the bytes.
     ///
     /// - Parameters:
     ///   - batches: at least one batch. Its contents are undefined after an error.
@@ -60,7 +61,38 @@ extension PartitionLog {
     ) throws(LogError) -> AppendResult {
         var survey = try survey(batches.bytes, origin, now)
         survey.verification = verification
-        return try append(&batches, surveyed: survey, now: now)
+        guard origin == .outside, var recoded = try recoded(batches.bytes) else {
+            return try append(&batches, surveyed: survey, now: now)
+        }
+        var recodedSurvey = try self.survey(recoded.rawSpan, .ownEncoder, now)
+        recodedSurvey.verification = verification
+        return try recoded.withMutableRawSpan { (bytes) throws(LogError) in
+            try append(&bytes, surveyed: recodedSurvey, now: now)
+        }
+    }
+
+    /// The batches with the codec that the topic names; nil where there is nothing to change.
+    private func recoded(_ bytes: RawSpan) throws(LogError) -> [UInt8]? {
+        guard let codec = configuration.compression else { return nil }
+        var recoded: [UInt8] = []
+        var recoder = BatchRecoder()
+        var isChanged = false
+        var at = 0
+        do throws(RecordError) {
+            while at < bytes.byteCount {
+                let batch = try RecordBatch(bytes, at: at)
+                if batch.header.codec == codec {
+                    recoded.append(batch.bytes)
+                } else {
+                    try recoder.recode(batch, with: codec, behind: &recoded)
+                    isChanged = true
+                }
+                at += batch.header.sizeInBytes
+            }
+        } catch {
+            throw .invalidBatch(error)
+        }
+        return isChanged ? recoded : nil
     }
 
     /// Appends one control batch that was just encoded.

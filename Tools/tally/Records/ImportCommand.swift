@@ -49,7 +49,7 @@ struct ImportCommand: AsyncParsableCommand {
     @Option(help: "What tells an event from every other, to count repeats once.")
     var eventId: String?
 
-    @Option(help: "lz4 or none.")
+    @Option(help: "The codec; lz4 and none are in every build.")
     var compression = CompressionOption.lz4
 
     @Option(help: "synced, buffered, or interval:MILLISECONDS.")
@@ -99,15 +99,18 @@ func project(_ topic: String, _ engine: Engine, _ database: StateDatabase) async
     }
 }
 
-/// The codecs that can be written, under their names. Codec itself would show its number, which
-/// stands in a batch, as the default.
+/// The codecs under their names. Codec itself would show its number, which stands in a batch, as
+/// the default.
 enum CompressionOption: String, ExpressibleByArgument, CaseIterable {
-    case lz4, none
+    case none, gzip, snappy, lz4, zstd
 
     var codec: Codec {
         switch self {
-        case .lz4: .lz4
         case .none: .none
+        case .gzip: .gzip
+        case .snappy: .snappy
+        case .lz4: .lz4
+        case .zstd: .zstd
         }
     }
 }

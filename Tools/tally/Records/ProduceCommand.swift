@@ -24,7 +24,7 @@ struct ProduceCommand: AsyncParsableCommand {
     @Option(help: "How keys and values are written: utf8 or base64.")
     var encoding = TextEncoding.utf8
 
-    @Option(help: "lz4 or none.")
+    @Option(help: "The codec; lz4 and none are in every build.")
     var compression = CompressionOption.none
 
     @OptionGroup var data: DataOptions

@@ -35,10 +35,7 @@ struct LZ4FrameCompressor: ~Copyable, @unchecked Sendable {
         let bound =
             unsafe LZ4F_compressBound(source.count, &preferences)
             + Int(LZ4F_HEADER_SIZE_MAX)
-        if start + bound > buffer.capacity {
-            // By half at least: batches that grow little by little shall not allocate each time.
-            buffer.grow(to: max(start + bound, buffer.capacity * 3 / 2), keeping: 0)
-        }
+        buffer.makeRoom(for: bound, at: start)
         let frame = unsafe buffer.bytes.baseAddress! + start
         var size = unsafe LZ4F_compressBegin(context, frame, bound, &preferences)
         Self.require(size)
