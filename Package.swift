@@ -179,7 +179,7 @@ let package = Package(
         .target(
             name: "TallySnippets",
             dependencies: [
-                "Tally", "TallyStateStore",
+                "Tally", "TallyStateStore", "TallyServer",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

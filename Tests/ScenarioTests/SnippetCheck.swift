@@ -102,7 +102,7 @@ enum SnippetCheck {
                 sources.contains { contains($0, snippet.lines) }
                     ? nil : "\(snippet.place): no compiled source contains this snippet"
             } else {
-                looksLikeSwift(snippet)
+                snippet.language != "python" && looksLikeSwift(snippet)
                     ? "\(snippet.place): Swift, and not marked as such" : nil
             }
         }

@@ -2,10 +2,19 @@ import GRDB
 import Logging
 import ServiceLifecycle
 import Tally
+import TallyServer
 import TallyStateStore
 
 // What doc comments show, each in a function that gives it what it takes for granted: a test looks
 // for every snippet here, so that none is shown that does not compile. Nothing calls them.
+
+// MARK: Serving
+
+func serve(_ engine: Engine) async throws {
+    let server = try TallyServer(engine: engine)
+    let address = try await server.start()
+    print(address)
+}
 
 // MARK: Consuming
 
