@@ -43,6 +43,7 @@ public final class TallyServer: Service {
 
     private struct State {
         var hasStarted = false
+        var hasStopped = false
         var threads: MultiThreadedEventLoopGroup?
         var listener: (any Channel)?
     }
@@ -99,7 +100,7 @@ public final class TallyServer: Service {
             return try await listen(at: address, with: threads)
         } catch {
             try? await threads.shutdownGracefully()
-            throw cannotListen("\(error)")
+            throw error as? ServerError ?? cannotListen("\(error)")
         }
     }
 
@@ -122,6 +123,7 @@ public final class TallyServer: Service {
             .serverChannelOption(.autoRead, value: false)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 let host = channel.remoteAddress?.ipAddress ?? ""
                 guard let broker = broker.withLock({ $0 }), register.add(channel, from: host)
@@ -133,7 +135,8 @@ public final class TallyServer: Service {
                     byteCountMax: configuration.requestBytesMax, budget: budget)
                 let connection = Connection(
                     broker: broker, reader: reader, budget: budget, files: files,
-                    limits: limits, client: ClientIdentity(host: "/" + host, principal: .anonymous))
+                    register: register, limits: limits,
+                    client: ClientIdentity(host: "/" + host, principal: .anonymous))
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(reader, connection)
                 }
@@ -147,11 +150,17 @@ public final class TallyServer: Service {
         broker.withLock {
             $0 = Broker(engine: engine, configuration: configuration, address: advertised)
         }
-        try await listener.setOption(.autoRead, value: true).get()
-        state.withLock { state in
+        let isWanted = state.withLock { state in
+            guard !state.hasStopped else { return false }
             state.threads = threads
             state.listener = listener
+            return true
         }
+        guard isWanted else {
+            try? await listener.close()
+            throw ServerError.alreadyStarted
+        }
+        try await listener.setOption(.autoRead, value: true).get()
         return reached
     }
 
@@ -169,7 +178,7 @@ public final class TallyServer: Service {
     /// twice is doing it once.
     public func shutdown() async {
         let (listener, threads) = state.withLock { state in
-            state.hasStarted = true
+            (state.hasStarted, state.hasStopped) = (true, true)
             defer { (state.listener, state.threads) = (nil, nil) }
             return (state.listener, state.threads)
         }

@@ -20,6 +20,8 @@ package struct WireError: Error, Hashable, Sendable {
         case truncated(needed: Int, available: Int)
         /// A count of elements that the bytes left over cannot hold, each being at least one byte.
         case countTooLarge(count: Int, available: Int)
+        /// More elements in a frame than are read of one.
+        case tooManyElements(limit: Int)
         /// A length or count below zero where it is no mark for null.
         case negativeLength(Int)
         /// Null where this version has no null.
@@ -63,6 +65,7 @@ extension WireError.Reason: CustomStringConvertible {
             "needs \(needed) bytes, \(available) are left"
         case .countTooLarge(let count, let available):
             "\(count) elements do not fit into the \(available) bytes that are left"
+        case .tooManyElements(let limit): "the frame has more than \(limit) elements"
         case .negativeLength(let length): "length \(length) is not possible"
         case .unexpectedNull: "null is not possible in this version"
         case .notText: "the text is not UTF-8"

@@ -1,9 +1,10 @@
 /// Sets the fields of messages from bytes that nobody vouches for.
 ///
 /// Whatever the bytes are, each call gives a value or throws. Nothing is reserved because a count
-/// says so: a count has to fit into the bytes that are left, and elements are made one by one. What
-/// is read is at most some tens of times as large as its bytes (a structure of two empty texts and
-/// no tags takes three of them), so limits on memory are limits on frames.
+/// says so: a count has to fit into the bytes that are left, and elements are made one by one. A
+/// frame has a quarter of a million of them at most (a structure of two empty texts and no tags
+/// takes three bytes, and some tens of times as much as a value), so limits on memory are limits on
+/// frames.
 package struct WireReader: WireCoder {
     /// The whole frame; positions count from its start.
     package let bytes: [UInt8]
@@ -15,6 +16,9 @@ package struct WireReader: WireCoder {
     package private(set) var version: Int16
     /// Whether that version has compact lengths and tagged fields.
     package private(set) var isFlexible: Bool
+
+    /// Elements of all lists so far.
+    private var elementCount = 0
 
     /// Elements for which there is room at once; with more the array grows while it is read.
     private static let elementsReservedMax = 64
@@ -177,6 +181,10 @@ package struct WireReader: WireCoder {
         position += length
     }
 
+    /// Elements of all lists of a frame together: what a request asks for is held as values, each
+    /// many times larger than the byte that it may have come in.
+    static let elementsMax = 1 << 18
+
     /// Nothing that is read has gaps: its bytes are there.
     package mutating func gap(_ field: String, byteCount: Int) throws(WireError) {}
 
@@ -194,6 +202,11 @@ package struct WireReader: WireCoder {
         guard count <= remaining else {
             throw WireError(
                 .countTooLarge(count: count, available: remaining), field: field, position: start)
+        }
+        elementCount += count
+        guard elementCount <= Self.elementsMax else {
+            throw WireError(
+                .tooManyElements(limit: Self.elementsMax), field: field, position: start)
         }
         var elements: [Element] = []
         elements.reserveCapacity(min(count, Self.elementsReservedMax))

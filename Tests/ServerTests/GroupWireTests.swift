@@ -162,6 +162,27 @@ struct GroupWireTests {
         }
     }
 
+    @Test("a shutdown does not wait for a rebalance, nor does an engine that is closed")
+    func shutdown() async throws {
+        try await ServedEngine.with { served in
+            try await served.engine.createTopic("t", partitions: 1)
+            var first = Remote(client: try await served.connect())
+            #expect(try await first.join() == .none)
+            // The second waits for the first, which does not come.
+            var second = Remote(client: try await served.connect())
+            try await second.post()
+            #expect(try await second.joined() == .memberIDRequired)
+            try await second.post(rebalance: .max)
+            while try await first.heartbeat() != .rebalanceInProgress {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let start = ContinuousClock.now
+            await served.server.shutdown()
+            #expect(ContinuousClock.now - start < .seconds(4))
+            #expect(try await second.joined() == .coordinatorNotAvailable)
+        }
+    }
+
     @Test("offsets go there and back with their notes; groups are listed by state and type")
     func offsetsAndLists() async throws {
         try await ServedEngine.with { served in

@@ -66,6 +66,20 @@ struct LimitTests {
         }
     }
 
+    @Test("a request of very many small things is not read into memory")
+    func manyElements() async throws {
+        try await ServedEngine.with { served in
+            var request = FindCoordinatorRequest()
+            request.coordinatorKeys = Array(repeating: "", count: 300_000)
+            let client = try await served.connect()
+            try await client.post(request, version: 4)
+            #expect(await isEnded(client))
+            request.coordinatorKeys = Array(repeating: "g", count: 1000)
+            let other = try await served.connect()
+            #expect(try await other.ask(request, version: 4).coordinators.count == 1)
+        }
+    }
+
     @Test("large requests wait for their place in queued.max.request.bytes")
     func queuedBytes() async throws {
         try await ServedEngine.with(server: {

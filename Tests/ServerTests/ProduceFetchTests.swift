@@ -137,6 +137,35 @@ struct ProduceFetchTests {
         }
     }
 
+    @Test("a client that wants no answers sends, and goes: all of it is there")
+    func sentAndGone() async throws {
+        try await ServedEngine.with { served in
+            try await served.engine.createTopic("t", partitions: 1)
+            let client = try await served.connect()
+            var bytes: [UInt8] = []
+            for id in 0..<200 {
+                let request = ProduceRequest(try batch(["v\(id)"]), to: "t", acks: 0)
+                bytes += WireClient.framed(try WireClient.frame(request, version: 9))
+            }
+            try await client.send(bytes: bytes)
+            await client.close()
+            let log = try served.engine.partition(0, of: "t").log
+            while log.logEnd < Offset(200) { try await Task.sleep(for: .milliseconds(5)) }
+            while served.server.connectionCount > 0 {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+        }
+    }
+
+    @Test("with acks 0 an error ends the connection: there is no other way to say it")
+    func unacknowledgedError() async throws {
+        try await ServedEngine.with { served in
+            let client = try await served.connect()
+            try await client.post(ProduceRequest(batch(["a"]), to: "none", acks: 0), version: 9)
+            #expect(await client.frame() == nil)
+        }
+    }
+
     @Test("requests that are sent ahead are answered in their order")
     func pipelining() async throws {
         try await ServedEngine.with { served in

@@ -17,6 +17,7 @@ public final class MetricsEndpoint: Sendable {
     /// What it answers with.
     final class Content: Sendable {
         let text = Mutex<(@Sendable () -> String)?>(nil)
+        let connectionCount = Atomic<Int>(0)
     }
 
     private init(
@@ -41,7 +42,17 @@ public final class MetricsEndpoint: Sendable {
             let listener = try await ServerBootstrap(group: threads)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
+                    // Whoever scrapes has one: others must not use up the descriptors.
+                    guard content.connectionCount.add(1, ordering: .relaxed).newValue <= 64 else {
+                        content.connectionCount.subtract(1, ordering: .relaxed)
+                        return channel.close()
+                    }
+                    channel.closeFuture.whenComplete { _ in
+                        content.connectionCount.subtract(1, ordering: .relaxed)
+                    }
+                    return channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(
+                            IdleStateHandler(allTimeout: .seconds(60)))
                         try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                         try channel.pipeline.syncOperations.addHandler(Responder(content))
                     }
@@ -114,6 +125,10 @@ public final class MetricsEndpoint: Sendable {
             context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
                 if !isKept { bound.value.close(promise: nil) }
             }
+        }
+
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -60,6 +60,16 @@ package final class GroupService: Sendable {
         alarm.stop()
         let members = state.withLock { $0.members.compactMap(\.membership) }
         for member in members { member.wake() }
+        // Those who wait for a rebalance would wait for ever.
+        lane.submit { [self] in
+            let (joins, syncs) = state.withLock { state in
+                defer { (state.joins, state.syncs) = ([:], [:]) }
+                return (state.joins.values, state.syncs.values)
+            }
+            let closed = GroupError.coordinatorNotAvailable(reason: "the engine is closed")
+            for join in joins { join(.failure(closed)) }
+            for sync in syncs { sync(.failure(closed)) }
+        }
     }
 
     /// Has somebody told whenever members, or what they read, may have changed. Before anything

@@ -133,6 +133,18 @@ package final class TransactionService: Sendable {
         return try result.get()
     }
 
+    /// Looks at the coordinator from the lane, which the groups are on too: what follows in the
+    /// same job comes before any end of a transaction. Called with the groups' lock held, never
+    /// the other way round.
+    package func lookOnLane<Success>(
+        _ body: (borrowing TransactionCoordinator) throws(TransactionError) -> Success
+    ) throws(TransactionError) -> Success {
+        try state.withLock { (state) throws(TransactionError) in
+            guard state.coordinator != nil else { throw Self.notLoaded }
+            return try body(state.coordinator!)
+        }
+    }
+
     /// Ends a transaction; returns the producer of the next one when everybody was told.
     ///
     /// After the time limit whoever waits is told that it will be finished later: a partition may
@@ -352,7 +364,7 @@ package final class TransactionService: Sendable {
 
     /// Has groups forget what is pending of a producer whose transaction was aborted before that
     /// came.
-    package func dropOffsets(of producer: ProducerIdentity) async {
+    func dropOffsets(of producer: ProducerIdentity) async {
         do throws(GroupError) {
             try await groups.ask { (coordinator, now) throws(GroupError) in
                 try coordinator.endTransaction(

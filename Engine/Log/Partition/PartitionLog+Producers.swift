@@ -69,14 +69,17 @@ extension PartitionLog {
     /// transaction has ended between its answer and the append.
     ///
     /// Throws as ``lastStableOffset()``.
+    ///
+    /// A transaction of another epoch is another one.
     package func transactionStanding(
-        of producerID: Int64
+        of producerID: Int64, epoch: Int16
     ) throws(LogError) -> TransactionStanding {
         try writer.withLock { writer throws(LogError) in
             try loadProducers(&writer)
             let known = writer.producers?.producers[producerID]
             return TransactionStanding(
-                isOpen: known?.transactionStart != nil, markerCount: writer.markerCount)
+                isOpen: known?.transactionStart != nil && known?.epoch == epoch,
+                markerCount: writer.markerCount)
         }
     }
 

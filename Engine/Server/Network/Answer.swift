@@ -15,6 +15,9 @@ struct Answer: Sendable {
         }
     }
 
+    /// A length has 32 bits, and nobody asks for so much in good faith.
+    static let byteCountMax = 1 << 30
+
     private(set) var parts: [Part]
 
     /// One run of bytes, without the length that a frame begins with.

@@ -33,8 +33,7 @@ struct AnswerWriter {
 
     init(_ answer: Answer, files allowance: FileAllowance) {
         self.allowance = allowance
-        // Longer ones than a length can say are not made: fetches have their limits.
-        length = Int32(clamping: answer.byteCount)
+        length = Int32(answer.byteCount)
         parts = answer.parts
     }
 

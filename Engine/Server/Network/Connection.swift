@@ -16,6 +16,7 @@ final class Connection: ChannelInboundHandler {
     private let reader: FrameReader
     private let budget: MemoryBudget
     private let files: FileAllowance
+    private let register: ConnectionRegister
     private let limits: ConnectionLimits
     private var client: ClientIdentity
     private var phase = Phase.ended
@@ -33,12 +34,13 @@ final class Connection: ChannelInboundHandler {
 
     init(
         broker: Broker, reader: FrameReader, budget: MemoryBudget, files: FileAllowance,
-        limits: ConnectionLimits, client: ClientIdentity
+        register: ConnectionRegister, limits: ConnectionLimits, client: ClientIdentity
     ) {
         self.broker = broker
         self.reader = reader
         self.budget = budget
         self.files = files
+        self.register = register
         self.limits = limits
         self.client = client
     }
@@ -46,6 +48,7 @@ final class Connection: ChannelInboundHandler {
     // MARK: One request after the other
 
     func channelActive(context: ChannelHandlerContext) {
+        guard !register.isStopping else { return context.close(promise: nil) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let tick = limits.tick
         watch = context.eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in
@@ -138,6 +141,10 @@ final class Connection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event is ServerStopping {
             stop(context)
+        } else if let event = event as? ChannelEvent, event == .inputClosed {
+            // Nobody waits for what is yet to come. What was sent before is handled: a client that
+            // wants no acknowledgement sends, and goes.
+            if case .working(let task, _) = phase { task.cancel() }
         } else {
             context.fireUserInboundEventTriggered(event)
         }
@@ -177,7 +184,7 @@ final class Connection: ChannelInboundHandler {
 
     /// Ends a connection that has been silent, half way through a request, or unread for too long.
     private func endIfLate(_ context: ChannelHandlerContext) {
-        let limit: (time: TimeAmount, what: String)
+        var limit: (time: TimeAmount, what: String)
         var begin = since
         switch phase {
         case .waiting:
@@ -188,6 +195,9 @@ final class Connection: ChannelInboundHandler {
                 : (limits.receive, "a request is not complete")
             // What was sent ahead begins to count when it is waited for.
             begin = max(reader.receivingSince ?? since, since)
+            if reader.isHoldingUp(after: NIODeadline.now() - begin) {
+                limit = (.zero, "a request keeps others waiting (queued.max.request.bytes)")
+            }
         case .sending: limit = (limits.send, "an answer is not read")
         case .working, .ended: return
         }
@@ -229,6 +239,6 @@ struct ConnectionLimits: Sendable {
     /// How often connections look at the clock.
     var tick: TimeAmount {
         let least = min(idle, receive, send)
-        return .nanoseconds(min(max(least.nanoseconds / 4, 10_000_000), 5_000_000_000))
+        return .nanoseconds(min(max(least.nanoseconds / 4, 10_000_000), 1_000_000_000))
     }
 }

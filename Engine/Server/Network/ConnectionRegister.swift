@@ -24,6 +24,9 @@ final class ConnectionRegister: Sendable {
     /// How many there are.
     var count: Int { state.withLock { $0.channels.count } }
 
+    /// Whether there are to be no more.
+    var isStopping: Bool { state.withLock { $0.isStopping } }
+
     /// Takes a connection in; false where there are too many already.
     func add(_ channel: any Channel, from host: String) -> Bool {
         let isTaken = state.withLock { state in

@@ -46,6 +46,22 @@ final class FrameReader: ChannelDuplexHandler {
     /// Since when a request has been coming that is not there; nil between requests. It does not
     /// count that it had to wait for its place.
     private(set) var receivingSince: NIODeadline?
+    /// The client sends nothing more; what is there is handled.
+    private(set) var isInputClosed = false
+
+    /// Whether a request has its place in the budget, others wait for theirs, and it comes so
+    /// slowly that it would keep them waiting.
+    func isHoldingUp(after time: TimeAmount) -> Bool {
+        guard case .receiving(_, let reserved) = phase, reserved > 0, budget.isWanted else {
+            return false
+        }
+        let seconds = Int(time.nanoseconds / 1_000_000_000)
+        return received.readableBytes < seconds * Self.bytesPerSecondMin
+    }
+
+    /// What a request has to bring while others wait for its place.
+    private static let bytesPerSecondMin = 1 << 20
+
     /// Whether a request waits for its place in the budget.
     var isWaitingForBudget: Bool { if case .waiting = phase { true } else { false } }
 
@@ -102,13 +118,33 @@ final class FrameReader: ChannelDuplexHandler {
             phase = .between
             receivingSince = received.readableBytes > 0 ? .now() : nil
             isWanted = false
-            received.discardReadBytes()
+            // Not the memory of the largest request there ever was.
+            received = received.readableBytes == 0 ? ByteBuffer() : received.slice()
+            if received.readableBytes > 0, received.storageCapacity > Self.capacityKept {
+                received = ByteBuffer(bytes: received.readableBytesView)
+            }
             return context.fireChannelRead(
                 wrapInboundOut(Frame(bytes: bytes, reserved: reserved)))
         }
         switch phase {
-        case .between, .receiving: context.read()
+        case .between, .receiving:
+            // The rest of it does not come.
+            if isInputClosed { return context.close(promise: nil) }
+            context.read()
         case .waiting, .ended: break
+        }
+    }
+
+    /// Beyond this, what was read ahead gets a buffer of its own size.
+    private static let capacityKept = 64 << 10
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            isInputClosed = true
+            context.fireUserInboundEventTriggered(event)
+            advance(context)
+        } else {
+            context.fireUserInboundEventTriggered(event)
         }
     }
 

@@ -28,6 +28,9 @@ final class MemoryBudget: Sendable {
     /// Bytes that nobody has; for tests.
     var left: Int { state.withLock { $0.left } }
 
+    /// Whether somebody waits.
+    var isWanted: Bool { state.withLock { !$0.waiting.isEmpty } }
+
     /// Takes bytes now, or calls back when they were taken.
     ///
     /// - Returns: nil where they were taken now; otherwise what to ``forget(_:)`` the wish by.

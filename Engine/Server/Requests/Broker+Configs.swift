@@ -20,7 +20,7 @@ extension Broker {
         -> DescribeConfigsResponse?
     {
         var response = DescribeConfigsResponse()
-        for wanted in request.resources {
+        for wanted in request.resources.unique(by: { "\($0.resourceType) \($0.resourceName)" }) {
             var answer = DescribeConfigsResponse.Resource()
             answer.resourceType = wanted.resourceType
             answer.resourceName = wanted.resourceName
@@ -172,7 +172,9 @@ extension Broker {
             try wanted.checkTogether()
             guard !validateOnly else { return result }
             let removed = current.values.keys.filter { wanted.values[$0] == nil }
-            try await engine.alterTopic(name, setting: wanted.values, resetting: removed)
+            // Only what is other: somebody else may change the rest meanwhile.
+            let changed = wanted.values.filter { current.values[$0.key] != $0.value }
+            try await engine.alterTopic(name, setting: changed, resetting: removed)
         } catch {
             result.errorCode = ErrorCode(error)
             result.errorMessage = "\(error)"

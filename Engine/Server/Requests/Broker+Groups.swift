@@ -7,7 +7,7 @@ extension Broker {
         -> DescribeGroupsResponse?
     {
         var response = DescribeGroupsResponse()
-        for id in request.groups {
+        for id in request.groups.unique() {
             var answer = DescribeGroupsResponse.Group()
             answer.groupID = id
             do {
@@ -111,12 +111,32 @@ extension Broker {
                         metadata: partition.committedMetadata ?? "")
                 )
             })
-        let outcome = await outcome { try await self.engine.groups.commit(commit) }
+        let refusal = refusal(of: commit.offsets.keys)
+        let outcome = await outcome {
+            try await self.engine.groups.commit(commit, unless: refusal)
+        }
         var response = OffsetCommitResponse()
         response.topics = request.topics.map { topic in
             results(topic.name, topic.partitions.map(\.partitionIndex), outcome)
         }
         return response
+    }
+
+    /// Why offsets cannot be committed, asked on the groups' lane: a topic was deleted since the
+    /// request came, and another of its name has other records.
+    func refusal(of partitions: some Collection<TopicPartition>) -> GroupService.Refusal {
+        let known = partitions.compactMap { id in
+            (try? engine.partition(id.partition, of: id.topic)).map { (id, $0) }
+        }
+        return { [engine] in
+            for (id, partition) in known {
+                guard (try? engine.partition(id.partition, of: id.topic)) !== partition else {
+                    continue
+                }
+                return .invalidRequest(reason: "topic \(id.topic) was deleted meanwhile")
+            }
+            return nil
+        }
     }
 
     /// What of an offset commit could not be done: all of it, or some partitions.
@@ -181,7 +201,7 @@ extension Broker {
     {
         var response = OffsetFetchResponse()
         if context.version >= 8 {
-            for group in request.groups {
+            for group in request.groups.unique(by: \.groupID) {
                 var answer = OffsetFetchResponse.Group()
                 answer.groupID = group.groupID
                 do {
@@ -199,6 +219,18 @@ extension Broker {
                 of: request.groupID, request.topics, request.requireStable)
         } catch {
             if context.version >= 2 { response.errorCode = ErrorCode(error) }
+            // Without a word for the whole, each partition has it: none would mean no offset.
+            response.topics = (request.topics ?? []).map { topic in
+                var answer = OffsetFetchResponse.Topic()
+                answer.name = topic.name
+                answer.partitions = topic.partitions.map { index in
+                    let id = TopicPartition(topic: topic.name, partition: index)
+                    var partition = self.answer(id, nil)
+                    partition.errorCode = ErrorCode(error)
+                    return partition
+                }
+                return answer
+            }
         }
         return response
     }

@@ -20,9 +20,7 @@ extension Broker {
             },
             requiresKnownMemberID: context.version >= 4,
             supportsSkippingAssignment: context.version >= 9)
-        let result = await withCheckedContinuation { continuation in
-            engine.groups.join(join) { continuation.resume(returning: $0) }
-        }
+        let result = await answer { tell in engine.groups.join(join, answer: tell) }
         var response = JoinGroupResponse()
         response.memberID = request.memberID
         if context.version >= 7 { response.protocolName = nil }
@@ -48,6 +46,23 @@ extension Broker {
         return response
     }
 
+    /// What a group answers, which may take as long as a rebalance; whoever hangs up, or is told to
+    /// by a shutdown, waits no longer.
+    private func answer<Success: Sendable>(
+        _ ask: (@escaping GroupService.Answer<Success>) -> Void
+    ) async -> Result<Success, GroupError> {
+        let waiting = WaitingAnswer<Result<Success, GroupError>>()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                waiting.begin(continuation)
+                ask { waiting.tell($0) }
+            }
+        } onCancel: {
+            waiting.tell(
+                .failure(.coordinatorNotAvailable(reason: "the connection is being ended")))
+        }
+    }
+
     /// A member asks for what it is to read; the leader says it for all.
     func syncGroup(_ request: SyncGroupRequest, _ context: Context) async
         -> SyncGroupResponse?
@@ -61,9 +76,7 @@ extension Broker {
             assignments: Dictionary(
                 request.assignments.map { ($0.memberID, $0.assignment) },
                 uniquingKeysWith: { $1 }))
-        let result = await withCheckedContinuation { continuation in
-            engine.groups.sync(sync) { continuation.resume(returning: $0) }
-        }
+        let result = await answer { tell in engine.groups.sync(sync, answer: tell) }
         var response = SyncGroupResponse()
         switch result {
         case .success(let answer):

@@ -20,7 +20,7 @@ extension Broker {
         } else {
             let createsTopics =
                 configuration.createsTopicsAutomatically && request.allowAutoTopicCreation
-            for wanted in request.topics ?? [] {
+            for wanted in (request.topics ?? []).unique(by: { [$0.name ?? "", "\($0.topicID)"] }) {
                 response.topics.append(await find(wanted, orCreate: createsTopics))
             }
         }
@@ -72,7 +72,7 @@ extension Broker {
         _ request: DescribeTopicPartitionsRequest, _ context: Context
     ) async -> DescribeTopicPartitionsResponse? {
         var response = DescribeTopicPartitionsResponse()
-        var names = request.topics.map(\.name).sorted()
+        var names = request.topics.map(\.name).unique().sorted()
         if names.isEmpty { names = ((try? engine.topics()) ?? []).map(\.name) }
         if let cursor = request.cursor { names = names.filter { $0 >= cursor.topicName } }
         var left = Int(min(max(request.responsePartitionLimit, 1), 2000))

@@ -4,70 +4,86 @@ import TallyWire
 extension Broker {
     /// Appends batches as they came, and answers when the acknowledgement that was asked for is
     /// reached: 1 when the log has them, -1 when they are what the topic's durability promises,
-    /// 0 never.
-    func produce(_ request: ProduceRequest, _ context: Context) async -> ProduceResponse? {
+    /// 0 never; then an error ends the connection, as in Kafka, so that the client looks again.
+    func produce(_ request: ProduceRequest, _ context: Context) async throws -> ProduceResponse? {
         var response = ProduceResponse()
+        var unsynced: [Unsynced] = []
         let isKnown = (-1...1).contains(request.acks)
-        for topic in request.topics {
+        for (index, topic) in request.topics.enumerated() {
             var answer = ProduceResponse.Topic()
             answer.name = topic.name
-            for partition in topic.partitions {
-                guard isKnown else {
-                    var refused = ProduceResponse.Partition()
-                    refused.index = partition.index
-                    refused.errorCode = .invalidRequiredAcks
-                    answer.partitions.append(refused)
-                    continue
+            for wanted in topic.partitions {
+                var partition = ProduceResponse.Partition()
+                partition.index = wanted.index
+                partition.baseOffset = -1
+                do {
+                    guard isKnown else { throw ClientRequestError.invalidRequiredAcks }
+                    let log = try await append(
+                        wanted, to: topic.name, in: request.transactionalID, context, &partition)
+                    if log.durability == .synced {
+                        unsynced.append(
+                            Unsynced(
+                                topic: index, partition: answer.partitions.count, log: log))
+                    }
+                } catch {
+                    partition.errorCode = ErrorCode(error)
+                    partition.errorMessage = "\(error)"
                 }
-                answer.partitions.append(
-                    await append(
-                        partition, to: topic.name, in: request.transactionalID))
+                answer.partitions.append(partition)
             }
             response.responses.append(answer)
         }
-        await finish(&response, acks: request.acks)
-        return request.acks == 0 ? nil : response
-    }
-
-    private func append(
-        _ partition: ProduceRequest.Partition, to topic: String, in transactionalID: String?
-    ) async -> ProduceResponse.Partition {
-        var answer = ProduceResponse.Partition()
-        answer.index = partition.index
-        answer.baseOffset = -1
-        do {
-            let found = try engine.partition(partition.index, of: topic)
-            let result = try await append(
-                Array(partition.records ?? []), to: found, in: transactionalID)
-            answer.baseOffset = result.baseOffset.rawValue
-            answer.logAppendTimeMilliseconds = result.logAppendTime?.rawValue ?? -1
-            answer.logStartOffset = try found.log.logStart.rawValue
-        } catch {
-            answer.errorCode = ErrorCode(error)
-            answer.errorMessage = "\(error)"
+        if request.acks == -1 {
+            await sync(unsynced, &response)
+        } else {
+            // Nobody waits for it, and consumers see what is synced.
+            for place in unsynced { syncs.request(place.log) }
         }
-        return answer
+        guard request.acks == 0 else { return response }
+        let failed = response.responses.flatMap(\.partitions).first { $0.errorCode != .none }
+        guard let failed else { return nil }
+        throw ClientRequestError.invalidRequest(
+            "acks 0: \(failed.errorCode): \(failed.errorMessage ?? "")")
+    }
+
+    /// What was appended and has to be synced, and where the answer tells of it.
+    private struct Unsynced {
+        var topic: Int
+        var partition: Int
+        var log: PartitionLog
     }
 
     private func append(
-        _ records: [UInt8], to partition: Partition, in transactionalID: String?
-    ) async throws -> AppendResult {
+        _ wanted: ProduceRequest.Partition, to topic: String, in transactionalID: String?,
+        _ context: Context, _ answer: inout ProduceResponse.Partition
+    ) async throws -> PartitionLog {
+        let partition = try engine.partition(wanted.index, of: topic)
         let log = try partition.log
+        let result = try await append(
+            Array(wanted.records ?? []), to: partition, log, in: transactionalID, context)
+        answer.baseOffset = result.baseOffset.rawValue
+        answer.logAppendTimeMilliseconds = result.logAppendTime?.rawValue ?? -1
+        answer.logStartOffset = log.logStart.rawValue
+        return log
+    }
+
+    private func append(
+        _ records: [UInt8], to partition: Partition, _ log: PartitionLog,
+        in transactionalID: String?, _ context: Context
+    ) async throws -> AppendResult {
         let header: RecordBatchHeader
         do {
             header = try RecordBatchHeader(decoding: records.rawSpan, at: 0)
         } catch {
             throw LogError.invalidBatch(error)
         }
-        let isTransactional = header.attributes.isTransactional
         // Asked again where another transaction ended between the answer and the append.
         while true {
-            var verification: TransactionStanding?
-            if isTransactional {
-                verification = try await verify(header, in: transactionalID, partition)
+            var standing: TransactionStanding?
+            if header.attributes.isTransactional {
+                standing = try await verify(header, in: transactionalID, partition, log, context)
             }
             do {
-                let standing = verification
                 var batches = records
                 return try batches.withMutableRawSpan { batches in
                     try log.append(
@@ -84,75 +100,59 @@ extension Broker {
     /// Asks the coordinator whether the partition takes part in the transaction, before the first
     /// record of it (KIP-890): one that comes late must not begin a transaction that nobody ends.
     private func verify(
-        _ header: RecordBatchHeader, in transactionalID: String?, _ partition: Partition
-    ) async throws -> TransactionStanding? {
-        let log = try partition.log
-        let standing = try log.transactionStanding(of: header.producerID)
-        guard !standing.isOpen else { return nil }
+        _ header: RecordBatchHeader, in transactionalID: String?, _ partition: Partition,
+        _ log: PartitionLog, _ context: Context
+    ) async throws -> TransactionStanding {
+        let standing = try log.transactionStanding(
+            of: header.producerID, epoch: header.producerEpoch)
+        guard !standing.isOpen else { return standing }
         guard let transactionalID else { throw TransactionError.invalidTransactionState }
         let id = TopicPartition(topic: partition.topic, partition: partition.index)
         let producer = ProducerIdentity(id: header.producerID, epoch: header.producerEpoch)
-        try await engine.transactions.ask {
-            (coordinator, _) throws(TransactionError) in
-            try coordinator.verify(id, in: transactionalID, producer: producer)
+        do {
+            try await engine.transactions.ask {
+                (coordinator, _) throws(TransactionError) in
+                try coordinator.verify(id, in: transactionalID, producer: producer)
+            }
+        } catch .concurrentTransactions, .coordinatorNotAvailable {
+            // Producers try again what they know from the answer to a write.
+            throw ClientRequestError.notEnoughReplicas
+        } catch .transactionAbortable where context.version < 11 {
+            throw TransactionError.invalidTransactionState
         }
         return standing
     }
 
-    /// Waits for what was promised, in all partitions at once.
-    private func finish(_ response: inout ProduceResponse, acks: Int16) async {
-        for topic in response.responses.indices {
-            let name = response.responses[topic].name
-            let written = response.responses[topic].partitions.filter { $0.errorCode == .none }
-            let flushes = written.compactMap { answer -> PartitionLog? in
-                guard let log = try? engine.partition(answer.index, of: name).log,
-                    log.durability == .synced
-                else { return nil }
-                return log
+    /// Waits until all of it is on stable storage, in all logs at once.
+    private func sync(_ places: [Unsynced], _ response: inout ProduceResponse) async {
+        let failures = await withTaskGroup(of: (Int, (any Error)?).self) { group in
+            for (index, place) in places.enumerated().dropFirst() {
+                group.addTask { (index, Self.sync(place.log)) }
             }
-            guard !flushes.isEmpty else { continue }
-            guard acks == -1 else {
-                // Nobody waits for it, and consumers see what is synced.
-                for log in flushes { syncs.request(log) }
-                continue
+            var failures: [(Int, any Error)] = []
+            // The first right here: mostly there is one.
+            if let first = places.first, let error = Self.sync(first.log) {
+                failures.append((0, error))
             }
-            let failures = await flush(flushes)
-            guard !failures.isEmpty else { continue }
-            for index in response.responses[topic].partitions.indices {
-                let partition = response.responses[topic].partitions[index]
-                guard let error = failures["\(name)-\(partition.index)"] else { continue }
-                response.responses[topic].partitions[index].errorCode = ErrorCode(error)
-                response.responses[topic].partitions[index].errorMessage = "\(error)"
-                response.responses[topic].partitions[index].baseOffset = -1
-            }
+            for await (index, error) in group { if let error { failures.append((index, error)) } }
+            return failures
+        }
+        for (index, error) in failures {
+            let place = places[index]
+            var partition = response.responses[place.topic].partitions[place.partition]
+            partition.errorCode = ErrorCode(error)
+            partition.errorMessage = "\(error)"
+            partition.baseOffset = -1
+            response.responses[place.topic].partitions[place.partition] = partition
         }
     }
 
-    /// Syncs logs; by name those that could not be, with the reasons.
-    private func flush(_ logs: [PartitionLog]) async -> [String: any Error] {
-        if logs.count == 1 {
-            let log = logs[0]
-            do {
-                try log.flush()
-                return [:]
-            } catch {
-                return [log.name: error]
-            }
-        }
-        return await withTaskGroup(of: (String, (any Error)?).self) { group in
-            for log in logs {
-                group.addTask {
-                    do {
-                        try log.flush()
-                        return (log.name, nil)
-                    } catch {
-                        return (log.name, error)
-                    }
-                }
-            }
-            var failures: [String: any Error] = [:]
-            for await (name, error) in group { failures[name] = error }
-            return failures
+    private static func sync(_ log: PartitionLog) -> (any Error)? {
+        do {
+            try log.flush()
+            return nil
+        } catch {
+            return error
         }
     }
 }

@@ -163,29 +163,27 @@ extension Broker {
                     request.groupID, to: request.transactionalID, producer: producer, now: now)
             }
         }
-        try await requireGroup(of: request, producer)
-        let refused = try await engine.groups.ask { (coordinator, now) throws(GroupError) in
-            try coordinator.commitInTransaction(
-                commit, producerID: producer.id, producerEpoch: producer.epoch, at: now)
+        let transactions = engine.transactions
+        let refusal = refusal(of: commit.offsets.keys)
+        // In one step on the lane: offsets that come behind the end of their transaction would
+        // never be ended.
+        let outcome = try await engine.groups.ask {
+            (coordinator, now) throws(GroupError)
+                -> Result<[TopicPartition: GroupError], TransactionError> in
+            if let error = refusal() { throw error }
+            do throws(TransactionError) {
+                try transactions.lookOnLane { (coordinator) throws(TransactionError) in
+                    try coordinator.verify(
+                        group: request.groupID, in: request.transactionalID, producer: producer)
+                }
+            } catch {
+                return .failure(error)
+            }
+            return .success(
+                try coordinator.commitInTransaction(
+                    commit, producerID: producer.id, producerEpoch: producer.epoch, at: now))
         }
-        do {
-            // Ended meanwhile by somebody else: nobody would end these offsets.
-            try await requireGroup(of: request, producer)
-        } catch {
-            await engine.transactions.dropOffsets(of: producer)
-            throw error
-        }
-        return refused
-    }
-
-    /// Throws unless the group takes part in the producer's transaction, and it has not ended.
-    private func requireGroup(
-        of request: TransactionOffsetCommitRequest, _ producer: ProducerIdentity
-    ) async throws {
-        try await engine.transactions.ask { (coordinator, _) throws(TransactionError) in
-            try coordinator.verify(
-                group: request.groupID, in: request.transactionalID, producer: producer)
-        }
+        return try outcome.get()
     }
 
     /// A transaction is committed or aborted. Clients of the first version of the protocol keep
@@ -230,7 +228,7 @@ extension Broker {
         _ request: DescribeTransactionsRequest, _ context: Context
     ) async -> DescribeTransactionsResponse? {
         var response = DescribeTransactionsResponse()
-        for id in request.transactionalIDs {
+        for id in request.transactionalIDs.unique() {
             var answer = DescribeTransactionsResponse.Transaction()
             answer.transactionalID = id
             answer.producerID = -1

@@ -33,7 +33,7 @@ extension Broker {
             return response
         }
         response.errorMessage = ""
-        response.coordinators = request.coordinatorKeys.map { key in
+        response.coordinators = request.coordinatorKeys.unique().map { key in
             var coordinator = FindCoordinatorResponse.Coordinator()
             coordinator.key = key
             coordinator.nodeID = nodeID

@@ -106,10 +106,11 @@ extension Broker.Handler {
     init<Request: WireRequest>(
         _ name: String,
         _ body:
-            @escaping @Sendable (Broker, Request, Broker.Context) async -> Request.Response?
+            @escaping @Sendable (Broker, Request, Broker.Context) async throws ->
+            Request.Response?
     ) {
         self.init(name) { (broker, request: Request, context, correlationID) in
-            guard let response = await body(broker, request, context) else { return nil }
+            guard let response = try await body(broker, request, context) else { return nil }
             return Answer(
                 try ResponseFrame(
                     header: ResponseHeader(correlationID: correlationID), body: response
@@ -140,7 +141,11 @@ extension Broker.Handler {
                 version: frame.header.apiVersion)
             let answer = try await body(
                 broker, frame.body, context, frame.header.correlationID)
-            return answer.map { .answer($0) } ?? .nothing
+            guard let answer else { return .nothing }
+            guard answer.byteCount <= Answer.byteCountMax else {
+                return .end("the answer to \(name) would have \(answer.byteCount) bytes")
+            }
+            return .answer(answer)
         }
     }
 }

@@ -11,6 +11,9 @@ enum ClientRequestError: Error {
     case invalidReplicationFactor(Int16)
     case invalidReplicaAssignment(String)
     case unknownTopicID
+    case invalidRequiredAcks
+    /// The coordinator cannot say yet whether a write belongs to a transaction.
+    case notEnoughReplicas
 
     var code: ErrorCode {
         switch self {
@@ -21,6 +24,8 @@ enum ClientRequestError: Error {
         case .invalidReplicationFactor: .invalidReplicationFactor
         case .invalidReplicaAssignment: .invalidReplicaAssignment
         case .unknownTopicID: .unknownTopicID
+        case .invalidRequiredAcks: .invalidRequiredAcks
+        case .notEnoughReplicas: .notEnoughReplicas
         }
     }
 }
@@ -36,6 +41,8 @@ extension ClientRequestError: CustomStringConvertible {
             "The replication factor \(factor) is not possible: there is one broker; give 1 or -1."
         case .invalidReplicaAssignment(let reason): reason
         case .unknownTopicID: "No topic has this id."
+        case .invalidRequiredAcks: "acks is -1, 0 or 1."
+        case .notEnoughReplicas: "The transaction cannot be looked up now; try again."
         }
     }
 }

@@ -81,6 +81,9 @@ struct ServeCommand: AsyncParsableCommand {
         settings.engine.transactions.areProducersRemote = true
         var metrics: MetricsEndpoint?
         if let address = settings.metrics {
+            let isLocal = address.host == "localhost" || address.host == "::1"
+            guard isLocal || address.host.hasPrefix("127.") || settings.server.allowsRemoteClients
+            else { throw ServerError.remoteAddress(host: address.host) }
             metrics = try await MetricsEndpoint.start(host: address.host, port: address.port)
         }
         do {
