@@ -32,7 +32,10 @@ final class FrameReader: ChannelDuplexHandler {
 
     private let byteCountMax: Int
     private let budget: MemoryBudget
+    /// What has come and is of no request yet, or of the one behind.
     private var received = ByteBuffer()
+    /// The request that is coming, as far as it is there.
+    private var frame: [UInt8] = []
     private var isWanted = false
     private var phase = Phase.between
 
@@ -56,7 +59,7 @@ final class FrameReader: ChannelDuplexHandler {
             return false
         }
         let seconds = Int(time.nanoseconds / 1_000_000_000)
-        return received.readableBytes < seconds * Self.bytesPerSecondMin
+        return frame.count < seconds * Self.bytesPerSecondMin
     }
 
     /// What a request has to bring while others wait for its place.
@@ -83,6 +86,24 @@ final class FrameReader: ChannelDuplexHandler {
             received.writeBuffer(&bytes)
         }
         if receivingSince == nil { receivingSince = .now() }
+        gather()
+    }
+
+    /// Moves what is of the request that is coming to it.
+    private func gather() {
+        guard case .receiving(let byteCount, _) = phase else { return }
+        let part = min(byteCount - frame.count, received.readableBytes)
+        guard part > 0, let bytes = received.readSlice(length: part) else { return }
+        frame.append(contentsOf: bytes.readableBytesView)
+        if received.readableBytes == 0 { received = ByteBuffer() }
+    }
+
+    /// Begins to gather a request.
+    private func receive(_ byteCount: Int, reserved: Int) {
+        phase = .receiving(byteCount: byteCount, reserved: reserved)
+        // Not all of it because a length says so, but what most have, so that they do not move.
+        frame.reserveCapacity(min(byteCount, Self.capacityMax))
+        gather()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -106,25 +127,21 @@ final class FrameReader: ChannelDuplexHandler {
         }
         phase = .ended
         received = ByteBuffer()
+        frame = []
     }
 
     /// Goes on as far as the bytes go, and reads more where more is wanted.
     private func advance(_ context: ChannelHandlerContext) {
         guard isWanted else { return }
         if case .between = phase, !begin(context) { return }
-        if case .receiving(let byteCount, let reserved) = phase,
-            let bytes = received.readBytes(length: byteCount)
-        {
+        if case .receiving(let byteCount, let reserved) = phase, frame.count == byteCount {
             phase = .between
             receivingSince = received.readableBytes > 0 ? .now() : nil
             isWanted = false
-            // Not the memory of the largest request there ever was.
-            received = received.readableBytes == 0 ? ByteBuffer() : received.slice()
-            if received.readableBytes > 0, received.storageCapacity > Self.capacityKept {
-                received = ByteBuffer(bytes: received.readableBytesView)
-            }
+            let whole = frame
+            frame = []
             return context.fireChannelRead(
-                wrapInboundOut(Frame(bytes: bytes, reserved: reserved)))
+                wrapInboundOut(Frame(bytes: whole, reserved: reserved)))
         }
         switch phase {
         case .between, .receiving:
@@ -135,8 +152,8 @@ final class FrameReader: ChannelDuplexHandler {
         }
     }
 
-    /// Beyond this, what was read ahead gets a buffer of its own size.
-    private static let capacityKept = 64 << 10
+    /// Room for a request at once; larger ones grow while they come.
+    private static let capacityMax = 2 << 20
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
@@ -162,7 +179,7 @@ final class FrameReader: ChannelDuplexHandler {
             return false
         }
         guard byteCount > MemoryBudget.freeByteCount else {
-            phase = .receiving(byteCount: byteCount, reserved: 0)
+            receive(byteCount, reserved: 0)
             return true
         }
         let loop = context.eventLoop
@@ -174,7 +191,7 @@ final class FrameReader: ChannelDuplexHandler {
             }
         }
         guard let id else {
-            phase = .receiving(byteCount: byteCount, reserved: byteCount)
+            receive(byteCount, reserved: byteCount)
             return true
         }
         phase = .waiting(byteCount: byteCount, id: id)
@@ -185,7 +202,7 @@ final class FrameReader: ChannelDuplexHandler {
         // A connection that has ended meanwhile has given it back.
         guard case .waiting = phase else { return }
         receivingSince = .now()
-        phase = .receiving(byteCount: byteCount, reserved: byteCount)
+        receive(byteCount, reserved: byteCount)
         advance(context)
     }
 }
