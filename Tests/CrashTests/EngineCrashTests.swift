@@ -142,12 +142,24 @@ struct EngineCrashTests {
 
     @Test("200 partitions live under ulimit -n 64; without any descriptor appends are refused")
     func descriptors() async throws {
-        let temporary = try TemporaryDirectory()
-        let path = temporary.path("data")
-        let child = try ChildProcess("descriptors", path, "200")
-        let output = await child.waitUntilExit()
+        // Once a second libdispatch looks at its threads in /proc, and ends a process in which it
+        // cannot: with no descriptor at all that is a matter of luck. A trap of ours would say so.
+        var lives = 0
+        var temporary: TemporaryDirectory
+        var path: String
+        var child: ChildProcess
+        var output: Data
+        var text: String
+        repeat {
+            lives += 1
+            temporary = try TemporaryDirectory(holdsDamage: true)
+            path = temporary.path("data")
+            child = try ChildProcess("descriptors", path, "200")
+            output = await child.waitUntilExit()
+            text = String(decoding: output, as: UTF8.self)
+        } while lives < 8 && child.status == SIGILL && text.contains("no topic\n")
+            && !text.contains("atal error")
         #expect(child.status == 0)
-        let text = String(decoding: output, as: UTF8.self)
         #expect(text.hasSuffix("closed\n"))
         // Files of the pool make room for each other; directories have no such reserve.
         #expect(text.contains("no topic\n"))
@@ -172,5 +184,6 @@ struct EngineCrashTests {
             for (offset, value) in stored { #expect(values[offset] == value) }
         }
         try await engine.close()
+        #expect(LogVerification.damage(under: path).isEmpty)
     }
 }

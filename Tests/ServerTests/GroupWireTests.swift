@@ -94,9 +94,10 @@ struct GroupWireTests {
             #expect(first.isLeader)
             #expect(try await first.sync([first.memberID: [1]]).assignment == [1])
             var second = Remote(client: try await served.connect())
-            try await second.post(session: 200)
+            // Long enough for a busy machine: it is silent only at the end.
+            try await second.post(session: 6000)
             #expect(try await second.joined() == .memberIDRequired)
-            try await second.post(session: 200)
+            try await second.post(session: 6000)
             while try await first.heartbeat() != .rebalanceInProgress {
                 try await Task.sleep(for: .milliseconds(2))
             }

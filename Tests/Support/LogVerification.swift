@@ -21,7 +21,7 @@ package enum LogVerification {
     }
 
     /// What is damaged in the partitions under a directory of the real file system.
-    static func damage(under root: String) -> [String] {
+    package static func damage(under root: String) -> [String] {
         let names = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
         let partitions = Set(
             names.filter { $0.hasSuffix(".log") }.map { (root + "/" + $0).deletingLastComponent })

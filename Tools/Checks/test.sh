@@ -9,6 +9,8 @@ trap 'rm -rf "$work"' EXIT
 # All tests of a run are begun at once, and share the processors: those that compute for minutes
 # go first, by themselves, so that those that look at a clock are not kept waiting by them.
 long='^(CrashTests|CompactionTests|LogTests|ScenarioTests)\.'
+# And those that measure silence, behind all others.
+quiet='^ServerTests\.'
 
 run() {
     {
@@ -23,7 +25,8 @@ if [ $# -gt 0 ]; then
     run "$@" || status=1
 else
     run --filter "$long" || status=1
-    run --skip "$long" || status=1
+    run --skip "$long" --skip "$quiet" || status=1
+    run --filter "$quiet" || status=1
 fi
 if [ "$status" -ne 0 ]; then
     printf '\nWhat failed:\n'
