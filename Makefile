@@ -36,8 +36,7 @@ example: setup
 
 # Kafka's own clients, from Debian and PyPI; where they cannot be had it says so, and is not run.
 # TALLY_REQUIRE_INTEROP=1 makes that a failure.
-interop: setup-tests
-	$(SWIFT) build --product tally $(if $(TEST_TRAITS),--traits $(TEST_TRAITS))
+interop: test-build
 	@sh Tests/Interop/run.sh .build/debug/tally || { code=$$?; [ $$code -eq 77 ] || exit $$code; }
 
 # The server under librdkafka (librdkafka-dev), beside its limits.
