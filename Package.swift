@@ -218,6 +218,12 @@ let package = Package(
             name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
             path: "Tests/WireTests", swiftSettings: plainSettings),
         .testTarget(
+            name: "PrometheusTests",
+            dependencies: [
+                "TallyPrometheus", .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            path: "Tests/PrometheusTests", swiftSettings: plainSettings),
+        .testTarget(
             name: "ServerTests",
             dependencies: [
                 "TallyWire", "Tally", "TallyStateStore", "TallyServer", "TallyTestSupport",

@@ -41,13 +41,24 @@ public final class Engine: Service {
     package let transactions: TransactionService
 
     struct State: ~Copyable, Sendable {
-        var catalog: TopicCatalog
+        var catalog: TopicCatalog { didSet { names = catalog.names } }
+        /// The names of the topics, by identity: fetches ask for them.
+        private(set) var names: [TopicID: String]
         /// Partitions by topic, in order.
         var partitions: [String: [Partition]]
         var lock: (any FileLock)?
         var isClosed = false
         /// The closing that was begun, for everybody who closes.
         var closing: Task<Void, any Error>?
+
+        init(
+            catalog: TopicCatalog, partitions: [String: [Partition]], lock: (any FileLock)?
+        ) {
+            self.catalog = catalog
+            names = catalog.names
+            self.partitions = partitions
+            self.lock = lock
+        }
     }
 
     init(
@@ -256,7 +267,7 @@ public final class Engine: Service {
 
     /// The name of the topic with an identity; nil where there is none.
     package func name(ofTopic id: TopicID) -> String? {
-        state.withLock { state in state.catalog.topics.values.first { $0.id == id }?.name }
+        state.withLock { $0.names[id] }
     }
 
     /// What was set for a topic.

@@ -21,7 +21,8 @@ public struct ServerConfiguration: Sendable {
     /// `socket.request.max.bytes`: a larger request ends its connection.
     public var requestBytesMax = 104_857_600
     /// `queued.max.request.bytes`: what requests that are being received or handled may take
-    /// together; connections wait for it. Requests of up to 16 KiB do not count. At least
+    /// together; connections wait for it. Requests of up to 16 KiB do not count. While others wait,
+    /// one that comes more slowly than 1 MiB a second ends its connection. At least
     /// ``requestBytesMax``.
     public var queuedRequestBytesMax = 256 << 20
     /// How long a request may take to arrive once it has begun, in milliseconds.
@@ -38,7 +39,8 @@ public struct ServerConfiguration: Sendable {
     public var shutdownMilliseconds: Int64 = 5_000
 
     /// `fetch.max.bytes`: the most bytes that one answer to a fetch has, but for a first batch that
-    /// is larger.
+    /// is larger. It takes memory where the engine copies what it reads (`ReadMode.copied`), and
+    /// none where it maps.
     public var fetchBytesMax = 57_671_680
     /// `auto.create.topics.enable`: whether asking for a topic creates it. Off, unlike in Kafka: a
     /// name that was mistyped should be an error.

@@ -168,6 +168,35 @@ import Testing
         try await engine.close()
     }
 
+    @Test("logs tell how large they are, and how often they were synced")
+    func logs() async throws {
+        _ = Self.metrics
+        let directory = try TemporaryDirectory()
+        let engine = try await Engine.open(at: directory.path)
+        try await engine.createTopic("sized", partitions: 1)
+        let producer = try engine.producer()
+        func told() -> Double? {
+            Self.metrics.recorders(
+                label: "tally_log_bytes",
+                dimensions: [("topic", "sized"), ("partition", "0")]
+            ).last?.lastValue
+        }
+        func syncs() -> Int64 {
+            Self.metrics.counterTotal(label: "tally_syncs_total", dimensions: [])
+        }
+        let before = syncs()
+        for number in 0..<3 {
+            _ = try await producer.send(key: nil, value: "\(number)", to: "sized")
+            engine.recordLogs()
+            let byteCount = try engine.describeTopic("sized").partitions[0].byteCount
+            #expect(byteCount > 0 && told() == Double(byteCount))
+        }
+        // Other engines of the process count theirs as well.
+        #expect(engine.syncCount >= 3)
+        #expect(syncs() - before >= engine.syncCount)
+        try await engine.close()
+    }
+
     @Test("a group tells its commits, assignments and lag; producers tell how transactions ended")
     func groups() async throws {
         _ = Self.metrics

@@ -163,7 +163,7 @@ struct GroupWireTests {
         }
     }
 
-    @Test("a shutdown does not wait for a rebalance, nor does an engine that is closed")
+    @Test("a shutdown does not wait for a rebalance")
     func shutdown() async throws {
         try await ServedEngine.with { served in
             try await served.engine.createTopic("t", partitions: 1)
@@ -181,6 +181,28 @@ struct GroupWireTests {
             await served.server.shutdown()
             #expect(ContinuousClock.now - start < .seconds(4))
             #expect(try await second.joined() == .coordinatorNotAvailable)
+        }
+    }
+
+    @Test("an engine that is closed answers those who wait for a rebalance")
+    func closing() async throws {
+        try await ServedEngine.with { served in
+            let groups = served.engine.groups
+            let join = JoinRequest(
+                group: "g", clientID: "c",
+                protocols: [GroupProtocol(name: "range", metadata: Remote.metadata)],
+                requiresKnownMemberID: false)
+            let (answers, answering) = AsyncStream<Result<JoinAnswer, GroupError>>.makeStream()
+            groups.join(join) { answering.yield($0) }
+            var iterator = answers.makeAsyncIterator()
+            #expect(try await iterator.next()?.get().generation == 1)
+            // The second waits for the first to join again.
+            groups.join(join) { answering.yield($0) }
+            try await served.engine.close()
+            guard case .failure(.coordinatorNotAvailable) = await iterator.next() else {
+                Issue.record("the join was not answered with the closing")
+                return
+            }
         }
     }
 

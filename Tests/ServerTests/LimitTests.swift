@@ -105,6 +105,25 @@ struct LimitTests {
         }
     }
 
+    @Test("a request that does not get on, and keeps others waiting, is given up soon")
+    func holdingUp() async throws {
+        try await ServedEngine.with(server: {
+            $0.requestBytesMax = 100_000
+            $0.queuedRequestBytesMax = 100_000
+        }) { served in
+            try await served.engine.createTopic("t", partitions: 1)
+            let (slow, quick) = (try await served.connect(), try await served.connect())
+            try await slow.send(bytes: [0, 1, 0x86, 0xa0, 0, 0])
+            try await Task.sleep(for: .milliseconds(50))
+            let large = try batch([String(repeating: "x", count: 50_000)])
+            let start = ContinuousClock.now
+            #expect(try await quick.produce(large, to: "t").errorCode == .none)
+            // Long before the minute that a request may take when nobody waits.
+            #expect(ContinuousClock.now - start < .seconds(30))
+            #expect(await isEnded(slow))
+        }
+    }
+
     @Test("connections.max.idle.ms ends a silent connection, and not one that waits")
     func idle() async throws {
         try await ServedEngine.with(server: { $0.connectionsIdleMillisecondsMax = 300 }) { served in

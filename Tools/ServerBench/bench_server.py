@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 RECORDS = {100: 2_000_000, 1000: 500_000}
 CONNECTIONS = 10
@@ -31,10 +32,13 @@ class Server:
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start(self):
+        """Milliseconds until it was ready."""
+        begin = time.monotonic()
         self.process = subprocess.Popen(
             [self.tally, "serve", "--data", self.data, "--listen", "127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.address = self.process.stdout.readline().split()[-1]
+        return (time.monotonic() - begin) * 1000
 
     def stop(self):
         self.process.terminate()
@@ -130,6 +134,8 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         server = Server(tally, directory)
         os.makedirs(server.data)
+        print(f"Ready on an empty directory after {server.start():.0f} ms")
+        server.stop()
         for size in RECORDS:
             for codec in ("none", "lz4"):
                 server.create(f"{size}-{codec}", 1, "synced")

@@ -23,6 +23,11 @@ struct TopicCatalog: Sendable {
 
     var topics: [String: Topic] = [:]
 
+    /// The names, by identity.
+    var names: [TopicID: String] {
+        Dictionary(topics.values.map { ($0.id, $0.name) }, uniquingKeysWith: { $1 })
+    }
+
     private struct Stored: Codable {
         var version: Int
         var topics: [StoredTopic]

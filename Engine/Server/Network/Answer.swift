@@ -25,12 +25,12 @@ struct Answer: Sendable {
 
     /// - Parameters:
     ///   - gaps: positions in the bytes, rising, one for each of the slices.
-    init(_ bytes: [UInt8], gaps: [Int], filledBy slices: [[LogSlice]]) {
+    init(_ bytes: [UInt8], gaps: [Int], filledBy slices: [LogSlice]) {
         parts = []
         var start = 0
-        for (gap, slices) in zip(gaps, slices) {
+        for (gap, slice) in zip(gaps, slices) {
             if gap > start { parts.append(.bytes(Array(bytes[start..<gap]))) }
-            parts += slices.map { .slice($0) }
+            parts.append(.slice(slice))
             start = gap
         }
         if start < bytes.count { parts.append(.bytes(Array(bytes[start...]))) }

@@ -27,8 +27,8 @@ final class Connection: ChannelInboundHandler {
     private enum Phase {
         /// For a request, or for the rest of one.
         case waiting
-        case working(Task<Void, Never>, reserved: Int)
-        case sending(AnswerWriter, reserved: Int)
+        case working(Task<Void, Never>)
+        case sending(AnswerWriter)
         case ended
     }
 
@@ -70,26 +70,26 @@ final class Connection: ChannelInboundHandler {
         guard case .waiting = phase else { return budget.giveBack(frame.reserved) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        let task = Task(executorPreference: broker.engine.workers) { [broker, client] in
+        let task = Task(executorPreference: broker.engine.workers) { [broker, client, budget] in
             let outcome = await broker.answer(frame.bytes, from: client)
+            // Only now, also where the client has hung up: the request is in memory until then.
+            budget.giveBack(frame.reserved)
             loop.execute {
                 let (connection, context) = bound.value
                 connection.worked(outcome, context)
             }
         }
-        phase = .working(task, reserved: frame.reserved)
+        phase = .working(task)
         since = .now()
     }
 
     private func worked(_ outcome: Broker.Outcome, _ context: ChannelHandlerContext) {
-        guard case .working(_, let reserved) = phase else { return }
+        guard case .working = phase else { return }
         switch outcome {
         case .answer(let answer):
-            phase = .sending(AnswerWriter(answer, files: files), reserved: reserved)
+            phase = .sending(AnswerWriter(answer, files: files))
             sendNext(context)
-        case .nothing:
-            budget.giveBack(reserved)
-            waitForRequest(context)
+        case .nothing: waitForRequest(context)
         case .end(let reason):
             limits.logger.info("A connection of \(client.host) is ended: \(reason)")
             end(context)
@@ -97,13 +97,12 @@ final class Connection: ChannelInboundHandler {
     }
 
     private func sendNext(_ context: ChannelHandlerContext) {
-        guard case .sending(var writer, let reserved) = phase else { return }
+        guard case .sending(var writer) = phase else { return }
         since = .now()
         guard let piece = writer.next(context.channel.allocator) else {
-            budget.giveBack(reserved)
             return waitForRequest(context)
         }
-        phase = .sending(writer, reserved: reserved)
+        phase = .sending(writer)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         ServerMetrics.bytesOut.increment(by: piece.byteCount)
         let sent: EventLoopFuture<Void>
@@ -133,7 +132,7 @@ final class Connection: ChannelInboundHandler {
         isStopping = true
         switch phase {
         case .waiting: end(context)
-        case .working(let task, _): task.cancel()
+        case .working(let task): task.cancel()
         case .sending, .ended: break
         }
     }
@@ -144,7 +143,7 @@ final class Connection: ChannelInboundHandler {
         } else if let event = event as? ChannelEvent, event == .inputClosed {
             // Nobody waits for what is yet to come. What was sent before is handled: a client that
             // wants no acknowledgement sends, and goes.
-            if case .working(let task, _) = phase { task.cancel() }
+            if case .working(let task) = phase { task.cancel() }
         } else {
             context.fireUserInboundEventTriggered(event)
         }
@@ -158,14 +157,8 @@ final class Connection: ChannelInboundHandler {
     private func letGo() {
         watch?.cancel()
         watch = nil
-        switch phase {
-        case .waiting, .ended: break
-        case .working(let task, let reserved):
-            // Whoever waits for something to come does not wait for somebody who is gone.
-            task.cancel()
-            budget.giveBack(reserved)
-        case .sending(_, let reserved): budget.giveBack(reserved)
-        }
+        // Whoever waits for something to come does not wait for somebody who is gone.
+        if case .working(let task) = phase { task.cancel() }
         phase = .ended
     }
 

@@ -7,7 +7,7 @@ extension Broker {
         _ request: FetchRequest, _ context: Context, _ correlationID: Int32
     ) async throws -> Answer? {
         var response = FetchResponse()
-        var slices: [[LogSlice]] = []
+        var slices: [LogSlice] = []
         if request.sessionID != 0 {
             // No session is ever given out: whoever says one has it from somebody else.
             response.errorCode = .fetchSessionIDNotFound
@@ -42,7 +42,7 @@ private struct Fetch {
         deadline = .now + .milliseconds(max(Int64(request.maxWaitMilliseconds), 0))
     }
 
-    typealias Found = (topics: [FetchResponse.Topic], slices: [[LogSlice]])
+    typealias Found = (topics: [FetchResponse.Topic], slices: [LogSlice])
 
     /// What one look led to.
     private struct Look {
@@ -75,8 +75,9 @@ private struct Fetch {
                 partition.arrivals.wake(
                     arrival, behind: position, of: log.highWatermarkWatermark)
             }
+            // Those of a topic that was deleted meanwhile have ended, and wake nobody any more.
+            watched = look.marks.map(\.partition)
             if timer == nil {
-                watched = look.marks.map(\.partition)
                 let deadline = deadline
                 timer = Task {
                     try? await Task.sleep(until: deadline)
@@ -101,7 +102,8 @@ private struct Fetch {
                     look.hasError = true
                     continue
                 }
-                answer.partitions.append(read(partition, of: name, &look))
+                let id = version >= 13 ? topic.topicID.topicID : nil
+                answer.partitions.append(read(partition, of: name, id, &look))
             }
             look.found.topics.append(answer)
         }
@@ -121,10 +123,14 @@ private struct Fetch {
     }
 
     private func read(
-        _ wanted: FetchRequest.Partition, of topic: String, _ look: inout Look
+        _ wanted: FetchRequest.Partition, of topic: String, _ id: TopicID?, _ look: inout Look
     ) -> FetchResponse.Partition {
         do {
             let partition = try broker.engine.partition(wanted.partition, of: topic)
+            // Another one has the name since it was looked up.
+            guard id == nil || id == partition.topicID else {
+                throw ClientRequestError.unknownTopicID
+            }
             let log = try partition.log
             try log.check(clientEpoch: wanted.currentLeaderEpoch)
             return try read(wanted, partition, log, &look)
@@ -184,7 +190,7 @@ private struct Fetch {
         }
         answer.records = nil
         answer.byteCountElsewhere = slice.byteCount
-        look.found.slices.append([slice])
+        look.found.slices.append(slice)
         look.byteCount += slice.byteCount
         return answer
     }

@@ -102,15 +102,7 @@ extension Broker {
             caller: GroupCaller(
                 memberID: request.memberID, instanceID: request.groupInstanceID,
                 generation: request.generationIDOrMemberEpoch),
-            offsets: wanted(request.topics) { partition in
-                (
-                    partition.partitionIndex,
-                    OffsetToCommit(
-                        offset: Offset(partition.committedOffset),
-                        leaderEpoch: LeaderEpoch(partition.committedLeaderEpoch),
-                        metadata: partition.committedMetadata ?? "")
-                )
-            })
+            offsets: offsets(in: request.topics))
         let refusal = refusal(of: commit.offsets.keys)
         let outcome = await outcome {
             try await self.engine.groups.commit(commit, unless: refusal)
@@ -153,16 +145,19 @@ extension Broker {
     }
 
     /// The offsets of a request that are of topics which are there.
-    func wanted<Partition: WireStruct>(
-        _ topics: [TopicOf<Partition>],
-        _ offset: (Partition) -> (partition: Int32, offset: OffsetToCommit)
+    func offsets(
+        in topics: [TopicOf<some CommittedPartition>]
     ) -> [TopicPartition: OffsetToCommit] {
         var offsets: [TopicPartition: OffsetToCommit] = [:]
         for topic in topics {
-            for partition in topic.partitions {
-                let (index, offset) = offset(partition)
-                guard hasPartition(index, of: topic.name) else { continue }
-                offsets[TopicPartition(topic: topic.name, partition: index)] = offset
+            for partition in topic.partitions
+            where hasPartition(partition.partitionIndex, of: topic.name) {
+                let id = TopicPartition(
+                    topic: topic.name, partition: partition.partitionIndex)
+                offsets[id] = OffsetToCommit(
+                    offset: Offset(partition.committedOffset),
+                    leaderEpoch: LeaderEpoch(partition.committedLeaderEpoch),
+                    metadata: partition.committedMetadata ?? "")
             }
         }
         return offsets
@@ -312,3 +307,14 @@ extension Broker {
         return response
     }
 }
+
+/// What two requests say of an offset that is to be committed.
+protocol CommittedPartition: WireStruct {
+    var partitionIndex: Int32 { get }
+    var committedOffset: Int64 { get }
+    var committedLeaderEpoch: Int32 { get }
+    var committedMetadata: String? { get }
+}
+
+extension TallyWire.OffsetCommitRequest.Partition: CommittedPartition {}
+extension TransactionOffsetCommitRequest.Partition: CommittedPartition {}

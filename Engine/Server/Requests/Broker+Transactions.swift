@@ -134,15 +134,7 @@ extension Broker {
             caller: GroupCaller(
                 memberID: request.memberID, instanceID: request.groupInstanceID,
                 generation: request.generationID),
-            offsets: wanted(request.topics) { partition in
-                (
-                    partition.partitionIndex,
-                    OffsetToCommit(
-                        offset: Offset(partition.committedOffset),
-                        leaderEpoch: LeaderEpoch(partition.committedLeaderEpoch),
-                        metadata: partition.committedMetadata ?? "")
-                )
-            })
+            offsets: offsets(in: request.topics))
         let outcome = await outcome { try await self.commit(commit, request, context) }
         var response = TransactionOffsetCommitResponse()
         response.topics = request.topics.map { topic in
