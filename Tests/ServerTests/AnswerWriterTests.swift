@@ -5,7 +5,7 @@ import Testing
 
 @testable import TallyServer
 
-@Suite("Answers piece by piece")
+@Suite("Answers piece by piece", .timeLimit(.minutes(10)))
 struct AnswerWriterTests {
     /// What a writer hands out: bytes as they are, and `file` for what the system sends.
     private func pieces(_ answer: Answer, files: FileAllowance) throws -> [String] {

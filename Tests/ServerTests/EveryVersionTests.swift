@@ -2,7 +2,7 @@ import Tally
 import TallyWire
 import Testing
 
-@Suite("Every request in every version")
+@Suite("Every request in every version", .timeLimit(.minutes(10)))
 struct EveryVersionTests {
     /// A request that makes sense where it can, for a topic `t` and a group `g` that are there.
     private func requests(

@@ -2,7 +2,7 @@ import Tally
 import TallyWire
 import Testing
 
-@Suite("Groups over the wire")
+@Suite("Groups over the wire", .timeLimit(.minutes(10)))
 struct GroupWireTests {
     /// A member as a client library drives one.
     struct Remote {

@@ -3,7 +3,7 @@ import TallyServer
 import TallyWire
 import Testing
 
-@Suite("Clients that are broken or hostile")
+@Suite("Clients that are broken or hostile", .timeLimit(.minutes(10)))
 struct LimitTests {
     /// Whether the server has ended a connection; it waits for that.
     private func isEnded(_ client: WireClient) async -> Bool { await client.frame() == nil }

@@ -2,7 +2,7 @@ import Tally
 import TallyWire
 import Testing
 
-@Suite("Produce and fetch over the wire")
+@Suite("Produce and fetch over the wire", .timeLimit(.minutes(10)))
 struct ProduceFetchTests {
     @Test("batches are stored as they came, and come back so, in every version")
     func roundTrip() async throws {

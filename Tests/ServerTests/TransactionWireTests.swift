@@ -5,7 +5,7 @@ import TallyTestSupport
 import TallyWire
 import Testing
 
-@Suite("Transactions over the wire")
+@Suite("Transactions over the wire", .timeLimit(.minutes(10)))
 struct TransactionWireTests {
     /// A producer as a client library drives one.
     struct Remote {
