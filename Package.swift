@@ -93,6 +93,9 @@ let package = Package(
             name: "TallyTransactions", dependencies: ["TallyRecords"],
             path: "Engine/Transactions", swiftSettings: engineSettings),
         .target(
+            name: "TallyReplication", path: "Engine/Replication",
+            swiftSettings: engineSettings),
+        .target(
             name: "TallyWire", path: "Engine/Wire", exclude: ["FORMAT.md"],
             swiftSettings: engineSettings),
         .target(
@@ -214,6 +217,9 @@ let package = Package(
             name: "TransactionsTests",
             dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
             path: "Tests/TransactionsTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ReplicationTests", dependencies: ["TallyReplication", "TallyTestSupport"],
+            path: "Tests/ReplicationTests", swiftSettings: plainSettings),
         .testTarget(
             name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
             path: "Tests/WireTests", swiftSettings: plainSettings),
