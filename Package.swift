@@ -93,7 +93,7 @@ let package = Package(
             name: "TallyTransactions", dependencies: ["TallyRecords"],
             path: "Engine/Transactions", swiftSettings: engineSettings),
         .target(
-            name: "TallyReplication", path: "Engine/Replication",
+            name: "TallyReplication", dependencies: ["TallyRecords"], path: "Engine/Replication",
             swiftSettings: engineSettings),
         .target(
             name: "TallyWire", path: "Engine/Wire", exclude: ["FORMAT.md"],
@@ -217,8 +217,25 @@ let package = Package(
             name: "TransactionsTests",
             dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
             path: "Tests/TransactionsTests", swiftSettings: plainSettings),
+        .target(
+            name: "TallySimulator",
+            dependencies: [
+                "TallyRecords", "TallyReplication", "TallyTestSupport",
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            path: "Tests/Simulator", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallySimulate",
+            dependencies: [
+                "TallySimulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Simulate", swiftSettings: plainSettings),
         .testTarget(
-            name: "ReplicationTests", dependencies: ["TallyReplication", "TallyTestSupport"],
+            name: "ReplicationTests",
+            dependencies: [
+                "TallyRecords", "TallyReplication", "TallySimulator", "TallyTestSupport",
+            ],
             path: "Tests/ReplicationTests", swiftSettings: plainSettings),
         .testTarget(
             name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
