@@ -211,8 +211,3 @@ struct LogRecovery {
         }
     }
 }
-
-extension LeaderEpoch {
-    /// The epoch after this one; the last there is, after the last.
-    var next: LeaderEpoch { LeaderEpoch(rawValue == .max ? .max : rawValue + 1) }
-}
