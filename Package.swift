@@ -127,7 +127,7 @@ let package = Package(
         .target(
             name: "TallyStateStore",
             dependencies: [
-                "TallyGroups", "TallyTransactions", "Tally",
+                "TallyFiles", "TallyGroups", "TallyTransactions", "TallyReplication", "Tally",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "StateStore", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
@@ -217,9 +217,28 @@ let package = Package(
             name: "TransactionsTests",
             dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
             path: "Tests/TransactionsTests", swiftSettings: plainSettings),
+        .target(
+            name: "TallyCoordinationConformance",
+            dependencies: ["TallyReplication", "TallyTestSupport"],
+            path: "Tests/Conformance", swiftSettings: plainSettings),
         .testTarget(
-            name: "ReplicationTests", dependencies: ["TallyReplication", "TallyTestSupport"],
+            name: "ReplicationTests",
+            dependencies: [
+                "TallyReplication", "TallyTestSupport", "TallyCoordinationConformance",
+            ],
             path: "Tests/ReplicationTests", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyClusterChild",
+            dependencies: ["TallyFiles", "TallyReplication", "TallyStateStore"],
+            path: "Tests/ClusterChild", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ClusterTests",
+            dependencies: [
+                "TallyReplication", "TallyStateStore", "TallyTestSupport",
+                "TallyCoordinationConformance", "TallyClusterChild",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/ClusterTests", swiftSettings: plainSettings),
         .testTarget(
             name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
             path: "Tests/WireTests", swiftSettings: plainSettings),
