@@ -21,8 +21,8 @@ struct SQLiteConformanceTests {
         }
     }
 
-    @Test("it keeps what is promised", arguments: CoordinationCheck.all)
-    func conforms(check: CoordinationCheck) async throws {
+    @Test("it keeps what is promised", arguments: ConformanceCheck.all)
+    func conforms(check: ConformanceCheck) async throws {
         let directory = try TemporaryDirectory()
         defer { directory.close() }
         try await check.run(Fixture(path: directory.path + "/cluster.db"))

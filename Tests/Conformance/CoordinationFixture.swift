@@ -11,7 +11,7 @@ package protocol CoordinationFixture: Sendable {
 }
 
 /// One promise of ``CoordinationStore``, and how to see whether a store keeps it.
-package struct CoordinationCheck: Sendable, CustomStringConvertible {
+package struct ConformanceCheck: Sendable, CustomStringConvertible {
     /// The promise, as a sentence.
     package let description: String
     /// Records what is wrong.
@@ -26,7 +26,7 @@ package struct CoordinationCheck: Sendable, CustomStringConvertible {
     }
 
     /// All of them.
-    package static let all: [CoordinationCheck] =
+    package static let all: [ConformanceCheck] =
         transactionChecks + readChecks + watchChecks + leaseChecks + [randomCheck]
 }
 

@@ -1,9 +1,9 @@
 import TallyReplication
 import Testing
 
-extension CoordinationCheck {
+extension ConformanceCheck {
     static let leaseChecks = [
-        CoordinationCheck("a lease that nobody keeps ends, and its keys with it") { fixture in
+        ConformanceCheck("a lease that nobody keeps ends, and its keys with it") { fixture in
             let (owner, other) = (try await fixture.client(), try await fixture.client())
             let asked = ContinuousClock.now
             let lease = try await owner.grantLease(seconds: fixture.leaseSecondsMin)
@@ -28,7 +28,7 @@ extension CoordinationCheck {
                 try await owner.put("m/1", lease: lease.id)
             }
         },
-        CoordinationCheck("a lease that is kept alive does not end") { fixture in
+        ConformanceCheck("a lease that is kept alive does not end") { fixture in
             let store = try await fixture.client()
             let lease = try await store.grantLease(seconds: fixture.leaseSecondsMin)
             let revision = try await store.put("m", lease: lease.id)
@@ -44,7 +44,7 @@ extension CoordinationCheck {
                 ])
             try await store.revoke(lease.id)
         },
-        CoordinationCheck("a lease that is revoked ends at once") { fixture in
+        ConformanceCheck("a lease that is revoked ends at once") { fixture in
             let store = try await fixture.client()
             let lease = try await store.grantLease(seconds: 60)
             let other = try await store.grantLease(seconds: 60)
@@ -67,7 +67,7 @@ extension CoordinationCheck {
                 }
             }
         },
-        CoordinationCheck("a key goes with the lease it was put with last") { fixture in
+        ConformanceCheck("a key goes with the lease it was put with last") { fixture in
             let store = try await fixture.client()
             let first = try await store.grantLease(seconds: 60).id
             let second = try await store.grantLease(seconds: 60).id
@@ -83,7 +83,7 @@ extension CoordinationCheck {
             try await store.revoke(second)
             #expect(try await store.keys() == ["freed", "gone"])
         },
-        CoordinationCheck("a lease that is unknown is told where the conditions hold") { fixture in
+        ConformanceCheck("a lease that is unknown is told where the conditions hold") { fixture in
             let store = try await fixture.client()
             let unknown = LeaseID(7)
             let conflict = try CoordinationTransaction(

@@ -2,9 +2,9 @@ import TallyReplication
 import TallyTestSupport
 import Testing
 
-extension CoordinationCheck {
+extension ConformanceCheck {
     /// Leases are long ones, ended by hand: then time has no part in it.
-    static let randomCheck = CoordinationCheck(
+    static let randomCheck = ConformanceCheck(
         "whatever is done, it answers as the ledger does"
     ) { fixture in
         let store = try await fixture.client()

@@ -1,9 +1,9 @@
 import TallyReplication
 import Testing
 
-extension CoordinationCheck {
+extension ConformanceCheck {
     static let readChecks = [
-        CoordinationCheck("keys and values come back as they were put") { fixture in
+        ConformanceCheck("keys and values come back as they were put") { fixture in
             let store = try await fixture.client()
             let visible = String(decoding: [UInt8](0x21...0x7E), as: UTF8.self)
             let long = String(repeating: "k", count: CoordinationLimits.keyBytesMax)
@@ -28,7 +28,7 @@ extension CoordinationCheck {
             #expect(try await store.keys("~") == ["~", "~~"])
             #expect(try await store.keys("%") == [])
         },
-        CoordinationCheck("a prefix selects what begins with it, of many keys") { fixture in
+        ConformanceCheck("a prefix selects what begins with it, of many keys") { fixture in
             let store = try await fixture.client()
             let others = ["partition", "partitions", "partitions.", "partitions0", "q", "A"]
             for key in others { try await store.put(key) }
@@ -48,7 +48,7 @@ extension CoordinationCheck {
             #expect(try await store.keys("nothing").isEmpty)
             #expect(try await store.keys().count == keys.count + others.count)
         },
-        CoordinationCheck("a key or prefix that cannot be is refused") { fixture in
+        ConformanceCheck("a key or prefix that cannot be is refused") { fixture in
             let store = try await fixture.client()
             for prefix in ["a b", "ä", "\u{0}"] {
                 let error = CoordinationError.invalidKey(prefix)
@@ -66,7 +66,7 @@ extension CoordinationCheck {
                 await #expect(throws: error) { try await store.grantLease(seconds: seconds) }
             }
         },
-        CoordinationCheck("what one has written another reads at once") { fixture in
+        ConformanceCheck("what one has written another reads at once") { fixture in
             let (writer, reader) = (try await fixture.client(), try await fixture.client())
             for number in 0..<30 {
                 let revision = try await writer.put("k", [UInt8(number)])

@@ -1,9 +1,9 @@
 import TallyReplication
 import Testing
 
-extension CoordinationCheck {
+extension ConformanceCheck {
     static let transactionChecks = [
-        CoordinationCheck("all operations of a transaction take one revision") { fixture in
+        ConformanceCheck("all operations of a transaction take one revision") { fixture in
             let store = try await fixture.client()
             let begun = try await store.read(prefix: "").revision
             let revision = try await store.commit(
@@ -20,7 +20,7 @@ extension CoordinationCheck {
             #expect(try await store.commit() == revision)
             #expect(try await store.put("a", []) > revision)
         },
-        CoordinationCheck("all of a transaction is done, or nothing of it") { fixture in
+        ConformanceCheck("all of a transaction is done, or nothing of it") { fixture in
             let store = try await fixture.client()
             let a = try await store.commit(if: [.absent(key: "a")], .put(key: "a", value: [1]))
             let before = try await store.read(prefix: "")
@@ -48,7 +48,7 @@ extension CoordinationCheck {
                 conditions: [.modified(key: "a", revision: a)], operations: [.delete(key: "a")])
             #expect(try await store.commit(stale) == .conflict)
         },
-        CoordinationCheck("128 operations under 128 conditions are one transaction") { fixture in
+        ConformanceCheck("128 operations under 128 conditions are one transaction") { fixture in
             let store = try await fixture.client()
             let keys = (0..<CoordinationLimits.operationsMax).map { "k/\(1000 + $0)" }
             let transaction = try CoordinationTransaction(
@@ -66,7 +66,7 @@ extension CoordinationCheck {
                     operations: transaction.operations + [.delete(key: "one-more")])
             }
         },
-        CoordinationCheck("of those who write at the same time none is lost") { fixture in
+        ConformanceCheck("of those who write at the same time none is lost") { fixture in
             let (tasks, rounds) = (4, 25)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<tasks {
@@ -80,7 +80,7 @@ extension CoordinationCheck {
             let entry = try await fixture.client().read(prefix: "counter").entry(of: "counter")
             #expect(entry?.value == [UInt8(tasks * rounds)])
         },
-        CoordinationCheck("of those who want the same key one gets it") { fixture in
+        ConformanceCheck("of those who want the same key one gets it") { fixture in
             for round in 0..<5 {
                 let transaction = try CoordinationTransaction(
                     conditions: [.absent(key: "controller")],

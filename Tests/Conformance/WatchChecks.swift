@@ -1,9 +1,9 @@
 import TallyReplication
 import Testing
 
-extension CoordinationCheck {
+extension ConformanceCheck {
     static let watchChecks = [
-        CoordinationCheck("a watch gives the past and the present, in order") { fixture in
+        ConformanceCheck("a watch gives the past and the present, in order") { fixture in
             let (writer, reader) = (try await fixture.client(), try await fixture.client())
             let begun = try await writer.read(prefix: "").revision
             let first = try await writer.commit(
@@ -26,7 +26,7 @@ extension CoordinationCheck {
             #expect(try await reader.changes("w/", after: begun, count: 4) == expected)
             #expect(try await reader.changes("x", after: begun, count: 1).map(\.key) == ["x"])
         },
-        CoordinationCheck("the changes of one revision come together") { fixture in
+        ConformanceCheck("the changes of one revision come together") { fixture in
             let store = try await fixture.client()
             let begun = try await store.read(prefix: "").revision
             let task = Task {
@@ -47,7 +47,7 @@ extension CoordinationCheck {
                 #expect(batch.revision >= batch.changes.last?.revision ?? .absent)
             }
         },
-        CoordinationCheck("a watcher of many writers ends with what is there") { fixture in
+        ConformanceCheck("a watcher of many writers ends with what is there") { fixture in
             let begun = try await fixture.client().read(prefix: "").revision
             let watchers = try await (0..<2).asyncMap { _ in
                 let store = try await fixture.client()
@@ -73,7 +73,7 @@ extension CoordinationCheck {
             let snapshot = try await fixture.client().read(prefix: "k")
             for watcher in watchers { #expect(try await watcher.value == snapshot.entries) }
         },
-        CoordinationCheck("who is behind the history is told, and reads anew") { fixture in
+        ConformanceCheck("who is behind the history is told, and reads anew") { fixture in
             let store = try await fixture.client()
             let begun = try await store.read(prefix: "").revision
             try await store.put("a", [1])
@@ -93,7 +93,7 @@ extension CoordinationCheck {
             try await store.put("a", [4])
             #expect(try await task.value.map(\.key) == ["a"])
         },
-        CoordinationCheck("a watch ends when its task is cancelled") { fixture in
+        ConformanceCheck("a watch ends when its task is cancelled") { fixture in
             let store = try await fixture.client()
             let begun = try await store.read(prefix: "").revision
             let task = Task {

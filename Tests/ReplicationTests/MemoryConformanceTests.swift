@@ -21,8 +21,8 @@ struct MemoryConformanceTests {
         func compact(through revision: CoordinationRevision) { store.compact(through: revision) }
     }
 
-    @Test("it keeps what is promised", arguments: CoordinationCheck.all)
-    func conforms(check: CoordinationCheck) async throws {
+    @Test("it keeps what is promised", arguments: ConformanceCheck.all)
+    func conforms(check: ConformanceCheck) async throws {
         let fixture = Fixture()
         let expiry = Task {
             while !Task.isCancelled {
