@@ -13,7 +13,7 @@ public struct EtcdConfiguration: Hashable, Sendable {
     /// After so long without a word the stream of a watch is begun anew, at the next endpoint: a
     /// member that is cut off, or stopped, says nothing. The most that a watcher hears late.
     public var watchSilenceMillisecondsMax: Int64 = 5000
-    /// For `https` endpoints: certificates to trust and to show. Nil: those of the system, and none.
+    /// For `https` endpoints: certificates to trust and to show. Nil: the system's, and none.
     public var security: EtcdSecurity?
 
     /// A configuration.

@@ -23,14 +23,31 @@ final class ClusterDatabase: Sendable {
         self.path = path
         self.clock = clock
         (writer, reader) = try Self.translating(path: path, isWrite: false) {
-            let writer = try DatabaseQueue(path: path, configuration: Self.configuration())
-            try writer.writeWithoutTransaction { connection in
-                try connection.execute(sql: "PRAGMA synchronous = FULL")
-            }
+            let writer = try Self.openWriter(path)
             try Self.prepare(writer, path: path, migrator: migrator)
             let reader = try DatabaseQueue(
                 path: path, configuration: Self.configuration(isReadOnly: true))
             return (writer, reader)
+        }
+    }
+
+    /// Turning on WAL mode needs the file alone, and SQLite does not wait for that: of several
+    /// processes that open a new file at the same moment some are told that it is busy.
+    private static func openWriter(_ path: String) throws -> DatabaseQueue {
+        let deadline = ContinuousClock.now + .seconds(busyTimeoutSeconds)
+        while true {
+            do {
+                let writer = try DatabaseQueue(path: path, configuration: configuration())
+                try writer.writeWithoutTransaction { connection in
+                    try connection.execute(sql: "PRAGMA synchronous = FULL")
+                }
+                return writer
+            } catch let error as DatabaseError
+                where [.SQLITE_BUSY, .SQLITE_LOCKED].contains(error.resultCode)
+                && ContinuousClock.now < deadline
+            {
+                Thread.sleep(forTimeInterval: 0.01)
+            }
         }
     }
 
@@ -55,7 +72,22 @@ final class ClusterDatabase: Sendable {
             throw CoordinationError.newerVersion(
                 reason: "\(path) has had the migrations \(unknown.joined(separator: ", "))")
         }
-        try migrator.migrate(writer)
+        try migrate(writer, by: migrator)
+    }
+
+    /// Makes what tables are missing. Several processes may do so at the same moment, and each
+    /// migration looks before it begins its transaction: who comes second fails, and looks again.
+    private static func migrate(_ writer: DatabaseQueue, by migrator: DatabaseMigrator) throws {
+        for attempt in 0... {
+            do {
+                return try migrator.migrate(writer)
+            } catch let error as DatabaseError
+                where attempt < migrator.migrations.count
+                && [.SQLITE_ERROR, .SQLITE_CONSTRAINT].contains(error.resultCode)
+            {
+                continue
+            }
+        }
     }
 
     /// Closes the connections; later calls fail.

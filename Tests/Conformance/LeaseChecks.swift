@@ -6,8 +6,9 @@ extension ConformanceCheck {
         ConformanceCheck("a lease that nobody keeps ends, and its keys with it") { fixture in
             let (owner, other) = (try await fixture.client(), try await fixture.client())
             let asked = ContinuousClock.now
-            let lease = try await owner.grantLease(seconds: fixture.leaseSecondsMin)
-            #expect(lease.seconds >= fixture.leaseSecondsMin)
+            let seconds = max(3, fixture.leaseSecondsMin)
+            let lease = try await owner.grantLease(seconds: seconds)
+            #expect(lease.seconds >= seconds)
             let put = try await owner.commit(
                 .put(key: "m/2", value: [2], lease: lease.id), .put(key: "n", value: []),
                 .put(key: "m/1", value: [1], lease: lease.id))
@@ -29,20 +30,11 @@ extension ConformanceCheck {
             }
         },
         ConformanceCheck("a lease that is kept alive does not end") { fixture in
-            let store = try await fixture.client()
-            let lease = try await store.grantLease(seconds: fixture.leaseSecondsMin)
-            let revision = try await store.put("m", lease: lease.id)
-            // Three times as long as it would have lived.
-            for _ in 0..<12 {
-                try await Task.sleep(for: .milliseconds(250 * lease.seconds))
-                let kept = try await store.keepAlive(lease.id)
-                #expect(kept == lease)
+            // A machine that is busy may keep a test from its keep-alives: then it is tried again.
+            for _ in 0..<10 {
+                if try await keepsLease(try await fixture.client(), fixture) { return }
             }
-            #expect(
-                try await fixture.client().read(prefix: "").entries == [
-                    .init(key: "m", value: [1], modificationRevision: revision, lease: lease.id)
-                ])
-            try await store.revoke(lease.id)
+            throw Unexpected(text: "no keep-alive came in time")
         },
         ConformanceCheck("a lease that is revoked ends at once") { fixture in
             let store = try await fixture.client()
@@ -97,4 +89,30 @@ extension ConformanceCheck {
             #expect(try await store.keys().isEmpty)
         },
     ]
+
+    /// Keeps a lease for twice as long as it would have lived; false where a keep-alive came late.
+    private static func keepsLease(
+        _ store: any CoordinationStore, _ fixture: any CoordinationFixture
+    ) async throws -> Bool {
+        var asked = ContinuousClock.now
+        let lease = try await store.grantLease(seconds: max(2, fixture.leaseSecondsMin))
+        let end = asked + .seconds(2 * lease.seconds)
+        let revision = try await store.put("m", lease: lease.id)
+        while ContinuousClock.now < end {
+            try await Task.sleep(for: .milliseconds(150 * lease.seconds))
+            let sent = ContinuousClock.now
+            let kept = try? await store.keepAlive(lease.id)
+            if ContinuousClock.now - asked > .seconds(lease.seconds) { return false }
+            asked = sent
+            #expect(kept == lease)
+        }
+        let entries = try await fixture.client().read(prefix: "").entries
+        if ContinuousClock.now - asked > .seconds(lease.seconds) { return false }
+        #expect(
+            entries == [
+                .init(key: "m", value: [1], modificationRevision: revision, lease: lease.id)
+            ])
+        try await store.revoke(lease.id)
+        return true
+    }
 }

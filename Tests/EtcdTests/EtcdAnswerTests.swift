@@ -2,6 +2,7 @@
     import Foundation
     import NIOCore
     import NIOPosix
+    import Synchronization
     import TallyReplication
     import TallyTestSupport
     import Testing
@@ -10,28 +11,39 @@
 
     @Suite("What etcd answers, and what is no answer of etcd", .timeLimit(.minutes(2)))
     struct EtcdAnswerTests {
+        private final class Requests: Sendable {
+            let count = Mutex(0)
+        }
+
         /// A server that gives the same answer to every request.
         private final class FixedAnswer: ChannelInboundHandler {
             typealias InboundIn = ByteBuffer
             private let text: String
-            init(_ text: String) { self.text = text }
+            private let requests: Requests?
+            init(_ text: String, _ requests: Requests?) {
+                self.text = text
+                self.requests = requests
+            }
             func channelRead(context: ChannelHandlerContext, data: NIOAny) {
                 // Head and body may come one after the other; a body ends with a brace.
                 guard unwrapInboundIn(data).readableBytesView.last == UInt8(ascii: "}") else {
                     return
                 }
+                requests?.count.withLock { $0 += 1 }
                 context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
             }
         }
 
-        private func server(_ body: String, status: String = "200 OK") async throws -> any Channel {
+        private func server(
+            _ body: String, status: String = "200 OK", counting requests: Requests? = nil
+        ) async throws -> any Channel {
             let text =
                 "HTTP/1.1 \(status)\r\nContent-Length: \(body.utf8.count)\r\n"
                 + "Connection: close\r\n\r\n\(body)"
             return try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(FixedAnswer(text))
+                        try channel.pipeline.syncOperations.addHandler(FixedAnswer(text, requests))
                     }
                 }
                 .bind(host: "127.0.0.1", port: 0).get()
@@ -106,6 +118,45 @@
                 Issue.record("\(errors)")
                 return
             }
+        }
+
+        @Test("what was sent is not sent to another member, but for reads; what was not, is")
+        func sentOnce() async throws {
+            let busy = #"{"error":"etcdserver: request timed out","code":14}"#
+            let (first, second) = (Requests(), Requests())
+            let channels = [
+                try await server(busy, status: "503 Service Unavailable", counting: first),
+                try await server(
+                    #"{"header":{"revision":"7"},"succeeded":true}"#, counting: second),
+            ]
+            let endpoints = channels.map { "http://127.0.0.1:\($0.localAddress?.port ?? 0)" }
+            let put = try CoordinationTransaction(operations: [.put(key: "a", value: [])])
+            func store(_ endpoints: [String]) throws -> EtcdCoordinationStore {
+                try EtcdCoordinationStore(EtcdConfiguration(endpoints: endpoints))
+            }
+            let writer = try store(endpoints)
+            let error = await #expect(throws: CoordinationError.self) {
+                try await writer.commit(put)
+            }
+            guard case .outcomeUnknown? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(first.count.withLock { $0 } == 1 && second.count.withLock { $0 } == 0)
+            // From now on the other is asked first.
+            #expect(try await writer.commit(put) == .success(.init(7)))
+            #expect(first.count.withLock { $0 } == 1 && second.count.withLock { $0 } == 1)
+            await writer.close()
+            let reader = try store(endpoints)
+            #expect(try await reader.read(prefix: "").revision == .init(7))
+            #expect(first.count.withLock { $0 } == 2 && second.count.withLock { $0 } == 2)
+            await reader.close()
+            // Nobody listens at the first.
+            try await channels[0].close()
+            let other = try store(endpoints)
+            #expect(try await other.commit(put) == .success(.init(7)))
+            await other.close()
+            try await channels[1].close()
         }
 
         @Test("numbers are texts or numbers, and what is left out is zero")

@@ -27,7 +27,7 @@
 
         @Test("it keeps what is promised", arguments: ConformanceCheck.all)
         func conforms(check: ConformanceCheck) async throws {
-            let directory = try TemporaryDirectory()
+            let directory = try EtcdServer.directory()
             defer { directory.close() }
             let servers = try await EtcdServer.start(in: directory)
             try await check.run(Fixture(endpoint: servers[0].endpoint))

@@ -77,7 +77,7 @@
 
         @Test("killed and started again in the middle: nothing is lost, for writers and watchers")
         func restarted() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = try EtcdServer.directory()
             defer { directory.close() }
             let server = try await EtcdServer.start(in: directory)[0]
             let (writer, watcher) = (try store([server]), try store([server]))
@@ -100,7 +100,7 @@
 
         @Test("stopped: every call ends with a typed error, and all goes on when it does")
         func stopped() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = try EtcdServer.directory()
             defer { directory.close() }
             let server = try await EtcdServer.start(in: directory)[0]
             let store = try store([server], milliseconds: 500)
@@ -163,7 +163,7 @@
 
         @Test("of three members one dies after the other: the rest go on, and so do watches")
         func failOver() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = try EtcdServer.directory()
             defer { directory.close() }
             let servers = try await EtcdServer.start(3, in: directory)
             let (writer, watcher) = (try store(servers), try store(servers))
@@ -192,7 +192,7 @@
 
         @Test("a member that is stopped is left: calls and watches go to another")
         func stoppedMember() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = try EtcdServer.directory()
             defer { directory.close() }
             let servers = try await EtcdServer.start(3, in: directory)
             let store = try store(servers, milliseconds: 3000)
@@ -218,7 +218,7 @@
 
         @Test("without a majority nothing is done, and it is told; a watch waits")
         func minority() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = try EtcdServer.directory()
             defer { directory.close() }
             let servers = try await EtcdServer.start(3, in: directory)
             let store = try store([servers[0]], milliseconds: 1500)

@@ -28,7 +28,7 @@
 
         @Test("both sides show certificates; without one, and with a wrong one, nothing is sent")
         func certificates() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = try EtcdServer.directory()
             defer { directory.close() }
             let (server, client) = (
                 try certificate("server", in: directory), try certificate("client", in: directory)

@@ -62,6 +62,11 @@ final class EtcdServer {
         throw CocoaError(.fileNoSuchFile)
     }
 
+    /// A directory for its data, which are not verified as Tally's logs.
+    static func directory() throws -> TemporaryDirectory {
+        try TemporaryDirectory(holdsDamage: true)
+    }
+
     /// Starts it, or starts it again behind `kill`.
     func launch() throws {
         let process = Process()

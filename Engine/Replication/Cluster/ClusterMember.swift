@@ -13,7 +13,7 @@ public struct ClusterMember: Hashable, Sendable {
     public var rack: String?
     /// Drawn anew at each start of the process: tells a restart from a lease that was lost.
     public var incarnation: UInt64
-    /// The newest version of records that it reads. Nobody writes a newer one than all members read.
+    /// The newest version of records that it reads. Nobody writes a newer one than all members do.
     public var recordVersionMax: UInt8
 
     /// The newest version of this and all other records that this program reads and writes.
