@@ -4,6 +4,7 @@
 # make bench    the figures of the README
 # make interop  real Kafka clients against `tally serve`
 # make bench-server  the figures of the server
+# make simulate clusters under faults: make simulate SEEDS=10000
 # make check    what must hold before a change goes in: format, layering, no warnings, tests
 #
 # All of them install what is missing first (see Tools/Checks/setup.sh).
@@ -15,7 +16,7 @@ TRAITS ?=
 TEST_TRAITS ?= Gzip,Snappy,Zstd,Etcd
 SOURCES := Package.swift Engine StateStore Tools Tests
 
-.PHONY: run test example bench bench-server interop check format layering lint setup setup-tests \
+.PHONY: run test example bench bench-server interop simulate check format layering lint setup setup-tests \
 	release test-build example-build
 
 run: release
@@ -42,6 +43,13 @@ interop: test-build
 # The server under librdkafka (librdkafka-dev), beside its limits.
 bench-server: release
 	@sh Tools/ServerBench/run.sh .build/release/tally
+
+# Replication, in one thread from one seed: as many seeds as one likes. FLAW=name builds a mistake in.
+SEEDS ?= 1000
+FIRST ?= 1
+simulate: setup
+	$(SWIFT) build -c release --product TallySimulate
+	.build/release/TallySimulate --first $(FIRST) --seeds $(SEEDS) $(if $(FLAW),--flaw $(FLAW))
 
 bench: release
 	.build/release/tally bench

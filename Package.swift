@@ -98,8 +98,8 @@ let package = Package(
             name: "TallyTransactions", dependencies: ["TallyRecords"],
             path: "Engine/Transactions", swiftSettings: engineSettings),
         .target(
-            name: "TallyReplication", path: "Engine/Replication", exclude: ["FORMAT.md"],
-            swiftSettings: engineSettings),
+            name: "TallyReplication", dependencies: ["TallyRecords"], path: "Engine/Replication",
+            exclude: ["FORMAT.md"], swiftSettings: engineSettings),
         .target(
             name: "TallyWire", path: "Engine/Wire", exclude: ["FORMAT.md"],
             swiftSettings: engineSettings),
@@ -240,10 +240,24 @@ let package = Package(
             name: "TallyCoordinationConformance",
             dependencies: ["TallyReplication", "TallyTestSupport"],
             path: "Tests/Conformance", swiftSettings: plainSettings),
+        .target(
+            name: "TallySimulator",
+            dependencies: [
+                "TallyRecords", "TallyReplication", "TallyTestSupport",
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            path: "Tests/Simulator", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallySimulate",
+            dependencies: [
+                "TallySimulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Simulate", swiftSettings: plainSettings),
         .testTarget(
             name: "ReplicationTests",
             dependencies: [
-                "TallyReplication", "TallyTestSupport", "TallyCoordinationConformance",
+                "TallyRecords", "TallyReplication", "TallySimulator", "TallyTestSupport",
             ],
             path: "Tests/ReplicationTests", swiftSettings: plainSettings),
         .executableTarget(

@@ -116,6 +116,20 @@ public final class Engine: Service {
         longWorkers.close()
     }
 
+    /// Where tasks run that send one record after the other and wait for each: on the engine's
+    /// threads, which may block, so that ``Producer/send(_:)`` writes and syncs where it is
+    /// called, without a switch of threads there and back.
+    ///
+    ///     Task(executorPreference: engine.taskExecutor) {
+    ///         for order in orders { _ = try await producer.send(order) }
+    ///     }
+    ///
+    /// For code of an application that does little else: there are
+    /// ``EngineConfiguration/threadsMax`` such threads, which the engine needs itself, and a task
+    /// that blocks one while it waits for another may wait for ever. Once the engine is closed,
+    /// the tasks go on where others run.
+    public var taskExecutor: any TaskExecutor { workers }
+
     // MARK: Life
 
     /// Opens a data directory, creating it where it is missing.

@@ -15,7 +15,7 @@ public struct EngineConfiguration: Sendable {
     /// Threads for file work at most: appends, syncs, and reads of cold pages block there and
     /// never on Swift's own threads. Started when needed. So many syncs of different partitions
     /// are under way at a time, and a disk does many in hardly more time than one.
-    public var threadsMax = 48
+    public var threadsMax = 64
     /// How often recovery points are written, in milliseconds: what a crash makes the next
     /// opening check again is at most what was appended since.
     public var checkpointIntervalMilliseconds: Int64 = 60_000

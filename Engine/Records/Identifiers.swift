@@ -84,6 +84,11 @@ public struct LeaderEpoch: RawRepresentable, Hashable, Comparable, Sendable,
     @inlinable
     public static var none: LeaderEpoch { LeaderEpoch(-1) }
 
+    /// The epoch after it. Saturates at the end of `Int32`, which two thousand million changes of
+    /// leader would reach.
+    @inlinable
+    public var next: LeaderEpoch { LeaderEpoch(rawValue == .max ? .max : rawValue + 1) }
+
     /// The order of the numbers.
     @inlinable
     public static func < (left: LeaderEpoch, right: LeaderEpoch) -> Bool {

@@ -1,3 +1,4 @@
+import TallyRecords
 import TallyReplication
 import TallyTestSupport
 import Testing
@@ -7,8 +8,12 @@ struct ClusterRecordTests {
     static let topicID: UInt128 = 0x0011_2233_4455_6677_8899_AABB_CCDD_EEFF
 
     static let partition = PartitionRecord(
-        topicID: topicID, partition: 2, replicas: [1, 2, 3], inSyncReplicas: [1, 2], leader: 1,
-        leaderEpoch: 5, partitionEpoch: 9)
+        topicID: topicID, partition: 2,
+        state: PartitionState(
+            replicas: ids(1, 2, 3), inSyncReplicas: ids(1, 2), leader: ReplicaID(1),
+            leaderEpoch: LeaderEpoch(5), version: 9))
+
+    static func ids(_ numbers: Int32...) -> [ReplicaID] { numbers.map { ReplicaID($0) } }
 
     /// A record, its bytes, and how they are read and written again.
     struct Sample: Sendable, CustomStringConvertible {
@@ -27,12 +32,12 @@ struct ClusterRecordTests {
         Sample(
             description: "member",
             bytes: ClusterMember(
-                id: 3, host: "10.0.0.3", port: 9092, rack: "west", incarnation: .max
+                id: ReplicaID(3), host: "10.0.0.3", port: 9092, rack: "west", incarnation: .max
             ).encoded()
         ) { bytes throws(ClusterRecordError) in try ClusterMember(decoding: bytes).encoded() },
         Sample(
             description: "controller",
-            bytes: ControllerRecord(member: 3, incarnation: 7, epoch: 12).encoded()
+            bytes: ControllerRecord(member: ReplicaID(3), incarnation: 7, epoch: 12).encoded()
         ) { bytes throws(ClusterRecordError) in try ControllerRecord(decoding: bytes).encoded() },
         Sample(description: "controller epoch", bytes: ControllerEpochRecord(epoch: 12).encoded()) {
             bytes throws(ClusterRecordError) in
@@ -47,19 +52,21 @@ struct ClusterRecordTests {
         ) { bytes throws(ClusterRecordError) in try TopicRecord(decoding: bytes).encoded() },
         Sample(
             description: "partitions",
-            bytes: PartitionBlock(partitions: [partition, other(3, target: [4, 5]), other(4)])
+            bytes: PartitionBlock(partitions: [partition, other(3, target: ids(4, 5)), other(4)])
                 .encoded()
         ) { bytes throws(ClusterRecordError) in try PartitionBlock(decoding: bytes).encoded() },
         Sample(
             description: "producer ids",
-            bytes: ProducerIDsRecord(nextProducerID: 5000, lastMember: 1).encoded()
+            bytes: ProducerIDsRecord(nextProducerID: 5000, lastMember: ReplicaID(1)).encoded()
         ) { bytes throws(ClusterRecordError) in try ProducerIDsRecord(decoding: bytes).encoded() },
     ]
 
-    static func other(_ number: Int32, target: [Int32]? = nil) -> PartitionRecord {
+    static func other(_ number: Int32, target: [ReplicaID]? = nil) -> PartitionRecord {
         PartitionRecord(
-            topicID: topicID, partition: number, replicas: [7], inSyncReplicas: [7], leader: nil,
-            leaderEpoch: 0, partitionEpoch: 0, target: target)
+            topicID: topicID, partition: number,
+            state: PartitionState(
+                replicas: ids(7), inSyncReplicas: ids(7), leader: nil, leaderEpoch: LeaderEpoch(0),
+                version: 0, target: target))
     }
 
     @Test("what is written is read again", arguments: samples)
@@ -117,7 +124,7 @@ struct ClusterRecordTests {
         #expect(try PartitionBlock(decoding: bytes).partitions == [Self.partition])
         // As FORMAT.md says of its size.
         var inSync = Self.partition
-        inSync.inSyncReplicas = [1, 2, 3]
+        inSync.state.inSyncReplicas = Self.ids(1, 2, 3)
         #expect(PartitionBlock(partitions: [inSync]).encoded().count == 2 + 59)
     }
 
@@ -129,15 +136,15 @@ struct ClusterRecordTests {
             change(&partition)
             partitions.append(partition)
         }
-        changed { $0.inSyncReplicas = [] }
-        changed { $0.inSyncReplicas = [1, 9] }
-        changed { $0.leader = 3 }
-        changed { $0.leader = -2 }
-        changed { $0.replicas = [1, 2, 1] }
-        changed { $0.leaderEpoch = -1 }
+        changed { $0.state.inSyncReplicas = [] }
+        changed { $0.state.inSyncReplicas = Self.ids(1, 9) }
+        changed { $0.state.leader = ReplicaID(3) }
+        changed { $0.state.leader = ReplicaID(-2) }
+        changed { $0.state.replicas = Self.ids(1, 2, 1) }
+        changed { $0.state.leaderEpoch = .none }
         changed { $0.partition = -1 }
-        changed { $0.target = [] }
-        changed { $0.replicas = [] }
+        changed { $0.state.target = [] }
+        changed { $0.state.replicas = [] }
         for partition in partitions {
             #expect(throws: ClusterRecordError.self, "\(partition)") {
                 try PartitionBlock(decoding: PartitionBlock(partitions: [partition]).encoded())
@@ -151,10 +158,11 @@ struct ClusterRecordTests {
 
     @Test("keys are in the order of their numbers, and name what they were made of")
     func keys() {
-        #expect(ClusterKeys.member(3) == "members/0000000003")
+        #expect(ClusterKeys.member(ReplicaID(3)) == "members/0000000003")
         #expect(ClusterKeys.partitionBlock(7) == "partitions/0007")
         for number: Int32 in [0, 9, 10, 9999, 10_000, .max] {
-            #expect(ClusterKeys.memberID(of: ClusterKeys.member(number)) == number)
+            let id = ReplicaID(number)
+            #expect(ClusterKeys.memberID(of: ClusterKeys.member(id)) == id)
             #expect(
                 ClusterKeys.partitionBlockNumber(of: ClusterKeys.partitionBlock(number)) == number)
         }
@@ -176,7 +184,7 @@ struct ClusterRecordTests {
             func candidate(_ id: Int32) throws -> (ControllerRecord, CoordinationTransaction) {
                 try #require(
                     try ControllerRecord.election(
-                        of: id, incarnation: 1, lease: lease.id,
+                        of: ReplicaID(id), incarnation: 1, lease: lease.id,
                         epoch: ledger.entry(of: ClusterKeys.controllerEpoch)))
             }
             let (first, second) = (try candidate(1), try candidate(2))
@@ -210,8 +218,10 @@ struct ClusterRecordTests {
         var blocks: [Range<Int64>] = []
         for member: Int32 in 0..<5 {
             let entry = ledger.entry(of: ClusterKeys.producerIDs)
-            let mine = try #require(try ProducerIDsRecord.allocation(by: member, entry: entry))
-            let late = try #require(try ProducerIDsRecord.allocation(by: 9, entry: entry))
+            let mine = try #require(
+                try ProducerIDsRecord.allocation(by: ReplicaID(member), entry: entry))
+            let late = try #require(
+                try ProducerIDsRecord.allocation(by: ReplicaID(9), entry: entry))
             #expect(try ledger.commit(mine.transaction) != .conflict)
             #expect(try ledger.commit(late.transaction) == .conflict)
             blocks.append(mine.block)
@@ -220,9 +230,9 @@ struct ClusterRecordTests {
         #expect(blocks.allSatisfy { $0.count == 1000 })
         let last = CoordinationEntry(
             key: ClusterKeys.producerIDs,
-            value: ProducerIDsRecord(nextProducerID: .max - 10, lastMember: 0).encoded(),
+            value: ProducerIDsRecord(nextProducerID: .max - 10, lastMember: ReplicaID(0)).encoded(),
             modificationRevision: .init(1))
-        #expect(try ProducerIDsRecord.allocation(by: 1, entry: last) == nil)
+        #expect(try ProducerIDsRecord.allocation(by: ReplicaID(1), entry: last) == nil)
     }
 
     @Test("4,000 partitions fit into one transaction")

@@ -36,6 +36,13 @@ struct GroupCommitBenchmark {
                     limitName: "pwrite + fdatasync on \(count) files", limitPerSecond: limit,
                     target: count == 64 ? "0.8 of it" : nil, note: "\(outcome)"))
         }
+        let (outcome, limitOfTasks) = try await sendBesideLimit(64, onEngineThreads: true)
+        try report(
+            BenchmarkLine(
+                name: "the same, tasks on the engine's threads", valueBytes: 100,
+                perSecond: outcome.perSecond, unit: "appends",
+                limitName: "pwrite + fdatasync on 64 files", limitPerSecond: limitOfTasks,
+                target: "0.8 of it", note: "\(outcome)"))
         let (figure, limit) = try appendBesideLimit(64)
         try report(
             BenchmarkLine(
@@ -45,9 +52,11 @@ struct GroupCommitBenchmark {
     }
 
     /// What tasks reach with a partition each, and what the disk does.
-    private func sendBesideLimit(_ count: Int) async throws -> (SendOutcome, limit: Double) {
-        let files = try SyncedFiles(count, in: directory + "/files-\(count)")
-        return try await withSenders(count, partitions: count) { senders in
+    private func sendBesideLimit(
+        _ count: Int, onEngineThreads: Bool = false
+    ) async throws -> (SendOutcome, limit: Double) {
+        let files = try SyncedFiles(count, in: directory + "/files-\(count)-\(onEngineThreads)")
+        return try await withSenders(count, partitions: count, onEngineThreads) { senders in
             var turns: [(outcome: SendOutcome, limit: Double)] = []
             for turn in 0..<Self.turns {
                 // Each goes first in half of the turns.
@@ -75,14 +84,18 @@ struct GroupCommitBenchmark {
     private var turnSeconds: Double { seconds / 5 }
 
     private func withSenders<Outcome>(
-        _ taskCount: Int, partitions: Int, _ body: (Senders) async throws -> Outcome
+        _ taskCount: Int, partitions: Int, _ onEngineThreads: Bool = false,
+        _ body: (Senders) async throws -> Outcome
     ) async throws -> Outcome {
         // Removed with everything else at the end: what a file system has to do for a removal would
         // be done during the next measurement.
-        let engine = try await Engine.open(at: directory + "/group-\(taskCount)-\(partitions)")
+        let name = "/group-\(taskCount)-\(partitions)-\(onEngineThreads)"
+        let engine = try await Engine.open(at: directory + name)
         try await engine.createTopic("t", partitions: partitions)
         let outcome = try await body(
-            Senders(engine: engine, taskCount: taskCount, partitionCount: partitions))
+            Senders(
+                engine: engine, taskCount: taskCount, partitionCount: partitions,
+                executor: onEngineThreads ? engine.taskExecutor : nil))
         try await engine.close()
         return outcome
     }
@@ -102,6 +115,8 @@ private struct Senders {
     let engine: Engine
     let taskCount: Int
     let partitionCount: Int
+    /// Where the tasks run; nil where tasks run that ask for nothing.
+    let executor: (any TaskExecutor)?
 
     func send(for seconds: Double) async throws -> SendOutcome {
         let producer = try engine.producer()
@@ -110,7 +125,7 @@ private struct Senders {
         let end = start + .seconds(seconds)
         let latencies = try await withThrowingTaskGroup(of: [Duration].self) { group in
             for task in 0..<taskCount {
-                group.addTask {
+                group.addTask(executorPreference: executor) {
                     let record = ProducerRecord(
                         topic: "t", partition: Int32(task % partitionCount), key: nil,
                         value: [UInt8](repeating: 7, count: 100))

@@ -160,22 +160,26 @@ final class PartitionAccumulator: Sendable {
 
     /// Delivers the open batch now, unless a delivery runs: that one takes it along when it has
     /// finished what it has.
-    func deliverIfIdle() {
+    ///
+    /// - Parameter mayBlock: whether the caller's thread may do it.
+    func deliverIfIdle(mayBlock: Bool) {
         state.withLock { state in
             if !state.isDelivering { Self.seal(&state) }
         }
-        deliverReady()
+        deliverReady(mayBlock: mayBlock)
     }
 
     /// Starts a delivery unless one runs or nothing is ready.
-    private func deliverReady() {
+    private func deliverReady(mayBlock: Bool = false) {
         let start = state.withLock { state in
             guard !state.isDelivering, !state.ready.isEmpty else { return false }
             state.isDelivering = true
             return true
         }
         guard start else { return }
-        guard let transaction else { return engine.workers.submit { [self] in deliverAll() } }
+        guard let transaction else {
+            return mayBlock ? deliverOnce() : engine.workers.submit { [self] in deliverAll() }
+        }
         // The partition takes part in the transaction before anything is written to it.
         transaction.include(id) { [self] result in
             switch result {
@@ -201,16 +205,28 @@ final class PartitionAccumulator: Sendable {
         TopicPartition(topic: partition.topic, partition: partition.index)
     }
 
+    /// Writes what is ready on the thread of a sender. What others send meanwhile is not for that
+    /// one to wait for.
+    private func deliverOnce() {
+        guard deliver(takeReady()) else { return tryAgainLater() }
+        endDelivery()
+    }
+
+    /// What is to be delivered now; where that is nothing, the delivery has ended.
+    private func takeReady() -> [ProducerBatch] {
+        state.withLock { state in
+            if isEager, state.ready.isEmpty { Self.seal(&state) }
+            state.delivering = Array(state.ready)
+            state.ready.removeAll(keepingCapacity: true)
+            if state.delivering.isEmpty { state.isDelivering = false }
+            return state.delivering
+        }
+    }
+
     /// Writes what is ready until nothing is; one sync covers all batches of a round. Blocks.
     private func deliverAll() {
         while true {
-            let batches = state.withLock { state in
-                if isEager, state.ready.isEmpty { Self.seal(&state) }
-                state.delivering = Array(state.ready)
-                state.ready.removeAll(keepingCapacity: true)
-                if state.delivering.isEmpty { state.isDelivering = false }
-                return state.delivering
-            }
+            let batches = takeReady()
             if batches.isEmpty { return }
             guard deliver(batches) else { return tryAgainLater() }
             // What comes next may be of the next transaction, which the partition has no part in

@@ -63,8 +63,9 @@ public final class Producer: Sendable {
     /// a write the record may still be in the log: sending it again may store it twice.
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
         if account.isFull || Task.isCancelled { try await waitForRoom() }
+        let mayBlock = engine.workers.isPreferredByTask
         return try await withCheckedThrowingContinuation { continuation in
-            add(record) { continuation.resume(with: $0) }
+            add(record, mayBlock: mayBlock) { continuation.resume(with: $0) }
         }
     }
 
@@ -86,7 +87,7 @@ public final class Producer: Sendable {
             if let stop {
                 outcomes.set(.failure(stop), at: index)
             } else {
-                add(record) { outcomes.set($0, at: index) }
+                add(record, mayBlock: false) { outcomes.set($0, at: index) }
             }
         }
         return await outcomes.all()
@@ -94,7 +95,7 @@ public final class Producer: Sendable {
 
     /// Takes a record; `tell` is called once, now or later.
     private func add(
-        _ record: ProducerRecord, tell: @escaping ProducerBatch.Tell
+        _ record: ProducerRecord, mayBlock: Bool, tell: @escaping ProducerBatch.Tell
     ) {
         let topic = record.topic
         do {
@@ -107,7 +108,8 @@ public final class Producer: Sendable {
                 to: accumulators, partition, key: record.key?.rawSpan,
                 value: record.value?.rawSpan, timestamp: record.timestamp,
                 headers: record.headers,
-                interest: ProducerBatch.Interest(tell: isAwaited ? tell : nil))
+                interest: ProducerBatch.Interest(tell: isAwaited ? tell : nil),
+                mayBlock: mayBlock && isAwaited)
             guard !isAwaited else { return }
             tell(
                 .success(
@@ -147,7 +149,7 @@ public final class Producer: Sendable {
             of: topic, explicit: partition, key: key, value: value)
         try add(
             to: accumulators, chosen, key: key, value: value, timestamp: timestamp,
-            headers: headers, interest: ProducerBatch.Interest(token: token))
+            headers: headers, interest: ProducerBatch.Interest(token: token), mayBlock: false)
     }
 
     /// Reports of everything that is delivered from now on, whichever way it was sent.
@@ -214,7 +216,8 @@ public final class Producer: Sendable {
 
     private func add(
         to topic: TopicAccumulators, _ partition: Int32, key: RawSpan?, value: RawSpan?,
-        timestamp: Timestamp?, headers: [RecordHeader], interest: ProducerBatch.Interest
+        timestamp: Timestamp?, headers: [RecordHeader], interest: ProducerBatch.Interest,
+        mayBlock: Bool
     ) throws {
         try topic.rules.check(hasKey: key != nil, timestamp: timestamp)
         let accumulator = topic.accumulators[Int(partition)]
@@ -225,7 +228,9 @@ public final class Producer: Sendable {
         if configuration.deliveryTimeout > 0, !isWatching.load(ordering: .relaxed) {
             watchTimeout(after: configuration.deliveryTimeout)
         }
-        guard configuration.lingerMilliseconds > 0 else { return accumulator.deliverIfIdle() }
+        guard configuration.lingerMilliseconds > 0 else {
+            return accumulator.deliverIfIdle(mayBlock: mayBlock)
+        }
         let linger = Duration.milliseconds(configuration.lingerMilliseconds)
         batch.linger(
             Task {

@@ -26,9 +26,9 @@ package final class WorkerPool: Sendable {
         var isClosed = false
     }
 
-    /// What a new job needs besides its place in the queue.
+    /// What a new job needs besides its place in the queue; another pool where this one is closed.
     private enum Need {
-        case nothing, thread, toRunHere
+        case nothing, thread, another
         case waking(DispatchSemaphore)
     }
 
@@ -41,8 +41,13 @@ package final class WorkerPool: Sendable {
     /// the caller's thread, so that nobody waits for ever.
     package func submit(_ body: @escaping @Sendable () -> Void) {
         let job = Job(run: body)
+        if !take(job) { job.run() }
+    }
+
+    /// Takes a job to be run some time soon; false where the pool is closed.
+    func take(_ job: Job) -> Bool {
         let need = state.withLock { state -> Need in
-            if state.isClosed { return .toRunHere }
+            if state.isClosed { return .another }
             state.jobs.append(job)
             if let idle = state.idle.popLast() { return .waking(idle) }
             guard state.threadCount < threadsMax else { return .nothing }
@@ -52,9 +57,10 @@ package final class WorkerPool: Sendable {
         switch need {
         case .nothing: break
         case .thread: startThread()
-        case .toRunHere: job.run()
+        case .another: return false
         case .waking(let thread): thread.signal()
         }
+        return true
     }
 
     /// Whether jobs wait for a thread: who works for long should let them have a turn.

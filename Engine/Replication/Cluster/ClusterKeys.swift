@@ -19,7 +19,9 @@ public enum ClusterKeys {
     public static let partitions = "partitions/"
 
     /// The key of a member, such as `members/0000000003`. Goes with the member's lease.
-    public static func member(_ id: Int32) -> String { members + padded(id, to: 10) }
+    public static func member(_ id: ReplicaID) -> String {
+        members + padded(id.rawValue, to: 10)
+    }
 
     /// The key of a topic, such as `topics/stock`. The name must be one that Kafka allows.
     public static func topic(_ name: String) -> String { topics + name }
@@ -30,8 +32,9 @@ public enum ClusterKeys {
     }
 
     /// The member whose key this is; nil where it is none of a member.
-    public static func memberID(of key: String) -> Int32? {
-        number(of: key, below: members).flatMap { member($0) == key ? $0 : nil }
+    public static func memberID(of key: String) -> ReplicaID? {
+        number(of: key, below: members).map { ReplicaID($0) }
+            .flatMap { member($0) == key ? $0 : nil }
     }
 
     /// The topic whose key this is; nil where it is none of a topic.

@@ -4,7 +4,7 @@
 /// comes back has a higher one.
 public struct ClusterMember: Hashable, Sendable {
     /// Its number (`node.id`); 0 or more.
-    public var id: Int32
+    public var id: ReplicaID
     /// Where clients and other members reach it.
     public var host: String
     /// Where clients and other members reach it; 1 to 65,535.
@@ -21,7 +21,7 @@ public struct ClusterMember: Hashable, Sendable {
 
     /// A member.
     public init(
-        id: Int32, host: String, port: Int32, rack: String? = nil, incarnation: UInt64,
+        id: ReplicaID, host: String, port: Int32, rack: String? = nil, incarnation: UInt64,
         recordVersionMax: UInt8 = newestVersion
     ) {
         self.id = id
@@ -35,7 +35,7 @@ public struct ClusterMember: Hashable, Sendable {
     /// The value of the key.
     public func encoded() -> [UInt8] {
         var writer = ClusterRecordWriter(version: 1)
-        writer.write(id)
+        writer.write(id.rawValue)
         writer.write(host)
         writer.write(port)
         writer.write(rack)
@@ -47,7 +47,7 @@ public struct ClusterMember: Hashable, Sendable {
     /// Reads the value of the key.
     public init(decoding bytes: [UInt8]) throws(ClusterRecordError) {
         var reader = try ClusterRecordReader(bytes, of: "member", newest: Self.newestVersion)
-        id = try reader.number("id")
+        id = ReplicaID(try reader.number("id"))
         host = try reader.text()
         port = try reader.integer(Int32.self)
         guard (1...65_535).contains(port) else { throw reader.fault("port \(port)") }

@@ -26,10 +26,10 @@ struct ClusterRecordWriter {
     }
 
     /// At most 255 of them.
-    mutating func write(_ numbers: [Int32]) {
-        let numbers = numbers.prefix(Int(UInt8.max))
-        write(UInt8(numbers.count))
-        for number in numbers { write(number) }
+    mutating func write(_ members: [ReplicaID]) {
+        let members = members.prefix(Int(UInt8.max))
+        write(UInt8(members.count))
+        for member in members { write(member.rawValue) }
     }
 }
 
@@ -95,11 +95,11 @@ struct ClusterRecordReader {
     }
 
     /// Ids of members, none of them twice.
-    mutating func members(_ name: String) throws(ClusterRecordError) -> [Int32] {
+    mutating func members(_ name: String) throws(ClusterRecordError) -> [ReplicaID] {
         let count = try integer(UInt8.self)
-        var members: [Int32] = []
+        var members: [ReplicaID] = []
         for _ in 0..<count {
-            let member = try number(name)
+            let member = ReplicaID(try number(name))
             guard !members.contains(member) else { throw fault("\(name) has \(member) twice") }
             members.append(member)
         }

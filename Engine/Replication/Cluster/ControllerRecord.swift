@@ -1,14 +1,14 @@
 /// Which member is the controller: `controller`, which goes with the member's lease.
 public struct ControllerRecord: Hashable, Sendable {
     /// The member.
-    public var member: Int32
+    public var member: ReplicaID
     /// Its incarnation: a member that was started anew is not the controller that it was.
     public var incarnation: UInt64
     /// The term of the controller, higher than all before: Kafka's controller epoch.
     public var epoch: Int32
 
     /// A controller.
-    public init(member: Int32, incarnation: UInt64, epoch: Int32) {
+    public init(member: ReplicaID, incarnation: UInt64, epoch: Int32) {
         self.member = member
         self.incarnation = incarnation
         self.epoch = epoch
@@ -17,7 +17,7 @@ public struct ControllerRecord: Hashable, Sendable {
     /// The value of the key.
     public func encoded() -> [UInt8] {
         var writer = ClusterRecordWriter(version: 1)
-        writer.write(member)
+        writer.write(member.rawValue)
         writer.write(incarnation)
         writer.write(epoch)
         return writer.bytes
@@ -27,7 +27,7 @@ public struct ControllerRecord: Hashable, Sendable {
     public init(decoding bytes: [UInt8]) throws(ClusterRecordError) {
         var reader = try ClusterRecordReader(
             bytes, of: "controller record", newest: ClusterMember.newestVersion)
-        member = try reader.number("the member")
+        member = ReplicaID(try reader.number("the member"))
         incarnation = try reader.integer(UInt64.self)
         epoch = try reader.number("the epoch")
         try reader.finish()
@@ -67,7 +67,7 @@ extension ControllerRecord {
     ///
     /// Gives nil where the epochs are used up. Errors: those of reading the entry.
     public static func election(
-        of member: Int32, incarnation: UInt64, lease: LeaseID, epoch entry: CoordinationEntry?
+        of member: ReplicaID, incarnation: UInt64, lease: LeaseID, epoch entry: CoordinationEntry?
     ) throws -> (record: ControllerRecord, transaction: CoordinationTransaction)? {
         let last = try entry.map { try ControllerEpochRecord(decoding: $0.value).epoch } ?? -1
         guard last < .max else { return nil }

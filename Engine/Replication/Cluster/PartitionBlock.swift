@@ -1,35 +1,19 @@
-/// What the store says of one partition: who keeps it, who leads it, who is in sync.
+import TallyRecords
+
+/// One partition of a topic, and its state.
 public struct PartitionRecord: Hashable, Sendable {
     /// The identity of the topic, 128 bits.
     public var topicID: UInt128
     /// The partition's number within the topic.
     public var partition: Int32
-    /// Who keeps a replica; the first is the preferred leader. Not empty.
-    public var replicas: [Int32]
-    /// Who of them is in sync. Not empty.
-    public var inSyncReplicas: [Int32]
-    /// Who leads, one of those in sync; nil for nobody.
-    public var leader: Int32?
-    /// Rises with each change of the leader.
-    public var leaderEpoch: Int32
-    /// Rises with each change: Kafka's partition epoch.
-    public var partitionEpoch: Int32
-    /// Who is to keep replicas in the end, while that is being changed.
-    public var target: [Int32]?
+    /// Who keeps it, who leads it, who is in sync.
+    public var state: PartitionState
 
     /// A partition.
-    public init(
-        topicID: UInt128, partition: Int32, replicas: [Int32], inSyncReplicas: [Int32],
-        leader: Int32?, leaderEpoch: Int32, partitionEpoch: Int32, target: [Int32]? = nil
-    ) {
+    public init(topicID: UInt128, partition: Int32, state: PartitionState) {
         self.topicID = topicID
         self.partition = partition
-        self.replicas = replicas
-        self.inSyncReplicas = inSyncReplicas
-        self.leader = leader
-        self.leaderEpoch = leaderEpoch
-        self.partitionEpoch = partitionEpoch
-        self.target = target
+        self.state = state
     }
 }
 
@@ -65,13 +49,14 @@ public struct PartitionBlock: Hashable, Sendable {
         for partition in partitions {
             writer.write(partition.topicID)
             writer.write(partition.partition)
-            writer.write(partition.leader ?? -1)
-            writer.write(partition.leaderEpoch)
-            writer.write(partition.partitionEpoch)
-            writer.write(partition.replicas)
-            writer.write(partition.inSyncReplicas)
-            writer.write(UInt8(partition.target == nil ? 0 : 1))
-            if let target = partition.target { writer.write(target) }
+            let state = partition.state
+            writer.write(state.leader?.rawValue ?? -1)
+            writer.write(state.leaderEpoch.rawValue)
+            writer.write(state.version)
+            writer.write(state.replicas)
+            writer.write(state.inSyncReplicas)
+            writer.write(UInt8(state.target == nil ? 0 : 1))
+            if let target = state.target { writer.write(target) }
         }
         return writer.bytes
     }
@@ -99,22 +84,24 @@ public struct PartitionBlock: Hashable, Sendable {
     ) throws(ClusterRecordError) -> PartitionRecord {
         let topicID = try reader.integer(UInt128.self)
         let number = try reader.number("the partition")
-        let leader = try reader.number("the leader", orNone: true)
-        let leaderEpoch = try reader.number("the leader epoch")
-        let partitionEpoch = try reader.number("the partition epoch")
+        let leader = ReplicaID(try reader.number("the leader", orNone: true))
+        let leaderEpoch = LeaderEpoch(try reader.number("the leader epoch"))
+        let version = try reader.number("the partition epoch")
         let replicas = try reader.members("the replicas")
         let inSync = try reader.members("the in-sync set")
         let target = try reader.flag() ? try reader.members("the target") : nil
         guard !inSync.isEmpty, inSync.allSatisfy(replicas.contains) else {
             throw reader.fault("in sync are \(inSync), of the replicas \(replicas)")
         }
-        guard leader == -1 || inSync.contains(leader) else {
+        guard leader.rawValue == -1 || inSync.contains(leader) else {
             throw reader.fault("\(leader) leads, and in sync are \(inSync)")
         }
         guard target?.isEmpty != true else { throw reader.fault("an empty target") }
         return PartitionRecord(
-            topicID: topicID, partition: number, replicas: replicas, inSyncReplicas: inSync,
-            leader: leader == -1 ? nil : leader, leaderEpoch: leaderEpoch,
-            partitionEpoch: partitionEpoch, target: target)
+            topicID: topicID, partition: number,
+            state: PartitionState(
+                replicas: replicas, inSyncReplicas: inSync,
+                leader: leader.rawValue == -1 ? nil : leader, leaderEpoch: leaderEpoch,
+                version: version, target: target))
     }
 }

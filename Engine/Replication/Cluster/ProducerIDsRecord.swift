@@ -4,13 +4,13 @@ public struct ProducerIDsRecord: Hashable, Sendable {
     /// The first id that nobody has; 0 or more.
     public var nextProducerID: Int64
     /// Who took the last block, for people who look.
-    public var lastMember: Int32
+    public var lastMember: ReplicaID
 
     /// How many ids a block has, as with Kafka.
     public static let blockCount: Int64 = 1000
 
     /// A record.
-    public init(nextProducerID: Int64, lastMember: Int32) {
+    public init(nextProducerID: Int64, lastMember: ReplicaID) {
         self.nextProducerID = nextProducerID
         self.lastMember = lastMember
     }
@@ -19,7 +19,7 @@ public struct ProducerIDsRecord: Hashable, Sendable {
     public func encoded() -> [UInt8] {
         var writer = ClusterRecordWriter(version: 1)
         writer.write(nextProducerID)
-        writer.write(lastMember)
+        writer.write(lastMember.rawValue)
         return writer.bytes
     }
 
@@ -29,7 +29,7 @@ public struct ProducerIDsRecord: Hashable, Sendable {
             bytes, of: "record of producer ids", newest: ClusterMember.newestVersion)
         nextProducerID = try reader.integer(Int64.self)
         guard nextProducerID >= 0 else { throw reader.fault("the next id is \(nextProducerID)") }
-        lastMember = try reader.number("the member")
+        lastMember = ReplicaID(try reader.number("the member"))
         try reader.finish()
     }
 
@@ -38,7 +38,7 @@ public struct ProducerIDsRecord: Hashable, Sendable {
     ///
     /// - `entry`: the entry of `producer-ids` as it was read, or nil where there was none.
     public static func allocation(
-        by member: Int32, entry: CoordinationEntry?
+        by member: ReplicaID, entry: CoordinationEntry?
     ) throws -> (block: Range<Int64>, transaction: CoordinationTransaction)? {
         let first = try entry.map { try ProducerIDsRecord(decoding: $0.value).nextProducerID } ?? 0
         let (end, overflow) = first.addingReportingOverflow(blockCount)

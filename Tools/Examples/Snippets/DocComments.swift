@@ -87,6 +87,12 @@ func positionTable(_ engine: Engine, _ database: DatabaseQueue) async throws {
 
 // MARK: Producing
 
+func taskExecutor(_ engine: Engine, _ producer: Producer, _ orders: [ProducerRecord]) {
+    Task(executorPreference: engine.taskExecutor) {
+        for order in orders { _ = try await producer.send(order) }
+    }
+}
+
 func partitioner(isLarge: @escaping @Sendable (RawSpan?) -> Bool) -> ProducerConfiguration {
     var configuration = ProducerConfiguration()
     // Orders of large customers have the last partition, and nobody else's.

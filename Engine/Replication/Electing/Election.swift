@@ -1,0 +1,67 @@
+import TallyRecords
+
+/// Who leads a partition next. Pure: from what the store holds to what it should hold.
+///
+/// A leader comes from the in-sync set alone, for only there is all that was acknowledged; with
+/// `unclean.leader.election.enable` anybody will do, and acknowledged records may be lost.
+public struct Election: Hashable, Sendable {
+    /// The members whose lease is valid.
+    public var live: Set<ReplicaID>
+    /// Whether a replica that is not in sync may lead where no other is left
+    /// (`unclean.leader.election.enable`).
+    public var isUncleanAllowed: Bool
+
+    /// An election among these members.
+    public init(live: Set<ReplicaID>, isUncleanAllowed: Bool = false) {
+        self.live = live
+        self.isUncleanAllowed = isUncleanAllowed
+    }
+
+    /// The state that should follow; nil where nothing needs to change: the leader is alive, or
+    /// there is nobody who may lead and none is named.
+    ///
+    /// Members that are gone leave the in-sync set with it, but for the last.
+    public func next(after state: PartitionState) -> PartitionState? {
+        if let leader = state.leader, live.contains(leader) { return nil }
+        let inSync = state.inSyncReplicas.filter(live.contains)
+        if let leader = preferred(among: inSync, state) {
+            return Self.elected(leader, inSync, state)
+        }
+        if isUncleanAllowed, let leader = preferred(among: Array(live), state) {
+            return Self.elected(leader, [leader], state)
+        }
+        guard state.leader != nil else { return nil }
+        return Self.elected(nil, state.inSyncReplicas, state)
+    }
+
+    /// The state in which the preferred leader leads; nil where it does already, or cannot.
+    public func preferring(_ state: PartitionState) -> PartitionState? {
+        guard let preferred = state.replicas.first, preferred != state.leader,
+            live.contains(preferred), state.inSyncReplicas.contains(preferred)
+        else { return nil }
+        return Self.elected(preferred, state.inSyncReplicas, state)
+    }
+
+    /// The state in which the same leader leads in a new epoch.
+    ///
+    /// A member that was started anew must not go on in an epoch that it led before: what it had
+    /// not synced is gone here, and may be at followers; other records at the same offsets, in the
+    /// same epoch, would never be told from them.
+    public static func renewing(_ state: PartitionState) -> PartitionState {
+        elected(state.leader, state.inSyncReplicas, state)
+    }
+
+    /// The first in the order of the replicas.
+    private func preferred(among members: [ReplicaID], _ state: PartitionState) -> ReplicaID? {
+        state.replicas.first(where: members.contains)
+    }
+
+    private static func elected(
+        _ leader: ReplicaID?, _ inSync: [ReplicaID], _ state: PartitionState
+    ) -> PartitionState {
+        var next = state.replacing(inSyncReplicas: inSync)
+        next.leader = leader
+        next.leaderEpoch = state.leaderEpoch.next
+        return next
+    }
+}

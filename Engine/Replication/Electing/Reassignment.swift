@@ -1,0 +1,42 @@
+import TallyRecords
+
+/// Moves a partition to other members, without a moment in which fewer replicas have its records.
+/// Pure: from what the store holds to what it should hold.
+///
+/// First all members, old and new, keep replicas; when all that are to keep it are in sync, the
+/// others are let go (KIP-455).
+public enum Reassignment {
+    /// The state in which a partition begins to move; nil where there is nothing to move, or no
+    /// member is named, or one twice.
+    ///
+    /// A move that is under way is turned: who was to come and is not named any more is dropped,
+    /// unless it is in sync, then it goes when the new ones are.
+    public static func begin(_ state: PartitionState, to target: [ReplicaID]) -> PartitionState? {
+        guard !target.isEmpty, Set(target).count == target.count,
+            target != state.target ?? state.replicas
+        else { return nil }
+        let needed = state.inSyncReplicas + (state.target == nil ? state.replicas : [])
+        var next = state.replacing(inSyncReplicas: state.inSyncReplicas)
+        next.replicas =
+            target + state.replicas.filter { !target.contains($0) && needed.contains($0) }
+        next.target = target
+        return next
+    }
+
+    /// The state in which the move is done; nil where it is not time yet.
+    ///
+    /// - Parameter live: the members whose lease is valid: a leader that goes is followed by one
+    ///   of them, in a new epoch.
+    public static func finish(_ state: PartitionState, live: Set<ReplicaID>) -> PartitionState? {
+        guard let target = state.target, target.allSatisfy(state.inSyncReplicas.contains) else {
+            return nil
+        }
+        var next = state.replacing(inSyncReplicas: target)
+        next.replicas = target
+        next.target = nil
+        if let leader = state.leader, target.contains(leader) { return next }
+        next.leader = target.first(where: live.contains)
+        next.leaderEpoch = state.leaderEpoch.next
+        return next
+    }
+}

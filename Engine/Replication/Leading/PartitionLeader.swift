@@ -1,0 +1,193 @@
+public import TallyRecords
+
+/// The leader of a partition, as a state machine: counts who is in sync and how far all of them
+/// are, and says when a record is committed.
+///
+/// The high watermark is the least end of all replicas that are in sync, by what the coordination
+/// store is known to hold *and* by what it was asked to hold: until it has confirmed a change,
+/// either may be what the next leader is chosen from. So every record below the high watermark is
+/// in every replica that may lead next. That, with epochs that are compared at each fetch, is all
+/// that `acks=all` rests upon; clocks and leases only decide how soon something happens.
+///
+/// The rules are Kafka's (`Partition.scala` and KIP-497); the names too. A value type; one thread
+/// at a time.
+public struct PartitionLeader: Hashable, Sendable {
+    /// Who leads.
+    public let id: ReplicaID
+    /// The epoch that it leads in.
+    public let epoch: LeaderEpoch
+    /// What the store is known to hold.
+    public private(set) var state: PartitionState
+    /// What the store was asked to hold, and may hold by now; nil where nothing is under way. To
+    /// be sent until the store is known to have gone on: see ``adopt(_:now:)``.
+    public private(set) var proposal: PartitionState?
+    /// Everything before it is committed. Never falls.
+    public private(set) var highWatermark: Offset
+    /// Where the log ended when the epoch began. Below it lies what earlier leaders may have
+    /// acknowledged.
+    public let epochStart: Offset
+    private let configuration: ReplicationConfiguration
+    private var logEnd: Offset
+    private var ownEnd: Offset
+    private var followers: [ReplicaID: FollowerProgress] = [:]
+
+    /// Begins to lead.
+    ///
+    /// - Parameters:
+    ///   - state: names `id` as the leader.
+    ///   - logEnd: the log's end, of whatever epoch.
+    ///   - ownEnd: up to where the leader's own log is as safe as the topic promises: the synced
+    ///     end where that is stable storage, else the log end.
+    ///   - highWatermark: what was known of it as a follower.
+    public init(
+        _ id: ReplicaID, state: PartitionState, logEnd: Offset, ownEnd: Offset,
+        highWatermark: Offset, configuration: ReplicationConfiguration, now: CoordinationInstant
+    ) {
+        self.id = id
+        self.state = state
+        epoch = state.leaderEpoch
+        epochStart = logEnd
+        self.logEnd = logEnd
+        self.ownEnd = ownEnd
+        self.highWatermark = min(highWatermark, logEnd)
+        self.configuration = configuration
+        noteReplicas(now)
+        advance(now)
+    }
+
+    // MARK: What happens
+
+    /// The own log has grown, or more of it is safe; see `init` for the ends.
+    public mutating func noteOwn(logEnd: Offset, ownEnd: Offset, now: CoordinationInstant) {
+        self.logEnd = logEnd
+        self.ownEnd = ownEnd
+        advance(now)
+    }
+
+    /// A follower asks for what comes at `offset`, and so says that it has everything before, as
+    /// safely as the topic promises. To be called only where its log was found to agree with the
+    /// leader's up to there: see ``EpochHistory/divergence(at:after:)``.
+    ///
+    /// Throws ``ReplicationError/fencedLeaderEpoch(sender:leader:)``,
+    /// ``ReplicationError/unknownLeaderEpoch(sender:leader:)``,
+    /// ``ReplicationError/notReplica(_:)``; then the fetch counts for nothing.
+    public mutating func noteFetch(
+        from follower: ReplicaID, in senderEpoch: LeaderEpoch, at offset: Offset,
+        now: CoordinationInstant
+    ) throws(ReplicationError) {
+        try check(senderEpoch)
+        guard follower != id, followers[follower] != nil else { throw .notReplica(follower) }
+        followers[follower]?.noteFetch(at: offset, leaderEnd: logEnd, now: now)
+        propose(now, joining: follower)
+        advance(now)
+    }
+
+    /// Time has passed: who lags behind for too long is to leave the in-sync set, and is not
+    /// waited for.
+    public mutating func tick(_ now: CoordinationInstant) {
+        propose(now)
+        advance(now)
+    }
+
+    /// What the store holds now, as it was read or as it answered. Older news than those that are
+    /// known change nothing.
+    ///
+    /// A proposal is given up only when the store has gone on from what it was based on: an attempt
+    /// that was not answered may still be carried out.
+    public mutating func adopt(_ next: PartitionState, now: CoordinationInstant) {
+        guard next.leaderEpoch == epoch, next.version > state.version else { return }
+        state = next
+        if let proposal, proposal.version <= next.version { self.proposal = nil }
+        noteReplicas(now)
+        propose(now)
+        advance(now)
+    }
+
+    // MARK: What is asked
+
+    /// Throws unless the sender lives in this epoch: `fencedLeaderEpoch`, `unknownLeaderEpoch`.
+    public func check(_ senderEpoch: LeaderEpoch) throws(ReplicationError) {
+        if senderEpoch < epoch { throw .fencedLeaderEpoch(sender: senderEpoch, leader: epoch) }
+        if senderEpoch > epoch { throw .unknownLeaderEpoch(sender: senderEpoch, leader: epoch) }
+    }
+
+    /// Throws ``ReplicationError/notEnoughReplicas(inSync:min:)`` where a record for `acks=all`
+    /// must not be appended.
+    public func checkAppend() throws(ReplicationError) {
+        let count = state.inSyncReplicas.count
+        guard count >= configuration.inSyncReplicasMin else {
+            throw .notEnoughReplicas(inSync: count, min: configuration.inSyncReplicasMin)
+        }
+    }
+
+    /// Whether everything before an offset may be acknowledged to a producer with `acks=all`.
+    /// Throws ``ReplicationError/notEnoughReplicasAfterAppend(inSync:min:)``.
+    public func isCommitted(before end: Offset) throws(ReplicationError) -> Bool {
+        guard highWatermark >= end else { return false }
+        let count = state.inSyncReplicas.count
+        guard count >= configuration.inSyncReplicasMin else {
+            throw .notEnoughReplicasAfterAppend(
+                inSync: count, min: configuration.inSyncReplicasMin)
+        }
+        return true
+    }
+
+    /// The high watermark as consumers may be told. Throws
+    /// ``ReplicationError/offsetNotAvailable`` until everything of earlier epochs is committed:
+    /// earlier leaders may have told of a higher one, and none may be seen to fall.
+    public func highWatermarkForConsumers() throws(ReplicationError) -> Offset {
+        guard highWatermark >= epochStart else { throw .offsetNotAvailable }
+        return highWatermark
+    }
+
+    // MARK: Who is in sync
+
+    private mutating func noteReplicas(_ now: CoordinationInstant) {
+        followers = followers.filter { state.replicas.contains($0.key) }
+        for replica in state.replicas where replica != id && followers[replica] == nil {
+            followers[replica] = FollowerProgress(since: now)
+        }
+    }
+
+    /// Asks for another in-sync set, if it should be another; one change at a time. Only who has
+    /// just asked for something may join: of the others nobody knows whether they are there.
+    private mutating func propose(
+        _ now: CoordinationInstant, joining candidate: ReplicaID? = nil
+    ) {
+        guard proposal == nil else { return }
+        let known = state.inSyncReplicas
+        var next = known.filter { $0 == id || isKeepingUp($0, now) }
+        if let candidate, !known.contains(candidate), mayJoin(candidate) { next.append(candidate) }
+        if next != known { proposal = state.replacing(inSyncReplicas: next) }
+    }
+
+    private func isKeepingUp(_ follower: ReplicaID, _ now: CoordinationInstant) -> Bool {
+        guard let progress = followers[follower] else { return false }
+        let limit = progress.caughtUp.advanced(byMilliseconds: configuration.lagMillisecondsMax)
+        return progress.end == logEnd || now <= limit
+    }
+
+    /// Whether it has all that may have been acknowledged: up to the high watermark, and what the
+    /// leader had when its epoch began.
+    private func mayJoin(_ follower: ReplicaID) -> Bool {
+        guard let end = followers[follower]?.end else { return false }
+        return end >= highWatermark && end >= epochStart
+    }
+
+    private mutating func advance(_ now: CoordinationInstant) {
+        var least = ownEnd
+        for (replica, progress) in followers {
+            let isCounted =
+                state.inSyncReplicas.contains(replica)
+                || proposal?.inSyncReplicas.contains(replica) ?? false
+            guard let end = progress.end else {
+                if isCounted { return }
+                continue
+            }
+            // Who keeps up and is not in sync yet is waited for: under steady appends it would
+            // never reach a high watermark that runs ahead of it, and never join.
+            if isCounted || isKeepingUp(replica, now) { least = min(least, end) }
+        }
+        highWatermark = max(highWatermark, least)
+    }
+}

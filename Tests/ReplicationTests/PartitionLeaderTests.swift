@@ -1,0 +1,173 @@
+import TallyRecords
+import TallyReplication
+import Testing
+
+@Suite("A leader counts who is in sync") struct PartitionLeaderTests {
+    private let configuration = ReplicationConfiguration(
+        inSyncReplicasMin: 2, lagMillisecondsMax: 1000)
+
+    private func at(_ milliseconds: Int64) -> CoordinationInstant {
+        CoordinationInstant(milliseconds: milliseconds)
+    }
+
+    private func state(inSync: [Int32] = [1, 2, 3], version: Int32 = 5) -> PartitionState {
+        PartitionState(
+            replicas: [1, 2, 3].map { ReplicaID($0) },
+            inSyncReplicas: inSync.map { ReplicaID($0) }, leader: ReplicaID(1),
+            leaderEpoch: LeaderEpoch(4), version: version)
+    }
+
+    private func leader(
+        inSync: [Int32] = [1, 2, 3], end: Int64 = 10, highWatermark: Int64 = 10
+    ) -> PartitionLeader {
+        PartitionLeader(
+            ReplicaID(1), state: state(inSync: inSync), logEnd: Offset(end), ownEnd: Offset(end),
+            highWatermark: Offset(highWatermark), configuration: configuration, now: at(0))
+    }
+
+    private func fetch(
+        _ leader: inout PartitionLeader, _ follower: Int32, at offset: Int64, epoch: Int32 = 4,
+        now: Int64 = 0
+    ) throws {
+        try leader.noteFetch(
+            from: ReplicaID(follower), in: LeaderEpoch(epoch), at: Offset(offset), now: at(now))
+    }
+
+    @Test("the high watermark is the least end of all in sync, and of the leader what is safe")
+    func least() throws {
+        var leader = leader()
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(18), now: at(1))
+        #expect(leader.highWatermark == Offset(10))
+        try fetch(&leader, 2, at: 20)
+        #expect(leader.highWatermark == Offset(10))
+        try fetch(&leader, 3, at: 15)
+        #expect(leader.highWatermark == Offset(15))
+        try fetch(&leader, 3, at: 20)
+        #expect(leader.highWatermark == Offset(18))
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(2))
+        #expect(leader.highWatermark == Offset(20))
+        #expect(try leader.isCommitted(before: Offset(20)))
+        #expect(try !leader.isCommitted(before: Offset(21)))
+    }
+
+    @Test("a fetch in another epoch, or of nobody's replica, counts for nothing")
+    func deposed() throws {
+        var leader = leader()
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(1))
+        let before = leader
+        #expect(
+            throws: ReplicationError.fencedLeaderEpoch(
+                sender: LeaderEpoch(3), leader: LeaderEpoch(4))
+        ) { try fetch(&leader, 2, at: 20, epoch: 3) }
+        #expect(
+            throws: ReplicationError.unknownLeaderEpoch(
+                sender: LeaderEpoch(5), leader: LeaderEpoch(4))
+        ) { try fetch(&leader, 2, at: 20, epoch: 5) }
+        #expect(throws: ReplicationError.notReplica(ReplicaID(7))) {
+            try fetch(&leader, 7, at: 20)
+        }
+        #expect(throws: ReplicationError.notReplica(ReplicaID(1))) {
+            try fetch(&leader, 1, at: 20)
+        }
+        #expect(leader == before)
+    }
+
+    @Test("until the store has confirmed that somebody leaves, what is committed is in theirs too")
+    func leaving() throws {
+        var leader = leader()
+        try fetch(&leader, 2, at: 10, now: 1)
+        try fetch(&leader, 3, at: 10, now: 1)
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(2))
+        try fetch(&leader, 2, at: 20, now: 1002)
+        leader.tick(at(1002))
+        let proposal = try #require(leader.proposal)
+        #expect(proposal.inSyncReplicas == [ReplicaID(1), ReplicaID(2)])
+        #expect(proposal.version == 6)
+        #expect(leader.highWatermark == Offset(10))
+        leader.adopt(proposal, now: at(1003))
+        #expect(leader.proposal == nil)
+        #expect(leader.highWatermark == Offset(20))
+    }
+
+    @Test("somebody who comes counts from the moment that the store is asked")
+    func joining() throws {
+        var leader = leader(inSync: [1, 2])
+        try fetch(&leader, 2, at: 10, now: 1)
+        try fetch(&leader, 3, at: 9, now: 1)
+        #expect(leader.proposal == nil)
+        try fetch(&leader, 3, at: 10, now: 2)
+        #expect(leader.proposal?.inSyncReplicas == [1, 2, 3].map { ReplicaID($0) })
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(3))
+        try fetch(&leader, 2, at: 20, now: 4)
+        #expect(leader.highWatermark == Offset(10))
+        try fetch(&leader, 3, at: 20, now: 5)
+        #expect(leader.highWatermark == Offset(20))
+    }
+
+    @Test("who keeps up and is not in sync yet is waited for, and no longer than it keeps up")
+    func keepingUp() throws {
+        var leader = leader(inSync: [1, 2])
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(1))
+        try fetch(&leader, 3, at: 9, now: 1)
+        try fetch(&leader, 2, at: 20, now: 2)
+        #expect(leader.highWatermark == Offset(10))
+        leader.tick(at(1001))
+        #expect(leader.highWatermark == Offset(20))
+    }
+
+    @Test("a proposal stands until the store has gone on from what it was based on")
+    func unanswered() throws {
+        var leader = leader(inSync: [1, 2])
+        try fetch(&leader, 3, at: 10, now: 1)
+        let proposal = leader.proposal
+        #expect(proposal != nil)
+        leader.adopt(state(inSync: [1, 2], version: 5), now: at(2))
+        #expect(leader.proposal == proposal)
+        leader.tick(at(5000))
+        #expect(leader.proposal == proposal)
+        leader.adopt(state(inSync: [1, 2], version: 6), now: at(5001))
+        #expect(leader.proposal != proposal)
+    }
+
+    @Test("too few in sync: refused before the append, told apart behind it")
+    func tooFew() throws {
+        var alone = leader(inSync: [1])
+        #expect(throws: ReplicationError.notEnoughReplicas(inSync: 1, min: 2)) {
+            try alone.checkAppend()
+        }
+        alone.noteOwn(logEnd: Offset(11), ownEnd: Offset(11), now: at(1))
+        #expect(alone.highWatermark == Offset(11))
+        #expect(throws: ReplicationError.notEnoughReplicasAfterAppend(inSync: 1, min: 2)) {
+            try alone.isCommitted(before: Offset(11))
+        }
+        try leader().checkAppend()
+    }
+
+    @Test("a new leader tells of no high watermark below what was there when it began")
+    func uncertain() throws {
+        var leader = leader(end: 10, highWatermark: 7)
+        #expect(throws: ReplicationError.offsetNotAvailable) {
+            try leader.highWatermarkForConsumers()
+        }
+        try fetch(&leader, 2, at: 10)
+        try fetch(&leader, 3, at: 8)
+        #expect(throws: ReplicationError.offsetNotAvailable) {
+            try leader.highWatermarkForConsumers()
+        }
+        try fetch(&leader, 3, at: 10)
+        #expect(try leader.highWatermarkForConsumers() == Offset(10))
+    }
+
+    @Test("under steady appends who reached the end of a moment ago keeps up")
+    func steady() throws {
+        var leader = leader(inSync: [1, 2, 3])
+        for step in Int64(1)...40 {
+            leader.noteOwn(
+                logEnd: Offset(10 + step), ownEnd: Offset(10 + step), now: at(100 * step))
+            try fetch(&leader, 2, at: 10 + step, now: 100 * step)
+            try fetch(&leader, 3, at: 9 + step, now: 100 * step)
+            leader.tick(at(100 * step))
+            #expect(leader.proposal == nil)
+        }
+    }
+}

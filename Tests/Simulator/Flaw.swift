@@ -1,0 +1,26 @@
+/// A mistake that the simulation makes on purpose where it drives the state machines, so that its
+/// checks can be seen to find it.
+public enum Flaw: String, CaseIterable, Sendable {
+    /// A record is acknowledged when the leader has it.
+    case acknowledgesAlone
+    /// A follower says that it has what it has not synced.
+    case countsUnsynced
+    /// A leader counts fetches of followers that live in another epoch.
+    case countsDeposed
+    /// A follower cuts its log at the high watermark instead of asking for epochs.
+    case truncatesToHighWatermark
+    /// A follower does not make its log agree before it fetches.
+    case skipsTruncation
+    /// A leader believes in an in-sync set before the store has confirmed it.
+    case trustsProposal
+    /// Anybody alive may lead.
+    case electsAnybody
+    /// A leader goes on in its epoch after its process was restarted.
+    case resumesEpoch
+    /// A new leader tells of its high watermark at once.
+    case tellsEarly
+    /// A leader acknowledges though its lease has ended.
+    case ignoresLease
+    /// A leader appends what a producer sent before once more.
+    case forgetsProducers
+}

@@ -1,0 +1,70 @@
+import TallyRecords
+import TallyReplication
+
+/// Something that must not happen.
+public struct Violation: Sendable, CustomStringConvertible {
+    /// What was promised and not kept.
+    public enum Promise: String, CaseIterable, Sendable {
+        /// An acknowledged record stays at its offset.
+        case acknowledgedStays
+        /// A record is in the log once, in the order of sending.
+        case onceInOrder
+        /// Replicas agree below their high watermarks.
+        case replicasAgree
+        /// What one consumer has read, all read.
+        case readsAgree
+        /// No consumer sees the high watermark fall.
+        case highWatermarkRises
+        /// Nobody acknowledges whose lease has ended.
+        case leaseHolds
+        /// When all faults are over, the cluster works, and is whole again.
+        case recovers
+    }
+
+    /// Which promise was broken.
+    public var promise: Promise
+    /// How.
+    public var details: String
+
+    /// The promise and the details.
+    public var description: String { "\(promise): \(details)" }
+}
+
+/// What was promised, and what was seen that should not be.
+final class History {
+    /// What a producer was told.
+    struct Acknowledgement {
+        var partition: Int
+        var producer: Int
+        var sequence: Int
+        var offset: Offset
+        var epoch: LeaderEpoch
+    }
+
+    private(set) var acknowledgements: [Acknowledgement] = []
+    private(set) var violations: [Violation] = []
+    /// What consumers have read, by partition and offset.
+    private(set) var consumed: [[Offset: SimulatedRecord]]
+    var leaderCount = 0
+
+    init(partitionCount: Int) {
+        consumed = Array(repeating: [:], count: partitionCount)
+    }
+
+    func acknowledge(_ acknowledgement: Acknowledgement) {
+        acknowledgements.append(acknowledgement)
+    }
+
+    func violate(_ promise: Violation.Promise, _ details: String) {
+        violations.append(Violation(promise: promise, details: details))
+    }
+
+    func consume(_ record: SimulatedRecord, at offset: Offset, of partition: Int) {
+        if let known = consumed[partition][offset], known != record {
+            violate(
+                .readsAgree,
+                "offset \(offset) of \(partition) was read as \(known) and as \(record)")
+        }
+        consumed[partition][offset] = record
+    }
+}
