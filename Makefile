@@ -13,7 +13,7 @@ SWIFT ?= swift
 # Traits of the package: make run TRAITS=Gzip,Zstd. None by default, so that LZ4 and SQLite are all
 # it needs. Tests are built with all of them; the example, a package of its own, with none.
 TRAITS ?=
-TEST_TRAITS ?= Gzip,Snappy,Zstd
+TEST_TRAITS ?= Gzip,Snappy,Zstd,Etcd
 SOURCES := Package.swift Engine StateStore Tools Tests
 
 .PHONY: run test example bench bench-server interop simulate check format layering lint setup setup-tests \
@@ -87,3 +87,4 @@ setup:
 
 setup-tests:
 	@sh Tools/Checks/setup.sh "$(TEST_TRAITS)"
+	@case ,$(TEST_TRAITS), in *,Etcd,*) sh Tools/Checks/etcd.sh ;; esac

@@ -36,14 +36,17 @@ let package = Package(
         .library(name: "Tally", targets: ["Tally"]),
         .library(name: "TallyStateStore", targets: ["TallyStateStore"]),
         .library(name: "TallyServer", targets: ["TallyServer"]),
+        .library(name: "TallyEtcd", targets: ["TallyEtcd"]),
         .executable(name: "tally", targets: ["TallyCommand"]),
     ],
-    // None is a default: who needs no other codec than LZ4 needs no other library either.
+    // None is a default: who needs no other codec than LZ4 needs no other library either. Packages
+    // that only a trait needs are not even fetched without it.
     traits: [
         .trait(name: "Gzip", description: "Reads and writes gzip batches; needs zlib1g-dev."),
         .trait(
             name: "Snappy", description: "Reads and writes snappy batches; needs libsnappy-dev."),
         .trait(name: "Zstd", description: "Reads and writes zstd batches; needs libzstd-dev."),
+        .trait(name: "Etcd", description: "A coordination store in etcd; needs AsyncHTTPClient."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -51,8 +54,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
@@ -94,7 +99,7 @@ let package = Package(
             path: "Engine/Transactions", swiftSettings: engineSettings),
         .target(
             name: "TallyReplication", dependencies: ["TallyRecords"], path: "Engine/Replication",
-            swiftSettings: engineSettings),
+            exclude: ["FORMAT.md"], swiftSettings: engineSettings),
         .target(
             name: "TallyWire", path: "Engine/Wire", exclude: ["FORMAT.md"],
             swiftSettings: engineSettings),
@@ -122,12 +127,26 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Engine/Server", swiftSettings: engineSettings),
+        .target(
+            name: "TallyEtcd",
+            dependencies: [
+                "TallyReplication",
+                .product(
+                    name: "AsyncHTTPClient", package: "async-http-client",
+                    condition: .when(traits: ["Etcd"])),
+                .product(
+                    name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Etcd"])),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Engine/Etcd", swiftSettings: engineSettings),
 
         // MARK: StateStore
         .target(
             name: "TallyStateStore",
             dependencies: [
-                "TallyGroups", "TallyTransactions", "Tally",
+                "TallyFiles", "TallyGroups", "TallyTransactions", "TallyReplication", "Tally",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "StateStore", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
@@ -218,6 +237,10 @@ let package = Package(
             dependencies: ["TallyRecords", "TallyTransactions", "TallyTestSupport"],
             path: "Tests/TransactionsTests", swiftSettings: plainSettings),
         .target(
+            name: "TallyCoordinationConformance",
+            dependencies: ["TallyReplication", "TallyTestSupport"],
+            path: "Tests/Conformance", swiftSettings: plainSettings),
+        .target(
             name: "TallySimulator",
             dependencies: [
                 "TallyRecords", "TallyReplication", "TallyTestSupport",
@@ -237,6 +260,27 @@ let package = Package(
                 "TallyRecords", "TallyReplication", "TallySimulator", "TallyTestSupport",
             ],
             path: "Tests/ReplicationTests", swiftSettings: plainSettings),
+        .executableTarget(
+            name: "TallyClusterChild",
+            dependencies: ["TallyFiles", "TallyReplication", "TallyStateStore"],
+            path: "Tests/ClusterChild", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ClusterTests",
+            dependencies: [
+                "TallyReplication", "TallyStateStore", "TallyTestSupport",
+                "TallyCoordinationConformance", "TallyClusterChild",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/ClusterTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "EtcdTests",
+            dependencies: [
+                "TallyReplication", "TallyEtcd", "TallyTestSupport",
+                "TallyCoordinationConformance",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/EtcdTests", swiftSettings: plainSettings),
         .testTarget(
             name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
             path: "Tests/WireTests", swiftSettings: plainSettings),

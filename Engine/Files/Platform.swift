@@ -15,6 +15,8 @@
         private static let populateReadAdvice: Int32 = 22
         /// FALLOC_FL_KEEP_SIZE.
         private static let keepSize: Int32 = 1
+        /// The clock of ``MachineClock``.
+        static let machineClock = CLOCK_BOOTTIME
 
         /// Syncs a file's bytes and what is needed to find them (its length, not its times).
         static func syncData(_ descriptor: Int32) -> Int32 {
@@ -90,6 +92,7 @@
     // macOS: `setOpenFileLock` is 90 and `getOpenFileLock` 92 (F_OFD_SETLK, F_OFD_GETLK);
     // `syncData` is fcntl(F_FULLFSYNC), since fsync leaves the bytes in the drive's cache;
     // `reserve` is fcntl(F_PREALLOCATE); `populate` and `copyRange` answer EINVAL, which callers
-    // take as "not supported"; the time stands in `st_mtimespec`; Darwin is imported for Glibc.
+    // take as "not supported"; the time stands in `st_mtimespec`; `machineClock` is
+    // CLOCK_MONOTONIC, which runs on in sleep there; Darwin is imported for Glibc.
     #error("Tally is built and tested on Linux only")
 #endif

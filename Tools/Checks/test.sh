@@ -9,8 +9,9 @@ trap 'rm -rf "$work"' EXIT
 # All tests of a run are begun at once, and share the processors: those that compute for minutes
 # go first, by themselves, so that those that look at a clock are not kept waiting by them.
 long='^(CrashTests|CompactionTests|LogTests|ReplicationTests|ScenarioTests)\.'
-# And those that measure silence, behind all others.
+# And those that measure silence, or hold leases of seconds, behind all others.
 quiet='^ServerTests\.'
+leases='^(ClusterTests|EtcdTests)\.'
 
 run() {
     {
@@ -25,7 +26,8 @@ if [ $# -gt 0 ]; then
     run "$@" || status=1
 else
     run --filter "$long" || status=1
-    run --skip "$long" --skip "$quiet" || status=1
+    run --skip "$long" --skip "$quiet" --skip "$leases" || status=1
+    run --filter "$leases" || status=1
     run --filter "$quiet" || status=1
 fi
 if [ "$status" -ne 0 ]; then

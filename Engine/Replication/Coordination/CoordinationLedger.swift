@@ -2,8 +2,8 @@
 /// handed in. Tests and the simulator use it as it is, and the other implementations are compared
 /// with it.
 ///
-/// As with etcd, a lease does not end by the clock alone: it ends when ``expire(now:)`` is called at
-/// or after its deadline, or when it is revoked. Until then its keys are there; but once its
+/// As with etcd, a lease does not end by the clock alone: it ends when ``expire(now:)`` is called
+/// at or after its deadline, or when it is revoked. Until then its keys are there; but once its
 /// deadline has passed it cannot be kept alive any more.
 ///
 /// Two ledgers to which the same was done are equal. Thread rule: a value; one thread at a time.

@@ -39,6 +39,11 @@ public final class MemoryCoordinationStore: CoordinationStore {
         signal.notify()
     }
 
+    /// Forgets the history up to and with `revision`.
+    public func compact(through revision: CoordinationRevision) {
+        state.withLock { $0.ledger.compact(through: revision) }
+    }
+
     /// Ends all watches; later calls throw `unavailable`.
     public func close() {
         state.withLock { $0.isClosed = true }
