@@ -1,5 +1,4 @@
 import ArgumentParser
-import Dispatch
 import Foundation
 import Synchronization
 import TallySimulator
@@ -10,8 +9,8 @@ struct Simulate: ParsableCommand {
         commandName: "simulate",
         abstract: "Run clusters under faults, each from one seed, and check what they promised.",
         discussion: """
-            The same seed gives the same run. Ends with 1 where a promise was broken. Another build \
-            may need another seed for the same run.
+            The same seed gives the same run. Ends with 1 where a promise was broken. Another \
+            build may need another seed for the same run.
             """)
 
     @Option(help: "The first seed.") var first: UInt64 = 1
