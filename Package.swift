@@ -120,6 +120,16 @@ let package = Package(
             ],
             path: "Engine/Server", swiftSettings: engineSettings),
 
+        .target(
+            name: "TallyClient",
+            dependencies: [
+                "TallyRecords", "TallyWire",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Engine/Client", swiftSettings: engineSettings),
+
         // MARK: StateStore
         .target(
             name: "TallyStateStore",
@@ -231,6 +241,15 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/ServerTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "TallyRecords", "TallyWire", "Tally", "TallyServer", "TallyClient",
+                "TallyTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/ClientTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [
