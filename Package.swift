@@ -168,7 +168,8 @@ let package = Package(
             name: "TallyCommand",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
-                "TallyBench", "TallyContracts", "TallyServer", "TallyPrometheus",
+                "TallyBench", "TallyContracts", "TallyWire", "TallyServer", "TallyClient",
+                "TallyPrometheus",
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -295,7 +296,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "Tally", "TallyStateStore", "TallyCommand", "TallyContracts", "TallyTestSupport",
+                "Tally", "TallyStateStore", "TallyCommand", "TallyContracts", "TallyWire",
+                "TallyServer", "TallyClient", "TallyTestSupport",
             ],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
         .executableTarget(
