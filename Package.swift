@@ -142,6 +142,16 @@ let package = Package(
             ],
             path: "Engine/Etcd", swiftSettings: engineSettings),
 
+        .target(
+            name: "TallyClient",
+            dependencies: [
+                "TallyRecords", "TallyWire",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Engine/Client", swiftSettings: engineSettings),
+
         // MARK: StateStore
         .target(
             name: "TallyStateStore",
@@ -180,7 +190,8 @@ let package = Package(
             name: "TallyCommand",
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
-                "TallyBench", "TallyContracts", "TallyServer", "TallyPrometheus",
+                "TallyBench", "TallyContracts", "TallyWire", "TallyServer", "TallyClient",
+                "TallyPrometheus",
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -298,6 +309,15 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/ServerTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "TallyRecords", "TallyWire", "Tally", "TallyServer", "TallyClient",
+                "TallyTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/ClientTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [
@@ -343,7 +363,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "Tally", "TallyStateStore", "TallyCommand", "TallyContracts", "TallyTestSupport",
+                "Tally", "TallyStateStore", "TallyCommand", "TallyContracts", "TallyWire",
+                "TallyServer", "TallyClient", "TallyTestSupport",
             ],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
         .executableTarget(

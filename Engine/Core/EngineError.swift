@@ -24,6 +24,8 @@ public enum EngineError: Error, Hashable, Sendable {
     case invalidConfiguration(name: String, value: String, reason: String)
     /// Nobody has said that the topic is compacted.
     case notCompacted(topic: String)
+    /// The topic is an ordinary one, and no copy of another cluster's (`tally.source`).
+    case notCopy(topic: String)
     /// A compacted topic keeps records by their keys: each needs one.
     case keyRequired(topic: String)
     /// A record's timestamp is too far from now.
@@ -122,6 +124,10 @@ extension EngineError: CustomStringConvertible {
             "\"\(name)\" cannot be the name of a topic: \(reason)."
         case .invalidConfiguration(let name, let value, let reason):
             "\(name)=\(value) cannot be used: \(reason)."
+        case .notCopy(let topic):
+            """
+            Topic "\(topic)" is no copy of another cluster's topic: it has no tally.source.
+            """
         case .notCompacted(let topic):
             """
             Topic "\(topic)" is not compacted: its cleanup.policy does not say compact. Nothing \

@@ -65,6 +65,9 @@ package struct LogConfiguration: Hashable, Sendable {
     package var fileDeleteDelayMilliseconds: Int64 = 60_000
     /// `producer.id.expiration.ms`: a producer that was silent for so long is forgotten.
     package var producerExpirationMilliseconds: Int64 = 86_400_000
+    /// `tally.source`: where the log comes from that this one is a copy of; it then takes no
+    /// appends of its own, and begins no leader epoch. Nil for a log of its own.
+    package var source: String?
     /// `tally.durability`.
     package var durability = Durability.synced
 

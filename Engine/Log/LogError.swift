@@ -15,6 +15,10 @@ public enum LogError: Error, Sendable {
     /// A batch of an idempotent or transactional producer may not be appended; nothing was
     /// written.
     case producer(ProducerRefusal)
+    /// The log is a copy of another one: it takes what that has, and no appends of its own.
+    case follows(partition: String, source: String)
+    /// Batches of another log do not go on where this one ends; nothing was written.
+    case divergence(Divergence)
     /// A system call failed. Where it is "no space", that append alone failed.
     case file(FileError)
     /// The partition takes no appends after an I/O error until it is reopened and rescanned.
@@ -71,6 +75,13 @@ extension LogError: CustomStringConvertible {
             Send smaller batches or raise \(setting).
             """
         case .producer(let refusal): refusal.description
+        case .follows(let partition, let source):
+            """
+            \(partition) is a copy of what \(source) has, and takes no records of its own; \
+            nothing was written. Write to \(source), or make the topic an ordinary one with \
+            `tally promote`.
+            """
+        case .divergence(let divergence): divergence.description
         case .file(let error): error.description
         case .stopped(let partition, let reason):
             """

@@ -52,6 +52,14 @@ extension Engine {
         _ name: String, partitions count: Int,
         configuration: TopicConfiguration = TopicConfiguration()
     ) async throws -> TopicDescription {
+        try await createTopic(name, id: .random(), partitions: count, configuration: configuration)
+    }
+
+    /// The same, with an identity: that of the topic in another place which this one is a copy of.
+    @discardableResult
+    package func createTopic(
+        _ name: String, id: TopicID, partitions count: Int, configuration: TopicConfiguration
+    ) async throws -> TopicDescription {
         try TopicName.check(name)
         guard (1...TopicLimits.partitionsMax).contains(count) else {
             throw EngineError.invalidPartitionCount(count)
@@ -63,7 +71,7 @@ extension Engine {
             throw EngineError.group(error)
         }
         return try await workers.run { [self] in
-            try withLogErrors { try create(name, partitions: count, configuration) }
+            try withLogErrors { try create(name, id, partitions: count, configuration) }
             return try describeTopic(name)
         }
     }
@@ -109,13 +117,13 @@ extension Engine {
     }
 
     private func create(
-        _ name: String, partitions count: Int, _ configuration: TopicConfiguration
+        _ name: String, _ id: TopicID, partitions count: Int, _ configuration: TopicConfiguration
     ) throws {
         try changing.withLock { _ in
             var catalog = try openCatalog()
             guard catalog.topics[name] == nil else { throw EngineError.topicExists(name: name) }
             let topic = TopicCatalog.Topic(
-                name: name, id: .random(), partitionCount: count, configuration: configuration)
+                name: name, id: id, partitionCount: count, configuration: configuration)
             try refuseLeftOvers(of: name, from: 0)
             // The directories come first: a topic that is listed is there. Without the list, a
             // crash leaves empty directories, which the next creation takes over.

@@ -103,6 +103,12 @@ public struct TopicConfiguration: Hashable, Sendable {
         return limits
     }
 
+    /// `tally.source`: the cluster that the topic is copied from; nil for an ordinary one.
+    public var source: String? {
+        let source = value(of: .source)
+        return source.isEmpty ? nil : source
+    }
+
     /// `tally.durability`; nil where the engine's default holds.
     public var durability: Durability? {
         values[TopicSetting.durability.rawValue].flatMap { Durability(text: $0) }
@@ -129,6 +135,7 @@ public struct TopicConfiguration: Hashable, Sendable {
         log.timestampType =
             value(of: .timestampType) == "LogAppendTime" ? .logAppendTime : .createTime
         log.durability = durability ?? engine.durability
+        log.source = source
         log.producerExpirationMilliseconds = engine.producerExpirationMilliseconds
         log.isDeleting =
             !isDiscovered && value(of: .cleanupPolicy).split(separator: ",").contains("delete")
@@ -167,6 +174,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
     case segmentJitterMilliseconds = "segment.jitter.ms"
     case segmentMilliseconds = "segment.ms"
     case durability = "tally.durability"
+    case source = "tally.source"
 
     /// The value where nothing is set: Kafka's default.
     public var defaultValue: String {
@@ -190,8 +198,12 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .segmentJitterMilliseconds: "0"
         case .segmentMilliseconds: "604800000"
         case .durability: "synced"
+        case .source: ""
         }
     }
+
+    /// A few addresses with long names.
+    private static let sourceBytesMax = 4096
 
     /// The numbers that are allowed, for settings that are numbers.
     private var range: ClosedRange<Int64>? {
@@ -208,7 +220,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .segmentIndexBytes: 24...(1 << 28)
         case .segmentJitterMilliseconds: 0...Int64.max
         case .segmentMilliseconds: 1...Int64.max
-        case .cleanupPolicy, .compressionType, .timestampType, .durability,
+        case .cleanupPolicy, .compressionType, .timestampType, .durability, .source,
             .cleanableDirtyRatioMin:
             nil
         }
@@ -239,6 +251,9 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .timestampType:
             let isValid = ["CreateTime", "LogAppendTime"].contains(value)
             return isValid ? nil : "give CreateTime or LogAppendTime"
+        case .source:
+            return value.utf8.count <= Self.sourceBytesMax
+                ? nil : "give at most \(Self.sourceBytesMax) bytes"
         default:
             return Durability(text: value) == nil
                 ? "give synced, buffered, or interval:MILLISECONDS" : nil

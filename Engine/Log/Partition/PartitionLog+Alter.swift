@@ -1,4 +1,5 @@
 import Synchronization
+import TallyRecords
 
 extension PartitionLog {
     /// Puts another configuration to use while the log is open.
@@ -6,7 +7,8 @@ extension PartitionLog {
     /// All of it holds at once, but for what says how files are laid out (`segment.bytes`,
     /// `segment.index.bytes`, `index.interval.bytes`), which holds from the next opening on: the
     /// active segment's map and indexes were made for the old sizes. Where an acknowledgement is
-    /// to mean "on stable storage" from now on, everything before it is put there too. Any
+    /// to mean "on stable storage" from now on, everything before it is put there too. A log that
+    /// is no copy any more (`tally.source`) begins a new leader epoch. Any
     /// thread; waits for a sync under way.
     ///
     /// Throws ``LogError/stopped(partition:reason:)`` and ``LogError/file(_:)`` where that sync
@@ -23,6 +25,7 @@ extension PartitionLog {
                 next.indexIntervalBytes = old.indexIntervalBytes
                 replaceConfiguration(with: next)
                 writer.rollAfter = next.rollAfter()
+                if old.source != nil, next.source == nil { beginEpoch(&writer) }
                 // Nobody syncs for those who were waiting for it any more. After a failure they
                 // are told of that.
                 if next.durability != .synced, writer.stopReason == nil {
@@ -33,5 +36,12 @@ extension PartitionLog {
         }
         highWatermarkMark.wake()
         if becomesSynced { try flush() }
+    }
+
+    /// A copy becomes a log of its own: what is appended from now on is of a newer epoch than
+    /// anything that was copied, so that the two logs can be told apart.
+    private func beginEpoch(_ writer: inout Writer) {
+        writer.epochs.truncate(to: writer.nextOffset)
+        writer.epoch = max(writer.epoch, writer.epochs.latest ?? .none).next
     }
 }

@@ -26,9 +26,7 @@ package enum BatchOrigin: Hashable, Sendable {
 
 /// What an append needs to know of its batches before it takes the lock.
 private struct BatchSurvey {
-    var byteCount = 0
-    var offsetCount: Int64 = 0
-    var maxTimestamp = Timestamp.none
+    var extent = BatchExtent()
     /// The first batch, which mostly is the only one: decoded once.
     var first: RecordBatchHeader
     /// What the batch says where it is a marker.
@@ -53,7 +51,8 @@ extension PartitionLog {
     ///     about the transaction that the batches begin here; nil where there was nothing to ask.
     /// Throws ``LogError/invalidBatch(_:)``, ``LogError/batchTooLarge(byteCount:limit:setting:)``,
     /// ``LogError/producer(_:)``, with `verificationOutdated` where a transaction has ended here
-    /// since; ``LogError/file(_:)``, ``LogError/stopped(partition:reason:)``,
+    /// since; ``LogError/follows(partition:source:)``, ``LogError/file(_:)``,
+    /// ``LogError/stopped(partition:reason:)``,
     /// ``LogError/closed(partition:)``.
     package func append(
         _ batches: inout MutableRawSpan, from origin: BatchOrigin, now: Timestamp,
@@ -149,7 +148,7 @@ extension PartitionLog {
                 guard header.producerID < 0 || at == bytes.byteCount && survey?.first == header
                 else { throw RecordError(.trailingBytes(bytes.byteCount - at), position: at) }
                 // Index entries hold offsets relative to the segment's first in 32 bits.
-                guard let survey, survey.offsetCount <= Int64(Int32.max) else {
+                guard let survey, survey.extent.offsetCount <= Int64(Int32.max) else {
                     throw RecordError(.badCount(Int(header.recordCount)), position: at)
                 }
             } while at < bytes.byteCount
@@ -157,9 +156,9 @@ extension PartitionLog {
             throw .invalidBatch(error)
         }
         guard at == bytes.byteCount, let survey else { throw tooLarge(in: bytes, at: at) }
-        guard survey.byteCount <= configuration.segmentBytesMax else {
+        guard survey.extent.byteCount <= configuration.segmentBytesMax else {
             throw .batchTooLarge(
-                byteCount: survey.byteCount, limit: configuration.segmentBytesMax,
+                byteCount: survey.extent.byteCount, limit: configuration.segmentBytesMax,
                 setting: "segment.bytes")
         }
         return survey
@@ -181,6 +180,7 @@ extension PartitionLog {
         _ writer: inout Writer, _ rolledAt: inout Offset?
     ) throws(LogError) -> AppendResult {
         try checkOpen(writer)
+        try checkLeads()
         if !writer.wasAppendedTo { loadProducersAtOnce(&writer) }
         if let control = survey.control {
             try checkMarker(control, of: survey.first, &writer)
@@ -194,21 +194,21 @@ extension PartitionLog {
         }
         try check(survey.verification, of: survey.first, writer)
         let baseOffset = writer.nextOffset
-        guard baseOffset.rawValue <= Int64.max - survey.offsetCount else {
+        guard baseOffset.rawValue <= Int64.max - survey.extent.offsetCount else {
             throw .invalidBatch(RecordError(.badOffset(baseOffset.rawValue), position: 0))
         }
         let stamp = configuration.timestampType == .logAppendTime ? now : nil
         if let stamp {
-            survey.maxTimestamp = stamp
+            survey.extent.maxTimestamp = stamp
             survey.first.maxTimestamp = stamp
         }
         survey.first.baseOffset = baseOffset
         let result = AppendResult(
-            baseOffset: baseOffset, nextOffset: baseOffset.advanced(by: survey.offsetCount),
+            baseOffset: baseOffset, nextOffset: baseOffset.advanced(by: survey.extent.offsetCount),
             leaderEpoch: writer.epoch, logAppendTime: stamp)
         try stoppingWhenInDoubt(&writer) { (writer) throws(LogError) in
             try noteEpoch(&writer)
-            if mustRoll(survey, writer) {
+            if mustRoll(for: survey.extent, writer) {
                 try roll(&writer)
                 rolledAt = baseOffset
             }
@@ -230,9 +230,14 @@ extension PartitionLog {
         if writer.isClosed { throw .closed(partition: name) }
     }
 
+    /// Throws where the log takes only what another one has.
+    private func checkLeads() throws(LogError) {
+        if let source = configuration.source { throw .follows(partition: name, source: source) }
+    }
+
     /// Runs a step of an append; the partition stops where its error leaves in doubt what the
     /// disk holds.
-    private func stoppingWhenInDoubt(
+    func stoppingWhenInDoubt(
         _ writer: inout Writer, _ step: (inout Writer) throws(LogError) -> Void
     ) throws(LogError) {
         do {
@@ -280,7 +285,7 @@ extension PartitionLog {
 
     /// Writes behind the published end. What a failed write left there is cut off again, on stable
     /// storage before the error is told: a power loss must not bring back what was refused.
-    private func write(_ bytes: RawSpan, _ writer: inout Writer) throws(LogError) {
+    func write(_ bytes: RawSpan, _ writer: inout Writer) throws(LogError) {
         let file = writer.active.logFile
         do {
             try writer.reservation.cover(
@@ -325,76 +330,12 @@ extension PartitionLog {
             at += header.sizeInBytes
         }
     }
-
-    // MARK: Rolling
-
-    /// Whether the batches must go to a new segment: size, time, a full index, or an offset too
-    /// far from the base offset for four bytes.
-    private func mustRoll(_ survey: borrowing BatchSurvey, _ writer: borrowing Writer) -> Bool {
-        if writer.isRolling { return true }
-        guard writer.position > 0 else { return false }
-        if writer.position + survey.byteCount > configuration.segmentBytesMax { return true }
-        let last = writer.nextOffset.rawValue + survey.offsetCount - 1
-        if last - writer.active.baseOffset.rawValue > Int64(Int32.max) { return true }
-        let timestamp = survey.maxTimestamp
-        if let first = writer.firstTimestamp, timestamp > .none, first > .none,
-            timestamp.rawValue - first.rawValue > writer.rollAfter
-        {
-            return true
-        }
-        return writer.active.indexes.withLock { indexes in
-            let bytesMax = configuration.segmentIndexBytesMax
-            return indexes.offsets.count >= bytesMax / OffsetIndexEntry.byteCount
-                || indexes.times.count >= bytesMax / TimeIndexEntry.byteCount - 1
-        }
-    }
-
-    /// Starts a new segment at the log end. The old one is sealed off the append path, by the
-    /// next ``flush()``.
-    private func roll(_ writer: inout Writer) throws(LogError) {
-        // Where this fails the file may exist already: the next append must begin there.
-        writer.isRolling = true
-        let segment = try Segment.create(
-            at: writer.nextOffset, in: directory, environment: environment,
-            configuration: configuration)
-        writer.isRolling = false
-        takeSnapshot(&writer)
-        writer.unsealed.append(writer.active)
-        writer.active = segment
-        writer.position = 0
-        writer.firstTimestamp = nil
-        writer.rollAfter = configuration.rollAfter()
-        writer.reservation.reset()
-        writer.isDirectoryDirty = true
-        addSegment(segment)
-    }
-
-    /// Starts a new segment now, unless the active one is empty.
-    package func roll() throws(LogError) {
-        var rolledAt: Offset?
-        do {
-            try writer.withLock { writer throws(LogError) in
-                try checkOpen(writer)
-                guard writer.position > 0 || writer.isRolling else { return }
-                try stoppingWhenInDoubt(&writer) { (writer) throws(LogError) in
-                    try roll(&writer)
-                    rolledAt = writer.nextOffset
-                }
-            }
-        } catch {
-            noteFailure(error)
-            throw error
-        }
-        if let rolledAt { environment.report(.rolled(partition: name, baseOffset: rolledAt)) }
-    }
 }
 
 extension BatchSurvey {
     fileprivate func adding(_ header: RecordBatchHeader) -> BatchSurvey {
         var sum = self
-        sum.byteCount += header.sizeInBytes
-        sum.offsetCount += Int64(header.lastOffsetDelta) + 1
-        sum.maxTimestamp = max(maxTimestamp, header.maxTimestamp)
+        sum.extent.add(header, at: extent.offsetCount)
         return sum
     }
 }

@@ -162,7 +162,8 @@ extension PartitionLog {
         do {
             let work = try writer.withLock { writer throws(LogError) -> (Segment, Bool)? in
                 guard !writer.isSealed else { return nil }
-                try noteEpoch(&writer)
+                // That of a copy is noted with the first batch that has it.
+                if configuration.source == nil { try noteEpoch(&writer) }
                 return (writer.active, writer.wasAppendedTo)
             }
             guard let (active, wasAppendedTo) = work else { return }

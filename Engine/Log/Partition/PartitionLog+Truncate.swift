@@ -30,7 +30,7 @@ extension PartitionLog {
 
     /// - Parameter target: from where on; asked again once nothing can be appended or
     ///   acknowledged any more.
-    private func takeBack(
+    func takeBack(
         _ storingRecoveryPoint: () throws(LogError) -> Void,
         from target: () throws(LogError) -> Offset
     ) throws(LogError) -> Offset {

@@ -160,6 +160,11 @@ package final class PartitionLog: Sendable {
         _ = logStartValue.max(offset.rawValue, ordering: .acquiringAndReleasing)
     }
 
+    /// Sets the log start of a log that begins anew.
+    func resetLogStart(to offset: Offset) {
+        logStartValue.store(offset.rawValue, ordering: .releasing)
+    }
+
     /// Where the records of an epoch end; see ``LeaderEpochs/endOffset(forEpoch:logEnd:)``.
     package func endOffset(
         forEpoch epoch: LeaderEpoch

@@ -44,6 +44,9 @@ extension ErrorCode {
         case .batchTooLarge(_, _, let setting):
             setting == "segment.bytes" ? .recordListTooLarge : .messageTooLarge
         case .producer(let refusal): code(of: refusal.reason)
+        // Not one that makes clients look for another leader: here there is none.
+        case .follows: .policyViolation
+        case .divergence: .unknownServerError
         case .corruption, .file, .stopped, .notCleanable: .kafkaStorageError
         case .closed: .notLeaderOrFollower
         }

@@ -1,7 +1,9 @@
 import Glibc
 import Tally
+import TallyClient
 import TallyImport
 import TallyStateStore
+import TallyWire
 
 /// The exit codes of `tally`, the same for every command.
 package enum ExitCodes {
@@ -22,6 +24,7 @@ package enum ExitCodes {
         case let failure as CommandFailure: failure.exitCode
         case EngineError.unknownTopic, EngineError.unknownPartition: noInput
         case EngineError.group(.groupIDNotFound): noInput
+        case let error as ClientError where error.code == .unknownTopicOrPartition: noInput
         case LogError.file(let cause) where cause.isAbsent: noInput
         case StateStoreError.noProjectionYet: noInput
         case ByteInputError.cannotOpen(_, ENOENT): noInput
