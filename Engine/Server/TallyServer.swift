@@ -114,7 +114,7 @@ public final class TallyServer: Service {
         // The port is known when it is bound, and connections may come at once: they wait.
         let broker = Mutex<Broker?>(nil)
         let (configuration, register, budget) = (configuration, register, budget)
-        let files = FileAllowance(count: 64)
+        let (files, pool) = (FileAllowance(count: 64), FramePool())
         let limits = ConnectionLimits(configuration)
         ServerMetrics.connections.record(0)
         let bootstrap = ServerBootstrap(group: threads)
@@ -132,9 +132,9 @@ public final class TallyServer: Service {
                     return channel.close()
                 }
                 let reader = FrameReader(
-                    byteCountMax: configuration.requestBytesMax, budget: budget)
+                    byteCountMax: configuration.requestBytesMax, budget: budget, pool: pool)
                 let connection = Connection(
-                    broker: broker, reader: reader, budget: budget, files: files,
+                    broker: broker, reader: reader, budget: budget, pool: pool, files: files,
                     register: register, limits: limits,
                     client: ClientIdentity(host: "/" + host, principal: .anonymous))
                 return channel.eventLoop.makeCompletedFuture {

@@ -15,6 +15,7 @@ final class Connection: ChannelInboundHandler {
     private let broker: Broker
     private let reader: FrameReader
     private let budget: MemoryBudget
+    private let pool: FramePool
     private let files: FileAllowance
     private let register: ConnectionRegister
     private let limits: ConnectionLimits
@@ -33,12 +34,14 @@ final class Connection: ChannelInboundHandler {
     }
 
     init(
-        broker: Broker, reader: FrameReader, budget: MemoryBudget, files: FileAllowance,
-        register: ConnectionRegister, limits: ConnectionLimits, client: ClientIdentity
+        broker: Broker, reader: FrameReader, budget: MemoryBudget, pool: FramePool,
+        files: FileAllowance, register: ConnectionRegister, limits: ConnectionLimits,
+        client: ClientIdentity
     ) {
         self.broker = broker
         self.reader = reader
         self.budget = budget
+        self.pool = pool
         self.files = files
         self.register = register
         self.limits = limits
@@ -70,8 +73,11 @@ final class Connection: ChannelInboundHandler {
         guard case .waiting = phase else { return budget.giveBack(frame.reserved) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        let task = Task(executorPreference: broker.engine.workers) { [broker, client, budget] in
-            let outcome = await broker.answer(frame.bytes, from: client)
+        let task = Task(executorPreference: broker.engine.workers) {
+            [broker, client, budget, pool] in
+            var bytes = frame.takeBytes()
+            let outcome = await broker.answer(&bytes, from: client)
+            pool.giveBack(consume bytes)
             // Only now, also where the client has hung up: the request is in memory until then.
             budget.giveBack(frame.reserved)
             loop.execute {

@@ -5,21 +5,28 @@ extension Broker {
     /// Appends batches as they came, and answers when the acknowledgement that was asked for is
     /// reached: 1 when the log has them, -1 when they are what the topic's durability promises,
     /// 0 never; then an error ends the connection, as in Kafka, so that the client looks again.
-    func produce(_ request: ProduceRequest, _ context: Context) async throws -> ProduceResponse? {
+    ///
+    /// - Parameter bytes: the bytes of the frame: batches get their offsets there.
+    func produce(
+        _ frame: inout RequestFrame<ProduceRequest>, in bytes: inout [UInt8], _ context: Context
+    ) async throws -> ProduceResponse? {
+        let places = frame.body.letGoOfBatches()
+        let request = frame.body
         var response = ProduceResponse()
         var unsynced: [Unsynced] = []
         let isKnown = (-1...1).contains(request.acks)
         for (index, topic) in request.topics.enumerated() {
             var answer = ProduceResponse.Topic()
             answer.name = topic.name
-            for wanted in topic.partitions {
+            for (wanted, place) in zip(topic.partitions, places[index]) {
                 var partition = ProduceResponse.Partition()
                 partition.index = wanted.index
                 partition.baseOffset = -1
                 do {
                     guard isKnown else { throw ClientRequestError.invalidRequiredAcks }
                     let log = try await append(
-                        wanted, to: topic.name, in: request.transactionalID, context, &partition)
+                        &bytes, place, to: topic.name, in: request.transactionalID, context,
+                        &partition)
                     if log.durability == .synced {
                         unsynced.append(
                             Unsynced(
@@ -54,13 +61,14 @@ extension Broker {
     }
 
     private func append(
-        _ wanted: ProduceRequest.Partition, to topic: String, in transactionalID: String?,
-        _ context: Context, _ answer: inout ProduceResponse.Partition
+        _ bytes: inout [UInt8], _ place: Range<Int>, to topic: String,
+        in transactionalID: String?, _ context: Context,
+        _ answer: inout ProduceResponse.Partition
     ) async throws -> PartitionLog {
-        let partition = try engine.partition(wanted.index, of: topic)
+        let partition = try engine.partition(answer.index, of: topic)
         let log = try partition.log
         let result = try await append(
-            Array(wanted.records ?? []), to: partition, log, in: transactionalID, context)
+            &bytes, place, to: partition, log, in: transactionalID, context)
         answer.baseOffset = result.baseOffset.rawValue
         answer.logAppendTimeMilliseconds = result.logAppendTime?.rawValue ?? -1
         answer.logStartOffset = log.logStart.rawValue
@@ -68,12 +76,13 @@ extension Broker {
     }
 
     private func append(
-        _ records: [UInt8], to partition: Partition, _ log: PartitionLog,
+        _ bytes: inout [UInt8], _ place: Range<Int>, to partition: Partition, _ log: PartitionLog,
         in transactionalID: String?, _ context: Context
     ) async throws -> AppendResult {
         let header: RecordBatchHeader
         do {
-            header = try RecordBatchHeader(decoding: records.rawSpan, at: 0)
+            header = try RecordBatchHeader(
+                decoding: bytes.rawSpan.extracting(place), at: 0)
         } catch {
             throw LogError.invalidBatch(error)
         }
@@ -84,9 +93,9 @@ extension Broker {
                 standing = try await verify(header, in: transactionalID, partition, log, context)
             }
             do {
-                var batches = records
-                return try batches.withMutableRawSpan { batches in
-                    try log.append(
+                return try bytes.withMutableRawSpan { bytes in
+                    var batches = bytes._mutatingExtracting(place)
+                    return try log.append(
                         &batches, from: .outside, now: .now, verification: standing)
                 }
             } catch LogError.producer(let refusal)
@@ -153,6 +162,21 @@ extension Broker {
             return nil
         } catch {
             return error
+        }
+    }
+}
+
+extension ProduceRequest {
+    /// Where in the frame the batches of each topic's partitions lie. The request has them no
+    /// longer, so that whoever has the frame can change it where it is.
+    fileprivate mutating func letGoOfBatches() -> [[Range<Int>]] {
+        topics.indices.map { topic in
+            topics[topic].partitions.indices.map { partition in
+                guard let records = topics[topic].partitions[partition].records.take() else {
+                    return 0..<0
+                }
+                return records.startIndex..<records.endIndex
+            }
         }
     }
 }
