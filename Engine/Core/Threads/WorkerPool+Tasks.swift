@@ -4,6 +4,13 @@ extension WorkerPool: TaskExecutor {
     /// Runs the next piece of a task.
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        submit { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
+        submit { [self] in run(job) }
+    }
+}
+
+extension TaskExecutor {
+    /// Runs the next piece of a task, which is this executor's, here and now.
+    package func run(_ job: UnownedJob) {
+        unsafe job.runSynchronously(on: asUnownedTaskExecutor())
     }
 }
