@@ -1,4 +1,5 @@
 import TallyFiles
+import TallyWire
 
 /// A request as it came, and what it has of the budget.
 ///
@@ -6,11 +7,21 @@ import TallyFiles
 final class Frame: Sendable {
     /// Bytes of the budget, to be given back when the request is answered.
     let reserved: Int
+    /// Whether it is small, and of a kind that mostly waits for no disk: batches for the system's
+    /// cache of a file, or out of it.
+    let isQuick: Bool
     private let bytes: UnfairLock<[UInt8]>
 
-    init(bytes: consuming [UInt8], reserved: Int) {
+    /// Takes the bytes from whoever has gathered them.
+    init(taking bytes: inout [UInt8], reserved: Int) {
         self.reserved = reserved
-        self.bytes = UnfairLock(bytes)
+        var taken: [UInt8] = []
+        swap(&taken, &bytes)
+        let start = try? RequestFrameStart(decoding: taken)
+        isQuick =
+            taken.count <= MemoryBudget.freeByteCount
+            && (start?.api == .produce || start?.api == .fetch)
+        self.bytes = UnfairLock(taken)
     }
 
     /// The bytes, once, for whoever answers the request. Nobody else has them then, so batches get
@@ -46,11 +57,14 @@ final class FramePool: Sendable {
     }
 
     /// Keeps the room of a request that was answered.
-    func giveBack(_ bytes: consuming [UInt8]) {
+    func giveBack(_ bytes: inout [UInt8]) {
         let kept = MemoryBudget.freeByteCount + 1...2 * Self.roomMax
         guard kept.contains(bytes.capacity) else { return }
         bytes.removeAll(keepingCapacity: true)
-        let room = bytes
-        rooms.withLock { if $0.count < Self.countMax { $0.append(room) } }
+        rooms.withLock { rooms in
+            guard rooms.count < Self.countMax else { return }
+            rooms.append([])
+            swap(&rooms[rooms.count - 1], &bytes)
+        }
     }
 }

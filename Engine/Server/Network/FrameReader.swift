@@ -133,10 +133,8 @@ final class FrameReader: ChannelDuplexHandler {
             phase = .between
             receivingSince = received.readableBytes > 0 ? .now() : nil
             isWanted = false
-            var whole: [UInt8] = []
-            swap(&whole, &frame)
             return context.fireChannelRead(
-                wrapInboundOut(Frame(bytes: consume whole, reserved: reserved)))
+                wrapInboundOut(Frame(taking: &frame, reserved: reserved)))
         }
         switch phase {
         case .between, .receiving:

@@ -40,10 +40,20 @@ extension Broker {
             }
             response.responses.append(answer)
         }
-        if request.acks == -1 {
-            await sync(unsynced, &response)
+        if request.acks == -1, !unsynced.isEmpty {
+            // Not where connections are read.
+            let failures = await withTaskExecutorPreference(engine.workers) { [unsynced] in
+                await sync(unsynced)
+            }
+            for (place, error) in failures {
+                var partition = response.responses[place.topic].partitions[place.partition]
+                partition.errorCode = ErrorCode(error)
+                partition.errorMessage = "\(error)"
+                partition.baseOffset = -1
+                response.responses[place.topic].partitions[place.partition] = partition
+            }
         } else {
-            // Nobody waits for it, and consumers see what is synced.
+            // Where there are some, nobody waits for it, and consumers see what is synced.
             for place in unsynced { syncs.request(place.log) }
         }
         guard request.acks == 0 else { return response }
@@ -54,7 +64,7 @@ extension Broker {
     }
 
     /// What was appended and has to be synced, and where the answer tells of it.
-    private struct Unsynced {
+    private struct Unsynced: Sendable {
         var topic: Int
         var partition: Int
         var log: PartitionLog
@@ -132,27 +142,19 @@ extension Broker {
         return standing
     }
 
-    /// Waits until all of it is on stable storage, in all logs at once.
-    private func sync(_ places: [Unsynced], _ response: inout ProduceResponse) async {
-        let failures = await withTaskGroup(of: (Int, (any Error)?).self) { group in
-            for (index, place) in places.enumerated().dropFirst() {
-                group.addTask { (index, Self.sync(place.log)) }
+    /// Waits until all of it is on stable storage, in all logs at once; returns what is not.
+    private func sync(_ places: [Unsynced]) async -> [(Unsynced, any Error)] {
+        await withTaskGroup(of: (Unsynced, (any Error)?).self) { group in
+            for place in places.dropFirst() {
+                group.addTask { (place, Self.sync(place.log)) }
             }
-            var failures: [(Int, any Error)] = []
+            var failures: [(Unsynced, any Error)] = []
             // The first right here: mostly there is one.
             if let first = places.first, let error = Self.sync(first.log) {
-                failures.append((0, error))
+                failures.append((first, error))
             }
-            for await (index, error) in group { if let error { failures.append((index, error)) } }
+            for await (place, error) in group { if let error { failures.append((place, error)) } }
             return failures
-        }
-        for (index, error) in failures {
-            let place = places[index]
-            var partition = response.responses[place.topic].partitions[place.partition]
-            partition.errorCode = ErrorCode(error)
-            partition.errorMessage = "\(error)"
-            partition.baseOffset = -1
-            response.responses[place.topic].partitions[place.partition] = partition
         }
     }
 

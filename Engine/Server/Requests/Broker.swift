@@ -62,40 +62,59 @@ final class Broker: Sendable {
     }
 
     /// Answers a frame, whose bytes mean nothing any more then.
-    func answer(_ frame: inout [UInt8], from client: ClientIdentity) async -> Outcome {
+    ///
+    /// - Returns: what becomes of it, and what to tell the time it took; nil where it was refused.
+    func answer(
+        _ frame: inout [UInt8], from client: ClientIdentity
+    ) async -> (Outcome, ServerMetrics.PerRequest?) {
+        let handler: Handler
+        switch self.handler(of: frame, from: client) {
+        case .success(let found): handler = found
+        case .failure(let refusal): return (refusal.outcome, nil)
+        }
+        handler.metrics.count.increment()
+        handler.metrics.bytes.record(frame.count)
+        do {
+            return (try await handler.answer(self, &frame, client), handler.metrics)
+        } catch {
+            handler.metrics.errors.increment()
+            return (.end("\(error)"), handler.metrics)
+        }
+    }
+
+    /// Why a frame has no handler, and what becomes of it.
+    private struct Refusal: Error {
+        var outcome: Outcome
+    }
+
+    /// What answers a frame, where the client may send it.
+    private func handler(
+        of frame: [UInt8], from client: ClientIdentity
+    ) -> Result<Handler, Refusal> {
+        func end(_ reason: String) -> Result<Handler, Refusal> {
+            .failure(Refusal(outcome: .end(reason)))
+        }
         let start: RequestFrameStart
         do {
             start = try RequestFrameStart(decoding: frame)
         } catch {
-            return .end("\(error)")
+            return end("\(error)")
         }
         ServerMetrics.bytesIn.increment(by: frame.count)
         guard let handler = handlers[start.api] else {
-            return .end("there is no answer to requests of API \(start.api.rawValue)")
+            return end("there is no answer to requests of API \(start.api.rawValue)")
         }
         guard handler.versions.contains(start.apiVersion) else {
             if start.api == .apiVersions, let bytes = try? start.unsupportedVersionResponse() {
-                return .answer(Answer(bytes))
+                return .failure(Refusal(outcome: .answer(Answer(bytes))))
             }
-            return .end(
-                "version \(start.apiVersion) of API \(start.api.rawValue) is not supported")
+            return end("version \(start.apiVersion) of API \(start.api.rawValue) is not supported")
         }
         guard configuration.authorizer.allows(client.principal, api: start.api.rawValue) else {
             ServerMetrics.denials.increment()
-            return .end("\(client.principal.name) may not send API \(start.api.rawValue)")
+            return end("\(client.principal.name) may not send API \(start.api.rawValue)")
         }
-        let (began, byteCount) = (ContinuousClock.now, frame.count)
-        defer {
-            handler.metrics.count.increment()
-            handler.metrics.bytes.record(byteCount)
-            handler.metrics.time.record(duration: ContinuousClock.now - began)
-        }
-        do {
-            return try await handler.answer(self, &frame, client)
-        } catch {
-            handler.metrics.errors.increment()
-            return .end("\(error)")
-        }
+        return .success(handler)
     }
 }
 
@@ -109,9 +128,11 @@ extension Broker.Handler {
             @escaping @Sendable (Broker, Request, Broker.Context) async throws ->
             Request.Response?
     ) {
-        self.init(name, inPlace: { (broker, frame: inout RequestFrame<Request>, _, context) in
-            try await body(broker, frame.body, context)
-        })
+        self.init(
+            name,
+            inPlace: { (broker, frame: inout RequestFrame<Request>, _, context) in
+                try await body(broker, frame.body, context)
+            })
     }
 
     /// The same, for requests whose bytes are worked on where they lie.
