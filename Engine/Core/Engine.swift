@@ -202,17 +202,18 @@ public final class Engine: Service {
         // A creation or deletion under way ends first; later ones find the engine closed.
         try changing.withLock { _ in
             defer { state.withLock { $0.lock.take() }?.release() }
-            var firstError: (any Error)?
+            let firstError = Mutex<(any Error)?>(nil)
             let partitions = partitions
-            for partition in partitions {
+            // Each that was written to waits for the disk several times.
+            workers.share(partitions.count) { [reserve] index in
                 do {
-                    try reserve.spend { try partition.close() }
+                    try reserve.spend { try partitions[index].close() }
                 } catch {
-                    firstError = firstError ?? error
+                    firstError.withLock { $0 = $0 ?? error }
                 }
             }
             try writeCheckpoints(isLast: true)
-            if let firstError { throw firstError }
+            if let error = firstError.withLock({ $0 }) { throw error }
             if partitions.allSatisfy({ $0.failure == nil }) {
                 try reserve.spend { try data.markClosed() }
             }

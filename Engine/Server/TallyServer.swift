@@ -46,6 +46,7 @@ public final class TallyServer: Service {
         var hasStopped = false
         var threads: MultiThreadedEventLoopGroup?
         var listener: (any Channel)?
+        var executors: [NetworkExecutor] = []
     }
 
     /// A server of an engine; it does not listen yet.
@@ -114,7 +115,11 @@ public final class TallyServer: Service {
         // The port is known when it is bound, and connections may come at once: they wait.
         let broker = Mutex<Broker?>(nil)
         let (configuration, register, budget) = (configuration, register, budget)
-        let files = FileAllowance(count: 64)
+        let (files, pool) = (FileAllowance(count: 64), FramePool())
+        let executors = Dictionary(
+            uniqueKeysWithValues: threads.makeIterator().map { loop in
+                (ObjectIdentifier(loop), NetworkExecutor(loop: loop, workers: engine.workers))
+            })
         let limits = ConnectionLimits(configuration)
         ServerMetrics.connections.record(0)
         let bootstrap = ServerBootstrap(group: threads)
@@ -126,16 +131,18 @@ public final class TallyServer: Service {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 let host = channel.remoteAddress?.ipAddress ?? ""
-                guard let broker = broker.withLock({ $0 }), register.add(channel, from: host)
+                guard let broker = broker.withLock({ $0 }),
+                    let executor = executors[ObjectIdentifier(channel.eventLoop)],
+                    register.add(channel, from: host)
                 else {
                     ServerMetrics.refusals.increment()
                     return channel.close()
                 }
                 let reader = FrameReader(
-                    byteCountMax: configuration.requestBytesMax, budget: budget)
+                    byteCountMax: configuration.requestBytesMax, budget: budget, pool: pool)
                 let connection = Connection(
-                    broker: broker, reader: reader, budget: budget, files: files,
-                    register: register, limits: limits,
+                    broker: broker, reader: reader, budget: budget, pool: pool,
+                    executor: executor, files: files, register: register, limits: limits,
                     client: ClientIdentity(host: "/" + host, principal: .anonymous))
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(reader, connection)
@@ -154,6 +161,7 @@ public final class TallyServer: Service {
             guard !state.hasStopped else { return false }
             state.threads = threads
             state.listener = listener
+            state.executors = Array(executors.values)
             return true
         }
         guard isWanted else {
@@ -177,10 +185,10 @@ public final class TallyServer: Service {
     /// when that is done, ``ServerConfiguration/shutdownMilliseconds`` later at most. Doing it
     /// twice is doing it once.
     public func shutdown() async {
-        let (listener, threads) = state.withLock { state in
+        let (listener, threads, executors) = state.withLock { state in
             (state.hasStarted, state.hasStopped) = (true, true)
-            defer { (state.listener, state.threads) = (nil, nil) }
-            return (state.listener, state.threads)
+            defer { (state.listener, state.threads, state.executors) = (nil, nil, []) }
+            return (state.listener, state.threads, state.executors)
         }
         try? await listener?.close()
         let channels = register.stop()
@@ -192,6 +200,7 @@ public final class TallyServer: Service {
             try? await Task.sleep(for: .milliseconds(5))
         }
         for channel in register.stop() { channel.close(promise: nil) }
+        for executor in executors { await executor.stop() }
         try? await threads?.shutdownGracefully()
     }
 }

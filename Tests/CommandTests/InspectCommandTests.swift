@@ -1,4 +1,5 @@
 import Foundation
+import Tally
 import TallyCommand
 import TallyTestSupport
 import Testing
@@ -179,5 +180,16 @@ import Testing
         let directory = try TemporaryDirectory()
         let empty = await CommandRun.inspect(directory.path)
         #expect(empty.exitCode == ExitCodes.noInput && empty.errors.contains("holds neither"))
+    }
+
+    @Test("a data directory without topics is sound, and says that it has none")
+    func noTopics() async throws {
+        let directory = try TemporaryDirectory()
+        try await Engine.open(at: directory.path).close()
+        let verified = await CommandRun.inspect(directory.path, "--verify")
+        #expect(verified.exitCode == ExitCodes.success)
+        #expect(verified.output == "no problem found: no topics\n")
+        let told = await CommandRun.inspect(directory.path)
+        #expect(told.exitCode == ExitCodes.success && told.output == "no topics\n")
     }
 }

@@ -84,8 +84,8 @@ public final class PrometheusRegistry: MetricsFactory {
     private static let sizeBounds: [Double] = (4...13).map { Double(1 << (2 * $0)) }
     /// Seconds, from what a look at memory takes to what a client gives up at.
     private static let timeBounds: [Double] = [
-        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
-        5, 10, 30,
+        0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
+        2.5, 5, 10, 30,
     ]
 }
 

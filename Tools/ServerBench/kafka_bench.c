@@ -4,12 +4,15 @@
 //   kafka_bench consume BROKER TOPIC COUNT CONNECTIONS
 //   kafka_bench latency BROKER TOPIC RATE SECONDS SIZE ACKS LINGER
 //   kafka_bench tcp MEGABYTES
+//   kafka_bench floor FILE BYTES CHUNK     (what the kernel takes for a server's work)
 //   kafka_bench idle HOST PORT COUNT       (ends with standard input)
 //
 // The client's own processor time is in each line: where it is larger than the server's, the client
 // is the limit.
 
+#define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -34,12 +37,14 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static double cpu(void) {
+static double cpu_of(int who) {
     struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
+    getrusage(who, &usage);
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
+
+static double cpu(void) { return cpu_of(RUSAGE_SELF); }
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
     char error[512];
@@ -283,7 +288,7 @@ static void *swallow(void *argument) {
     return NULL;
 }
 
-static void run_tcp(long megabytes) {
+static void connect_pair(int *sender, int *receiver) {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
@@ -291,21 +296,69 @@ static void run_tcp(long megabytes) {
     if (bind(listener, (struct sockaddr *)&address, length) || listen(listener, 1))
         fail("tcp", "cannot listen");
     getsockname(listener, (struct sockaddr *)&address, &length);
-    int sender = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(sender, (struct sockaddr *)&address, length)) fail("tcp", "cannot connect");
-    int receiver = accept(listener, NULL, NULL);
+    *sender = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(*sender, (struct sockaddr *)&address, length)) fail("tcp", "cannot connect");
+    *receiver = accept(listener, NULL, NULL);
+    close(listener);
+}
+
+static void send_all(int sender, long count) {
+    char *buffer = calloc(1, 1 << 18);
+    while (count > 0) {
+        ssize_t sent = write(sender, buffer, count < 1 << 18 ? (size_t)count : 1 << 18);
+        if (sent <= 0) fail("tcp", "cannot send");
+        count -= sent;
+    }
+    close(sender);
+    free(buffer);
+}
+
+static void run_tcp(long megabytes) {
+    int sender, receiver;
+    connect_pair(&sender, &receiver);
     pthread_t thread;
     double start = now();
     pthread_create(&thread, NULL, swallow, &receiver);
-    char *buffer = calloc(1, 1 << 18);
-    for (long left = megabytes * 1000000; left > 0;) {
-        ssize_t sent = write(sender, buffer, left < 1 << 18 ? (size_t)left : 1 << 18);
-        if (sent <= 0) fail("tcp", "cannot send");
-        left -= sent;
-    }
-    close(sender);
+    send_all(sender, megabytes * 1000000);
     pthread_join(thread, NULL);
     printf("{\"megabytesPerSecond\":%.1f}\n", (double)megabytes / (now() - start));
+}
+
+struct sending {
+    int socket;
+    long count;
+};
+
+static void *send_them(void *argument) {
+    struct sending *sending = argument;
+    send_all(sending->socket, sending->count);
+    return NULL;
+}
+
+// Chunk after chunk is read from a socket into the same memory, written to a file and synced:
+// nothing that keeps the same bytes as safe takes less.
+static void run_floor(const char *path, long count, long chunk) {
+    int receiver;
+    struct sending sending = {.count = count};
+    connect_pair(&sending.socket, &receiver);
+    int file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    if (file < 0) fail("floor", "cannot create the file");
+    char *buffer = malloc((size_t)chunk);
+    pthread_t thread;
+    double used = cpu_of(RUSAGE_THREAD);
+    pthread_create(&thread, NULL, send_them, &sending);
+    for (long done = 0; done < count;) {
+        long size = count - done < chunk ? count - done : chunk;
+        if (recv(receiver, buffer, (size_t)size, MSG_WAITALL) != size)
+            fail("floor", "cannot receive");
+        if (pwrite(file, buffer, (size_t)size, done) != size || fdatasync(file))
+            fail("floor", "cannot write");
+        done += size;
+    }
+    printf("{\"cpu\":%.3f}\n", cpu_of(RUSAGE_THREAD) - used);
+    pthread_join(thread, NULL);
+    close(file);
+    unlink(path);
 }
 
 static void run_idle(const char *host, int port, int count) {
@@ -314,6 +367,11 @@ static void run_idle(const char *host, int port, int count) {
     // ApiVersions, version 0, correlation id 1, no client id.
     static const char request[] = {0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, -1, -1};
     char answer[4096];
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    double start = now();
     for (int index = 0; index < count; index++) {
         int descriptor = socket(AF_INET, SOCK_STREAM, 0);
         if (connect(descriptor, (struct sockaddr *)&address, sizeof address) ||
@@ -321,7 +379,7 @@ static void run_idle(const char *host, int port, int count) {
             read(descriptor, answer, sizeof answer) <= 0)
             fail("idle", "a connection is not answered");
     }
-    printf("{\"connections\":%d}\n", count);
+    printf("{\"connections\":%d,\"seconds\":%.3f}\n", count, now() - start);
     fflush(stdout);
     while (getchar() != EOF) {}
 }
@@ -331,6 +389,10 @@ int main(int count, char **arguments) {
     const char *mode = arguments[1];
     if (!strcmp(mode, "tcp") && count == 3) {
         run_tcp(atol(arguments[2]));
+        return 0;
+    }
+    if (!strcmp(mode, "floor") && count == 5) {
+        run_floor(arguments[2], atol(arguments[3]), atol(arguments[4]));
         return 0;
     }
     if (!strcmp(mode, "idle") && count == 5) {

@@ -72,7 +72,10 @@ package final class DirectoryRepair {
             .union([DataDirectory.identityName, DataDirectory.lockName, TopicCatalog.fileName])
     }
 
-    private static func isDataDirectory(
+    /// Whether a directory is an engine's, with or without topics.
+    ///
+    /// Throws ``LogError/file(_:)``.
+    package static func isDataDirectory(
         _ path: String, _ fileSystem: any FileSystem
     ) throws -> Bool {
         do {

@@ -4,8 +4,7 @@ extension WorkerPool: TaskExecutor {
     /// Runs the next piece of a task; once the pool is closed, where other tasks run.
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        let isTaken = take(
-            Job(run: { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }))
+        let isTaken = take(Job(run: { [self] in run(job) }))
         if !isTaken { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
     }
 
@@ -14,5 +13,12 @@ extension WorkerPool: TaskExecutor {
         unsafe withUnsafeCurrentTask { task in
             unsafe task?.unownedTaskExecutor == asUnownedTaskExecutor()
         }
+    }
+}
+
+extension TaskExecutor {
+    /// Runs the next piece of a task, which is this executor's, here and now.
+    package func run(_ job: UnownedJob) {
+        unsafe job.runSynchronously(on: asUnownedTaskExecutor())
     }
 }

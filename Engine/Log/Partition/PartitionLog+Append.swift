@@ -45,7 +45,8 @@ extension PartitionLog {
     /// was. Blocks while the kernel takes the bytes.
     ///
     /// - Parameters:
-    ///   - batches: at least one batch. Its contents are undefined after an error.
+    ///   - batches: at least one batch. A refusal leaves it as it was; after other errors its
+    ///     contents are undefined.
     ///   - now: the time for `LogAppendTime` topics.
     ///   - verification: what ``transactionStanding(of:)`` said when the coordinator was asked
     ///     about the transaction that the batches begin here; nil where there was nothing to ask.

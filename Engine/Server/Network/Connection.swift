@@ -8,19 +8,24 @@ import Tally
 /// It asks for the next request when the answer before has gone out. So a client that sends ahead
 /// is not read ahead of, one that does not read its answers holds one of them, and each connection
 /// takes memory for one request. Thread rule: the connection's event loop; the work is done in a
-/// task on the engine's threads.
+/// task, on the engine's threads where it may take long.
 final class Connection: ChannelInboundHandler {
     typealias InboundIn = Frame
 
     private let broker: Broker
     private let reader: FrameReader
     private let budget: MemoryBudget
+    private let pool: FramePool
+    private let executor: NetworkExecutor
     private let files: FileAllowance
     private let register: ConnectionRegister
     private let limits: ConnectionLimits
     private var client: ClientIdentity
     private var phase = Phase.ended
     private var since = NIODeadline.now()
+    /// When the request that is answered was there, and what to tell how long it took.
+    private var came = NIODeadline.now()
+    private var timing: Metrics.Timer?
     private var watch: RepeatedTask?
     private var isStopping = false
 
@@ -33,12 +38,15 @@ final class Connection: ChannelInboundHandler {
     }
 
     init(
-        broker: Broker, reader: FrameReader, budget: MemoryBudget, files: FileAllowance,
-        register: ConnectionRegister, limits: ConnectionLimits, client: ClientIdentity
+        broker: Broker, reader: FrameReader, budget: MemoryBudget, pool: FramePool,
+        executor: NetworkExecutor, files: FileAllowance, register: ConnectionRegister,
+        limits: ConnectionLimits, client: ClientIdentity
     ) {
         self.broker = broker
         self.reader = reader
         self.budget = budget
+        self.pool = pool
+        self.executor = executor
         self.files = files
         self.register = register
         self.limits = limits
@@ -59,6 +67,9 @@ final class Connection: ChannelInboundHandler {
     }
 
     private func waitForRequest(_ context: ChannelHandlerContext) {
+        // From when the request was there until its answer, if it has one, has gone out.
+        timing?.recordNanoseconds((NIODeadline.now() - came).nanoseconds)
+        timing = nil
         guard !isStopping else { return end(context) }
         phase = .waiting
         since = .now()
@@ -70,17 +81,23 @@ final class Connection: ChannelInboundHandler {
         guard case .waiting = phase else { return budget.giveBack(frame.reserved) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        let task = Task(executorPreference: broker.engine.workers) { [broker, client, budget] in
-            let outcome = await broker.answer(frame.bytes, from: client)
+        let threads: any TaskExecutor = frame.isQuick ? executor : broker.engine.workers
+        let task = Task(executorPreference: threads) {
+            [broker, client, budget, pool] in
+            var bytes = frame.takeBytes()
+            let (outcome, metrics) = await broker.answer(&bytes, from: client)
+            pool.giveBack(&bytes)
             // Only now, also where the client has hung up: the request is in memory until then.
             budget.giveBack(frame.reserved)
             loop.execute {
                 let (connection, context) = bound.value
+                connection.timing = metrics?.time
                 connection.worked(outcome, context)
             }
         }
         phase = .working(task)
         since = .now()
+        came = since
     }
 
     private func worked(_ outcome: Broker.Outcome, _ context: ChannelHandlerContext) {

@@ -1,11 +1,5 @@
 import NIOCore
 
-/// A request as it came, and what it has of the budget.
-struct Frame: Sendable {
-    var bytes: [UInt8]
-    var reserved: Int
-}
-
 /// Why a connection is ended.
 enum ConnectionFault: Error, CustomStringConvertible {
     case requestTooLarge(byteCount: Int, limit: Int)
@@ -32,6 +26,7 @@ final class FrameReader: ChannelDuplexHandler {
 
     private let byteCountMax: Int
     private let budget: MemoryBudget
+    private let pool: FramePool
     /// What has come and is of no request yet, or of the one behind.
     private var received = ByteBuffer()
     /// The request that is coming, as far as it is there.
@@ -68,9 +63,10 @@ final class FrameReader: ChannelDuplexHandler {
     /// Whether a request waits for its place in the budget.
     var isWaitingForBudget: Bool { if case .waiting = phase { true } else { false } }
 
-    init(byteCountMax: Int, budget: MemoryBudget) {
+    init(byteCountMax: Int, budget: MemoryBudget, pool: FramePool) {
         self.byteCountMax = byteCountMax
         self.budget = budget
+        self.pool = pool
     }
 
     func read(context: ChannelHandlerContext) {
@@ -101,8 +97,7 @@ final class FrameReader: ChannelDuplexHandler {
     /// Begins to gather a request.
     private func receive(_ byteCount: Int, reserved: Int) {
         phase = .receiving(byteCount: byteCount, reserved: reserved)
-        // Not all of it because a length says so, but what most have, so that they do not move.
-        frame.reserveCapacity(min(byteCount, Self.capacityMax))
+        frame = pool.room(for: byteCount)
         gather()
     }
 
@@ -138,10 +133,8 @@ final class FrameReader: ChannelDuplexHandler {
             phase = .between
             receivingSince = received.readableBytes > 0 ? .now() : nil
             isWanted = false
-            let whole = frame
-            frame = []
             return context.fireChannelRead(
-                wrapInboundOut(Frame(bytes: whole, reserved: reserved)))
+                wrapInboundOut(Frame(taking: &frame, reserved: reserved)))
         }
         switch phase {
         case .between, .receiving:
@@ -151,9 +144,6 @@ final class FrameReader: ChannelDuplexHandler {
         case .waiting, .ended: break
         }
     }
-
-    /// Room for a request at once; larger ones grow while they come.
-    private static let capacityMax = 2 << 20
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {

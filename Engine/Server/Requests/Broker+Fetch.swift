@@ -36,7 +36,7 @@ private struct Fetch {
 
     init(_ request: FetchRequest, version: Int16, of broker: Broker) {
         self.broker = broker
-        self.request = request
+        self.request = request.withoutRepetition()
         self.version = version
         bytesMax = min(max(Int(request.maxBytes), 0), broker.configuration.fetchBytesMax)
         deadline = .now + .milliseconds(max(Int64(request.maxWaitMilliseconds), 0))
@@ -152,9 +152,10 @@ private struct Fetch {
         var answer = FetchResponse.Partition()
         answer.partitionIndex = wanted.partition
         let highWatermark = log.highWatermark
-        let stable = try log.lastStableOffset()
+        // Nobody else needs it, and it takes the writer's lock.
+        let stable = isCommitted ? try log.lastStableOffset() : nil
         answer.highWatermark = highWatermark.rawValue
-        answer.lastStableOffset = stable.rawValue
+        answer.lastStableOffset = stable?.rawValue ?? -1
         answer.logStartOffset = log.logStart.rawValue
         answer.abortedTransactions = isCommitted ? [] : nil
         answer.records = []
@@ -164,7 +165,7 @@ private struct Fetch {
             return answer
         }
         let offset = Offset(wanted.fetchOffset)
-        let bound = isCommitted ? min(stable, highWatermark) : highWatermark
+        let bound = min(stable ?? highWatermark, highWatermark)
         // What comes next, or the end of an open transaction, may make it enough.
         look.marks.append((partition, max(offset, highWatermark)))
         guard offset < log.logStart || offset > log.logEnd || offset < bound else {
@@ -210,6 +211,29 @@ private struct Fetch {
         end.epoch = found.epoch.rawValue
         end.endOffset = found.endOffset.rawValue
         return end
+    }
+}
+
+extension FetchRequest {
+    /// Each partition once, as in Kafka: much may be told of one that was asked for in a few bytes.
+    fileprivate func withoutRepetition() -> FetchRequest {
+        guard topics.count > 1 || topics.contains(where: { $0.partitions.count > 1 }) else {
+            return self
+        }
+        struct Place: Hashable {
+            var topic: String
+            var id: WireUUID
+            var partition: Int32
+        }
+        var seen: Set<Place> = []
+        var request = self
+        for index in request.topics.indices {
+            let (topic, id) = (topics[index].topic, topics[index].topicID)
+            request.topics[index].partitions.removeAll { partition in
+                !seen.insert(Place(topic: topic, id: id, partition: partition.partition)).inserted
+            }
+        }
+        return request
     }
 }
 

@@ -4,7 +4,7 @@ extension Broker {
     /// What answers which request. What is not here is not told of by ApiVersions, and ends the
     /// connection that sends it.
     static let allHandlers: [APIKey: Handler] = [
-        .produce: Handler("Produce") { try await $0.produce($1, $2) },
+        .produce: Handler("Produce", inPlace: { try await $0.produce(&$1, in: &$2, $3) }),
         .fetch: Handler("Fetch", answering: { try await $0.fetch($1, $2, $3) }),
         .listOffsets: Handler("ListOffsets") { await $0.listOffsets($1, $2) },
         .metadata: Handler("Metadata") { await $0.metadata($1, $2) },

@@ -5,21 +5,28 @@ extension Broker {
     /// Appends batches as they came, and answers when the acknowledgement that was asked for is
     /// reached: 1 when the log has them, -1 when they are what the topic's durability promises,
     /// 0 never; then an error ends the connection, as in Kafka, so that the client looks again.
-    func produce(_ request: ProduceRequest, _ context: Context) async throws -> ProduceResponse? {
+    ///
+    /// - Parameter bytes: the bytes of the frame: batches get their offsets there.
+    func produce(
+        _ frame: inout RequestFrame<ProduceRequest>, in bytes: inout [UInt8], _ context: Context
+    ) async throws -> ProduceResponse? {
+        let places = frame.body.letGoOfBatches()
+        let request = frame.body
         var response = ProduceResponse()
         var unsynced: [Unsynced] = []
         let isKnown = (-1...1).contains(request.acks)
         for (index, topic) in request.topics.enumerated() {
             var answer = ProduceResponse.Topic()
             answer.name = topic.name
-            for wanted in topic.partitions {
+            for (wanted, place) in zip(topic.partitions, places[index]) {
                 var partition = ProduceResponse.Partition()
                 partition.index = wanted.index
                 partition.baseOffset = -1
                 do {
                     guard isKnown else { throw ClientRequestError.invalidRequiredAcks }
                     let log = try await append(
-                        wanted, to: topic.name, in: request.transactionalID, context, &partition)
+                        &bytes, place, to: topic.name, in: request.transactionalID, context,
+                        &partition)
                     if log.durability == .synced {
                         unsynced.append(
                             Unsynced(
@@ -33,10 +40,20 @@ extension Broker {
             }
             response.responses.append(answer)
         }
-        if request.acks == -1 {
-            await sync(unsynced, &response)
+        if request.acks == -1, !unsynced.isEmpty {
+            // Not where connections are read.
+            let failures = await withTaskExecutorPreference(engine.workers) { [unsynced] in
+                await sync(unsynced)
+            }
+            for (place, error) in failures {
+                var partition = response.responses[place.topic].partitions[place.partition]
+                partition.errorCode = ErrorCode(error)
+                partition.errorMessage = "\(error)"
+                partition.baseOffset = -1
+                response.responses[place.topic].partitions[place.partition] = partition
+            }
         } else {
-            // Nobody waits for it, and consumers see what is synced.
+            // Where there are some, nobody waits for it, and consumers see what is synced.
             for place in unsynced { syncs.request(place.log) }
         }
         guard request.acks == 0 else { return response }
@@ -47,20 +64,21 @@ extension Broker {
     }
 
     /// What was appended and has to be synced, and where the answer tells of it.
-    private struct Unsynced {
+    private struct Unsynced: Sendable {
         var topic: Int
         var partition: Int
         var log: PartitionLog
     }
 
     private func append(
-        _ wanted: ProduceRequest.Partition, to topic: String, in transactionalID: String?,
-        _ context: Context, _ answer: inout ProduceResponse.Partition
+        _ bytes: inout [UInt8], _ place: Range<Int>, to topic: String,
+        in transactionalID: String?, _ context: Context,
+        _ answer: inout ProduceResponse.Partition
     ) async throws -> PartitionLog {
-        let partition = try engine.partition(wanted.index, of: topic)
+        let partition = try engine.partition(answer.index, of: topic)
         let log = try partition.log
         let result = try await append(
-            Array(wanted.records ?? []), to: partition, log, in: transactionalID, context)
+            &bytes, place, to: partition, log, in: transactionalID, context)
         answer.baseOffset = result.baseOffset.rawValue
         answer.logAppendTimeMilliseconds = result.logAppendTime?.rawValue ?? -1
         answer.logStartOffset = log.logStart.rawValue
@@ -68,12 +86,13 @@ extension Broker {
     }
 
     private func append(
-        _ records: [UInt8], to partition: Partition, _ log: PartitionLog,
+        _ bytes: inout [UInt8], _ place: Range<Int>, to partition: Partition, _ log: PartitionLog,
         in transactionalID: String?, _ context: Context
     ) async throws -> AppendResult {
         let header: RecordBatchHeader
         do {
-            header = try RecordBatchHeader(decoding: records.rawSpan, at: 0)
+            header = try RecordBatchHeader(
+                decoding: bytes.rawSpan.extracting(place), at: 0)
         } catch {
             throw LogError.invalidBatch(error)
         }
@@ -84,9 +103,9 @@ extension Broker {
                 standing = try await verify(header, in: transactionalID, partition, log, context)
             }
             do {
-                var batches = records
-                return try batches.withMutableRawSpan { batches in
-                    try log.append(
+                return try bytes.withMutableRawSpan { bytes in
+                    var batches = bytes._mutatingExtracting(place)
+                    return try log.append(
                         &batches, from: .outside, now: .now, verification: standing)
                 }
             } catch LogError.producer(let refusal)
@@ -123,27 +142,19 @@ extension Broker {
         return standing
     }
 
-    /// Waits until all of it is on stable storage, in all logs at once.
-    private func sync(_ places: [Unsynced], _ response: inout ProduceResponse) async {
-        let failures = await withTaskGroup(of: (Int, (any Error)?).self) { group in
-            for (index, place) in places.enumerated().dropFirst() {
-                group.addTask { (index, Self.sync(place.log)) }
+    /// Waits until all of it is on stable storage, in all logs at once; returns what is not.
+    private func sync(_ places: [Unsynced]) async -> [(Unsynced, any Error)] {
+        await withTaskGroup(of: (Unsynced, (any Error)?).self) { group in
+            for place in places.dropFirst() {
+                group.addTask { (place, Self.sync(place.log)) }
             }
-            var failures: [(Int, any Error)] = []
+            var failures: [(Unsynced, any Error)] = []
             // The first right here: mostly there is one.
             if let first = places.first, let error = Self.sync(first.log) {
-                failures.append((0, error))
+                failures.append((first, error))
             }
-            for await (index, error) in group { if let error { failures.append((index, error)) } }
+            for await (place, error) in group { if let error { failures.append((place, error)) } }
             return failures
-        }
-        for (index, error) in failures {
-            let place = places[index]
-            var partition = response.responses[place.topic].partitions[place.partition]
-            partition.errorCode = ErrorCode(error)
-            partition.errorMessage = "\(error)"
-            partition.baseOffset = -1
-            response.responses[place.topic].partitions[place.partition] = partition
         }
     }
 
@@ -153,6 +164,21 @@ extension Broker {
             return nil
         } catch {
             return error
+        }
+    }
+}
+
+extension ProduceRequest {
+    /// Where in the frame the batches of each topic's partitions lie. The request has them no
+    /// longer, so that whoever has the frame can change it where it is.
+    fileprivate mutating func letGoOfBatches() -> [[Range<Int>]] {
+        topics.indices.map { topic in
+            topics[topic].partitions.indices.map { partition in
+                guard let records = topics[topic].partitions[partition].records.take() else {
+                    return 0..<0
+                }
+                return records.startIndex..<records.endIndex
+            }
         }
     }
 }

@@ -287,10 +287,13 @@ extension Broker {
         -> DescribeProducersResponse?
     {
         var response = DescribeProducersResponse()
+        // Each once: a partition may know many producers, and a request name it many times.
+        var seen: Set<TopicPartition> = []
         for topic in request.topics {
             var answer = DescribeProducersResponse.Topic()
             answer.name = topic.name
-            for index in topic.partitions {
+            for index in topic.partitions
+            where seen.insert(TopicPartition(topic: topic.name, partition: index)).inserted {
                 var partition = DescribeProducersResponse.Partition()
                 partition.partitionIndex = index
                 do {

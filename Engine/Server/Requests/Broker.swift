@@ -42,7 +42,7 @@ final class Broker: Sendable {
     struct Handler: Sendable {
         var versions: ClosedRange<Int16>
         var metrics: ServerMetrics.PerRequest
-        var answer: @Sendable (Broker, [UInt8], ClientIdentity) async throws -> Outcome
+        var answer: @Sendable (Broker, inout [UInt8], ClientIdentity) async throws -> Outcome
     }
 
     init(engine: Engine, configuration: ServerConfiguration, address: ServerAddress) {
@@ -61,41 +61,60 @@ final class Broker: Sendable {
         handlers.map { ($0.key, $0.value.versions) }.sorted { $0.api.rawValue < $1.api.rawValue }
     }
 
-    /// Answers a frame.
-    func answer(_ frame: [UInt8], from client: ClientIdentity) async -> Outcome {
+    /// Answers a frame, whose bytes mean nothing any more then.
+    ///
+    /// - Returns: what becomes of it, and what to tell the time it took; nil where it was refused.
+    func answer(
+        _ frame: inout [UInt8], from client: ClientIdentity
+    ) async -> (Outcome, ServerMetrics.PerRequest?) {
+        let handler: Handler
+        switch self.handler(of: frame, from: client) {
+        case .success(let found): handler = found
+        case .failure(let refusal): return (refusal.outcome, nil)
+        }
+        handler.metrics.count.increment()
+        handler.metrics.bytes.record(frame.count)
+        do {
+            return (try await handler.answer(self, &frame, client), handler.metrics)
+        } catch {
+            handler.metrics.errors.increment()
+            return (.end("\(error)"), handler.metrics)
+        }
+    }
+
+    /// Why a frame has no handler, and what becomes of it.
+    private struct Refusal: Error {
+        var outcome: Outcome
+    }
+
+    /// What answers a frame, where the client may send it.
+    private func handler(
+        of frame: [UInt8], from client: ClientIdentity
+    ) -> Result<Handler, Refusal> {
+        func end(_ reason: String) -> Result<Handler, Refusal> {
+            .failure(Refusal(outcome: .end(reason)))
+        }
         let start: RequestFrameStart
         do {
             start = try RequestFrameStart(decoding: frame)
         } catch {
-            return .end("\(error)")
+            return end("\(error)")
         }
         ServerMetrics.bytesIn.increment(by: frame.count)
         guard let handler = handlers[start.api] else {
-            return .end("there is no answer to requests of API \(start.api.rawValue)")
+            return end("there is no answer to requests of API \(start.api.rawValue)")
         }
         guard handler.versions.contains(start.apiVersion) else {
             if start.api == .apiVersions, let bytes = try? start.unsupportedVersionResponse() {
-                return .answer(Answer(bytes))
+                return .failure(Refusal(outcome: .answer(Answer(bytes))))
             }
-            return .end(
-                "version \(start.apiVersion) of API \(start.api.rawValue) is not supported")
+            return end("version \(start.apiVersion) of API \(start.api.rawValue) is not supported")
         }
         guard configuration.authorizer.allows(client.principal, api: start.api.rawValue) else {
             ServerMetrics.denials.increment()
-            return .end("\(client.principal.name) may not send API \(start.api.rawValue)")
+            return end("\(client.principal.name) may not send API \(start.api.rawValue)")
         }
-        let began = ContinuousClock.now
-        defer {
-            handler.metrics.count.increment()
-            handler.metrics.bytes.record(frame.count)
-            handler.metrics.time.record(duration: ContinuousClock.now - began)
-        }
-        do {
-            return try await handler.answer(self, frame, client)
-        } catch {
-            handler.metrics.errors.increment()
-            return .end("\(error)")
-        }
+        return .success(handler)
     }
 }
 
@@ -109,11 +128,32 @@ extension Broker.Handler {
             @escaping @Sendable (Broker, Request, Broker.Context) async throws ->
             Request.Response?
     ) {
-        self.init(name) { (broker, request: Request, context, correlationID) in
-            guard let response = try await body(broker, request, context) else { return nil }
+        self.init(
+            name,
+            inPlace: { (broker, frame: inout RequestFrame<Request>, _, context) in
+                try await body(broker, frame.body, context)
+            })
+    }
+
+    /// The same, for requests whose bytes are worked on where they lie.
+    ///
+    /// - Parameter body: gets the frame, and its bytes. They are copied where they are changed
+    ///   while the frame has slices of them.
+    init<Request: WireRequest>(
+        _ name: String,
+        inPlace body:
+            @escaping @Sendable (
+                Broker, inout RequestFrame<Request>, inout [UInt8], Broker.Context
+            ) async throws -> Request.Response?
+    ) {
+        self.init(name) { (broker, frame: inout RequestFrame<Request>, bytes, context) in
+            guard let response = try await body(broker, &frame, &bytes, context) else {
+                return nil
+            }
             return Answer(
                 try ResponseFrame(
-                    header: ResponseHeader(correlationID: correlationID), body: response
+                    header: ResponseHeader(correlationID: frame.header.correlationID),
+                    body: response
                 ).encoded(version: context.version))
         }
     }
@@ -124,24 +164,28 @@ extension Broker.Handler {
         answering body:
             @escaping @Sendable (Broker, Request, Broker.Context, Int32) async throws -> Answer?
     ) {
-        self.init(name, body)
+        self.init(name) { (broker, frame: inout RequestFrame<Request>, _, context) in
+            try await body(broker, frame.body, context, frame.header.correlationID)
+        }
     }
 
     private init<Request: WireRequest>(
         _ name: String,
         _ body:
-            @escaping @Sendable (Broker, Request, Broker.Context, Int32) async throws -> Answer?
+            @escaping @Sendable (
+                Broker, inout RequestFrame<Request>, inout [UInt8], Broker.Context
+            ) async throws -> Answer?
     ) {
         versions = Request.versions
         metrics = ServerMetrics.PerRequest(name)
         answer = { broker, bytes, client in
-            let frame = try RequestFrame<Request>(decoding: bytes)
+            var frame = try RequestFrame<Request>(decoding: bytes)
             let context = Broker.Context(
                 client: client, clientID: frame.header.clientID ?? "",
                 version: frame.header.apiVersion)
-            let answer = try await body(
-                broker, frame.body, context, frame.header.correlationID)
-            guard let answer else { return .nothing }
+            guard let answer = try await body(broker, &frame, &bytes, context) else {
+                return .nothing
+            }
             guard answer.byteCount <= Answer.byteCountMax else {
                 return .end("the answer to \(name) would have \(answer.byteCount) bytes")
             }

@@ -75,6 +75,12 @@ class Server:
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def memory(self):
+        """Bytes of memory that are the server's own: without pages of mapped files."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            values = dict(line.split(":", 1) for line in status)
+        return int(values["RssAnon"].split()[0]) << 10
+
     def stop(self):
         """Asks the server to end, and expects that it does so in order."""
         self.process.send_signal(signal.SIGTERM)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -21,6 +22,8 @@ from interop.records import Record, values
 from interop.server import Server
 
 CONNECTIONS = 1000
+MANY = 10_000
+MEBIBYTE = 1 << 20
 
 
 def api_versions_request(number):
@@ -51,14 +54,89 @@ def thousand_connections(server):
         work.end()
 
 
-def ask_all(sockets):
+@check(timeout=300)
+def ten_thousand_connections(server):
+    """They are let in, nobody waits for them, and beyond the limit they are refused."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    many = min(MANY, limit - 2000)
+    true(many >= CONNECTIONS, f"ulimit -Hn is {limit}: too few for this check")
+    if many < MANY:
+        print(f"ulimit -Hn is {limit}: only {many} connections", file=sys.stderr)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    with Server(server.tally, max_connections=many + 50) as own:
+        topic = confluent.create_topic(own, "many")
+        work = Working(own, topic)
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(connect(own, number)) for number in range(many)]
+            ask_all(sockets, 120)
+            memory = own.memory()
+            true(memory < 256 * MEBIBYTE, f"{memory >> 20} MiB for {many} connections")
+            before = work.count
+            soon(lambda: work.count > before + 50, "records while ten thousand are connected")
+            refused = sum(is_refused(own, stack) for _ in range(100))
+            true(50 <= refused < 100, f"{refused} of 100 beyond the limit are refused")
+            before = work.count
+            soon(lambda: work.count > before + 50, "records while others are refused")
+            ask_all(sockets, 120)
+        before = work.count
+        soon(lambda: work.count > before + 50, "records after they have gone")
+        # There is room again.
+        soon(lambda: not is_refused(own), "a connection where the others were")
+        work.end()
+
+
+@check(timeout=150)
+def connections_leave_descriptors(server):
+    """Without a setting, connections may take half of what the process may open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    own = Server(server.tally)
+    own.start()
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    topic = confluent.create_topic(own, "rest")
+    work = Working(own, topic)
+    with contextlib.ExitStack() as stack:
+        refused = sum(is_refused(own, stack) for _ in range(1200))
+        true(700 <= refused < 900, f"{refused} of 1,200 are refused")
+        # Files are opened, as there are descriptors left.
+        more = confluent.create_topic(own, "more", partitions=20)
+        confluent.write(own, more, [Record(b"k", b"v")])
+        count = work.count
+        soon(lambda: work.count > count + 50, "records while connections are refused")
+    work.end()
+    own.stop()
+    own.verify()
+    shutil.rmtree(own.directory)
+
+
+def connect(server, number=0):
+    """A connection from one of several addresses, which all have ports of their own."""
+    return socket.create_connection(
+        (server.host, server.port), 20, source_address=(f"127.0.0.{2 + number % 4}", 0))
+
+
+def is_refused(server, stack=None):
+    """Whether a new connection is closed before its first answer; the stack keeps it open."""
+    connection = (stack or contextlib.ExitStack()).enter_context(connect(server))
+    try:
+        connection.sendall(api_versions_request(1))
+        answer(connection)
+        return False
+    except (Failed, ConnectionError):
+        return True
+    finally:
+        if stack is None:
+            connection.close()
+
+
+def ask_all(sockets, seconds=30):
     """Each sends a request, then each must have its answer."""
     for number, connection in enumerate(sockets):
         connection.sendall(api_versions_request(number))
     with selectors.DefaultSelector() as selector:
         for number, connection in enumerate(sockets):
             selector.register(connection, selectors.EVENT_READ, number)
-        answered, end = set(), time.monotonic() + 30
+        answered, end = set(), time.monotonic() + seconds
         while len(answered) < len(sockets):
             ready = selector.select(max(end - time.monotonic(), 0))
             if not ready:

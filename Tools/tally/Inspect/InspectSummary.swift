@@ -14,6 +14,9 @@ struct InspectSummary {
     }
 
     func run() throws -> Int32 {
+        if target.parts.isEmpty, !isJSON {
+            try streams.output.write(line: "no topics")
+        }
         for (index, part) in target.parts.enumerated() {
             let report = try LogVerifier(of: part.directory, environment: target.environment)
                 .verify(only: part.only)

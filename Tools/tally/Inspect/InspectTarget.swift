@@ -1,3 +1,4 @@
+import Tally
 import TallyFiles
 import TallyLog
 import TallyRecords
@@ -49,9 +50,10 @@ struct InspectTarget {
         var label: PartitionDirectory?
     }
 
+    /// None where an engine's directory has no topics.
     var parts: [Part]
     /// The data directory; nil where one partition or segment was named.
-    var dataDirectory: String? { parts.first?.label.map { parentDirectory(of: $0.path) } }
+    let dataDirectory: String?
     let environment: LogEnvironment
     let fileSystem: any FileSystem
 
@@ -69,6 +71,8 @@ struct InspectTarget {
         } else {
             parts = try Self.partitions(path, fileSystem)
         }
+        dataDirectory =
+            parts.isEmpty ? path : parts.first?.label.map { parentDirectory(of: $0.path) }
     }
 
     private static func segment(_ path: String) throws -> Part {
@@ -93,6 +97,8 @@ struct InspectTarget {
         let found = try PartitionDirectory.all(in: path, on: fileSystem)
         guard !found.isEmpty else {
             if PartitionDirectory(path) != nil { return [Part(directory: path)] }
+            // What an engine begins with.
+            if try DirectoryRepair.isDataDirectory(path, fileSystem) { return [] }
             throw CommandFailure(
                 "\(path) holds neither segments (.log files) nor partitions (<topic>-<number>)",
                 exitCode: ExitCodes.noInput)

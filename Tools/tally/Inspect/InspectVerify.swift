@@ -64,6 +64,7 @@ struct InspectVerify {
     }
 
     private func conclusion(_ checked: LogTotals, _ problemCount: Int) -> String {
+        if target.parts.isEmpty, problemCount == 0 { return "no problem found: no topics" }
         let what = """
             checked \(count(checked.partitionCount, "partition")), \
             \(count(checked.segmentCount, "segment")), \(count(checked.batchCount, "batch")), \
