@@ -9,10 +9,10 @@ import TallyFiles
 ///
 /// Falling asleep here, waking another thread and being woken by it cost more than such a request:
 /// with ten thousand requests a second and a client on the same two cores the slowest hundredth
-/// took 16 to 49 ms, and 1.2 ms where all ran here. Thread rule: any thread.
+/// took 16 to 49 ms, and 1.2 ms in a trial where all ran here. Thread rule: any thread.
 final class NetworkExecutor: TaskExecutor {
-    /// A piece of a request that took longer has kept others waiting. Less is what a thread waits
-    /// for its turn on busy cores: with 2 ms the slowest hundredth was back at 16 ms.
+    /// A piece of a request that took longer has kept others waiting. With 2 ms as the limit one
+    /// run had its slowest hundredth at 16 ms again.
     private static let quick = TimeAmount.milliseconds(10)
     /// How long others are spared after one.
     private static let pause = TimeAmount.seconds(1)
