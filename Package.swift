@@ -267,10 +267,11 @@ let package = Package(
             path: "Tests/Simulate", swiftSettings: plainSettings),
         .testTarget(
             name: "ReplicationTests",
-            dependencies: [
-                "TallyRecords", "TallyReplication", "TallySimulator", "TallyTestSupport",
-            ],
+            dependencies: ["TallyRecords", "TallyReplication", "TallyTestSupport"],
             path: "Tests/ReplicationTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["TallySimulator"],
+            path: "Tests/SimulationTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyClusterChild",
             dependencies: ["TallyFiles", "TallyReplication", "TallyStateStore"],

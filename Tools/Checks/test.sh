@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 
 # All tests of a run are begun at once, and share the processors: those that compute for minutes
 # go first, by themselves, so that those that look at a clock are not kept waiting by them.
-long='^(CrashTests|CompactionTests|LogTests|ReplicationTests|ScenarioTests)\.'
+long='^(CrashTests|CompactionTests|LogTests|ScenarioTests|SimulationTests)\.'
 # And those that measure silence, or hold leases of seconds, behind all others.
 quiet='^ServerTests\.'
 leases='^(ClusterTests|EtcdTests)\.'
