@@ -149,7 +149,7 @@ import Testing
     func undecided() async throws {
         let engine = try await engine()
         let producer = try await engine.transactionalProducer {
-            $0.transactionTimeoutMilliseconds = 3_000
+            $0.transactionTimeoutMilliseconds = 15_000
         }
         let isOver = holdMarkers(of: "b", in: engine)
         try producer.beginTransaction()

@@ -152,10 +152,9 @@ private struct Fetch {
         var answer = FetchResponse.Partition()
         answer.partitionIndex = wanted.partition
         let highWatermark = log.highWatermark
-        // Nobody else needs it, and it takes the writer's lock.
-        let stable = isCommitted ? try log.lastStableOffset() : nil
+        let stable = try log.lastStableOffset()
         answer.highWatermark = highWatermark.rawValue
-        answer.lastStableOffset = stable?.rawValue ?? -1
+        answer.lastStableOffset = stable.rawValue
         answer.logStartOffset = log.logStart.rawValue
         answer.abortedTransactions = isCommitted ? [] : nil
         answer.records = []
@@ -165,7 +164,7 @@ private struct Fetch {
             return answer
         }
         let offset = Offset(wanted.fetchOffset)
-        let bound = min(stable ?? highWatermark, highWatermark)
+        let bound = isCommitted ? min(stable, highWatermark) : highWatermark
         // What comes next, or the end of an open transaction, may make it enough.
         look.marks.append((partition, max(offset, highWatermark)))
         guard offset < log.logStart || offset > log.logEnd || offset < bound else {
