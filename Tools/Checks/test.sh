@@ -8,10 +8,12 @@ trap 'rm -rf "$work"' EXIT
 
 # All tests of a run are begun at once, and share the processors: those that compute for minutes
 # go first, by themselves, so that those that look at a clock are not kept waiting by them.
-long='^(CrashTests|CompactionTests|LogTests|ScenarioTests|SimulationTests)\.'
-# And those that measure silence, or hold leases of seconds, behind all others.
+long='^(CrashTests|CompactionTests|LogTests|ScenarioTests)\.'
+# Those that do nothing but compute, on all processors, have them for themselves.
+computing='^SimulationTests\.'
+# And those that measure silence, hold leases of seconds, or talk over sockets, behind all others.
 quiet='^ServerTests\.'
-leases='^(ClusterTests|EtcdTests)\.'
+leases='^(ClientTests|ClusterTests|EtcdTests)\.'
 
 run() {
     {
@@ -25,8 +27,9 @@ status=0
 if [ $# -gt 0 ]; then
     run "$@" || status=1
 else
+    run --filter "$computing" || status=1
     run --filter "$long" || status=1
-    run --skip "$long" --skip "$quiet" --skip "$leases" || status=1
+    run --skip "$computing" --skip "$long" --skip "$quiet" --skip "$leases" || status=1
     run --filter "$leases" || status=1
     run --filter "$quiet" || status=1
 fi
