@@ -208,7 +208,10 @@ final class PartitionAccumulator: Sendable {
     /// Writes what is ready on the thread of a sender. What others send meanwhile is not for that
     /// one to wait for.
     private func deliverOnce() {
-        guard deliver(takeReady()) else { return tryAgainLater() }
+        let batches = takeReady()
+        // Given up meanwhile: the delivery has ended, and another may have begun by now.
+        if batches.isEmpty { return }
+        guard deliver(batches) else { return tryAgainLater() }
         endDelivery()
     }
 
