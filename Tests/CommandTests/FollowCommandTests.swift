@@ -140,6 +140,18 @@ import Testing
             #expect(try await parted.waits { !parted.process.isRunning })
             #expect(parted.process.terminationStatus == 1, "\(parted.errors)")
             #expect(parted.errors.contains("no copy"), "\(parted.errors)")
+            // Nor does it begin anew where the cluster has no more what would come next.
+            try source.append(["three", "four", "five"], to: "a")
+            try await source.engine.deleteRecords(ofTopic: "a", partition: 0, before: Offset(5))
+            let behind = try follow(source, place)
+            #expect(try await behind.waits { !behind.process.isRunning })
+            #expect(behind.errors.contains("no copy"), "\(behind.errors)")
+            try await withEngine(at: place.data) { engine in
+                let mine = try engine.describeTopic("a")
+                #expect(mine.configuration.source == nil)
+                #expect(mine.partitions[0].logStart == .zero)
+                #expect(mine.partitions[0].logEnd == Offset(3))
+            }
         }
     }
 }

@@ -28,13 +28,20 @@ struct ClusterImport: Sendable {
         let starts = try await cluster.offsets(of: Set(partitions), at: .logStart)
         let ends = try await cluster.offsets(of: Set(partitions), at: .end)
         var copies = PartitionCopies(copy, behind: .refuse)
-        for (name, topic) in found.sorted(by: { $0.key < $1.key }) {
-            try await copy.prepare(name, topic)
-        }
-        for id in partitions.sorted() {
+        func bounds(of id: TopicPartition) -> ClosedRange<Offset> {
             let start = starts[id] ?? .zero
-            try await copies.add(id, start...max(start, ends[id] ?? .zero))
+            return start...max(start, ends[id] ?? .zero)
         }
+        for (name, topic) in found.sorted(by: { $0.key < $1.key }) {
+            // Compared before it is marked as a copy: it stays as it was where it is none.
+            try await copy.prepare(name, topic) { [copies] known in
+                for partition in known.partitions {
+                    let id = TopicPartition(topic: name, partition: partition.index)
+                    try await copies.verify(id, bounds(of: id))
+                }
+            }
+        }
+        for id in partitions.sorted() { try await copies.add(id, bounds(of: id)) }
         let report = try await run(&copies, to: ends)
         await copies.close()
         try check(ends, on: engine)

@@ -62,13 +62,8 @@ struct PartitionCopies {
                 try await engine.restartCopy(of: id, at: bounds.lowerBound)
                 copy = Copy(logStart: bounds.lowerBound, logEnd: bounds.lowerBound)
             }
-        } else if copy.logEnd > bounds.upperBound {
-            throw CommandFailure(
-                "\(id) ends at offset \(copy.logEnd) here and at \(bounds.upperBound) in "
-                    + "\(source): it is no copy of that any more. Delete the topic to copy it "
-                    + "anew, or keep it with `tally promote`.")
-        } else if copy.logEnd >= bounds.lowerBound {
-            try await requireSame(id, copy.logEnd)
+        } else {
+            try await verify(id, bounds)
         }
         copies[id] = copy
         if !copy.isEmpty, copy.logEnd < bounds.lowerBound {
@@ -76,6 +71,20 @@ struct PartitionCopies {
         } else {
             await reader.read(id, from: copy.logEnd)
         }
+    }
+
+    /// Throws where what a partition has here is seen to be something else than what the cluster
+    /// has.
+    func verify(_ id: TopicPartition, _ bounds: ClosedRange<Offset>) async throws {
+        let found = try engine.describePartition(id)
+        guard found.logStart < found.logEnd else { return }
+        guard found.logEnd <= bounds.upperBound else {
+            throw CommandFailure(
+                "\(id) ends at offset \(found.logEnd) here and at \(bounds.upperBound) in "
+                    + "\(source): it is no copy of that any more. Delete the topic to copy it "
+                    + "anew, or keep it with `tally promote`.")
+        }
+        if found.logEnd >= bounds.lowerBound { try await requireSame(id, found.logEnd) }
     }
 
     /// The cluster has no more what would come next.

@@ -12,7 +12,14 @@ struct TopicCopy: Sendable {
 
     /// Makes sure that a topic is there, as a copy, with as many partitions as it has in the
     /// cluster.
-    func prepare(_ name: String, _ topic: ClusterView.Topic) async throws {
+    ///
+    /// - Parameter adopt: throws where an ordinary topic that is here has other records than the
+    ///   cluster; nil where none that has records may become a copy: they may be its own, and a
+    ///   copy that is too far behind begins anew.
+    func prepare(
+        _ name: String, _ topic: ClusterView.Topic,
+        adopt: ((TopicDescription) async throws -> Void)? = nil
+    ) async throws {
         let known = try engine.topics().first { $0.name == name }
         guard let known else { return try await create(name, topic) }
         let mark = TopicSetting.source.rawValue
@@ -30,6 +37,16 @@ struct TopicCopy: Sendable {
         if known.configuration.source != source {
             if known.isDiscovered {
                 throw EngineError.configurationIsNotStated(topic: name)
+            }
+            let isOrdinary = known.configuration.source == nil
+            if isOrdinary, known.partitions.contains(where: { $0.logStart < $0.logEnd }) {
+                guard let adopt else {
+                    throw CommandFailure(
+                        "topic \(name) is an ordinary one here and no copy: it has records that "
+                            + "may be its own. Use another --data, or delete the topic; `tally "
+                            + "import kafka` brings what is new, where both have the same records.")
+                }
+                try await adopt(known)
             }
             try await engine.alterTopic(name, setting: [mark: source])
         }
