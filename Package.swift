@@ -36,6 +36,7 @@ let package = Package(
         .library(name: "Tally", targets: ["Tally"]),
         .library(name: "TallyStateStore", targets: ["TallyStateStore"]),
         .library(name: "TallyServer", targets: ["TallyServer"]),
+        .library(name: "TallyCluster", targets: ["TallyCluster"]),
         .library(name: "TallyEtcd", targets: ["TallyEtcd"]),
         .executable(name: "tally", targets: ["TallyCommand"]),
     ],
@@ -116,9 +117,18 @@ let package = Package(
             path: "Engine/Core", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
 
         .target(
+            name: "TallyCluster",
+            dependencies: [
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyReplication", "TallyWire",
+                "TallyClient", "Tally",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Engine/Cluster", swiftSettings: engineSettings),
+        .target(
             name: "TallyServer",
             dependencies: [
-                "TallyFiles", "TallyLog", "TallyWire", "Tally",
+                "TallyFiles", "TallyLog", "TallyReplication", "TallyWire", "Tally",
+                "TallyCluster",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -191,7 +201,7 @@ let package = Package(
             dependencies: [
                 "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyStateStore", "TallyImport",
                 "TallyBench", "TallyContracts", "TallyWire", "TallyServer", "TallyClient",
-                "TallyPrometheus",
+                "TallyPrometheus", "TallyReplication", "TallyCluster", "TallyEtcd",
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

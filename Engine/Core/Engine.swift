@@ -226,7 +226,7 @@ public final class Engine: Service {
         try checkpointing.withLock { wasLast throws(LogError) in
             guard !wasLast else { return }
             wasLast = isLast
-            let partitions = partitions
+            let partitions = partitions.filter(\.isKept)
             if !isLast { for partition in partitions { partition.onlineLog?.writeIndexEntries() } }
             // Offsets are read under the lock, so that later files never say less than earlier.
             let lines = partitions.map(\.checkpointLine)

@@ -54,6 +54,9 @@ public struct EngineConfiguration: Sendable {
     public var groups = GroupConfiguration()
     /// Limits and times of transactions.
     public var transactions = TransactionConfiguration()
+    /// Which member of a cluster the engine is; nil for one that stands alone. A directory is the
+    /// one or the other for good.
+    package var membership: ClusterMembership?
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

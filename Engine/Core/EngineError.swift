@@ -41,6 +41,10 @@ public enum EngineError: Error, Hashable, Sendable {
     case partitionsCannotBeRemoved(topic: String, count: Int, requested: Int)
     /// A partition could not be opened and takes no requests; the others go on.
     case partitionOffline(partition: String, reason: String)
+    /// The partition has no replica here.
+    case partitionNotKept(partition: String)
+    /// The directory belongs to another member, or to another cluster, or to none.
+    case otherMember(directory: String, identity: String, wanted: String)
     /// A record is larger than a batch may be.
     case recordTooLarge(byteCount: Int, limit: Int, setting: String)
     /// The producer's buffer is full: wait for room, and try again.
@@ -166,6 +170,13 @@ extension EngineError: CustomStringConvertible {
             """
         case .partitionOffline(let partition, let reason):
             "\(partition) is offline: \(reason)"
+        case .partitionNotKept(let partition):
+            "No replica of \(partition) is kept here. Ask the cluster who leads it."
+        case .otherMember(let directory, let identity, let wanted):
+            """
+            \(directory) belongs to \(identity), and is to be opened as \(wanted). A directory is \
+            for one member of one cluster: give another one, or start what it belongs to.
+            """
         case .recordTooLarge(let byteCount, let limit, let setting):
             """
             A record of \(byteCount) bytes does not fit a batch: \(setting) = \(limit). \

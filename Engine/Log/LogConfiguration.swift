@@ -68,6 +68,10 @@ package struct LogConfiguration: Hashable, Sendable {
     /// `tally.source`: where the log comes from that this one is a copy of; it then takes no
     /// appends of its own, and begins no leader epoch. Nil for a log of its own.
     package var source: String?
+    /// Whether the log is one of several replicas: somebody else says whether it leads, in which
+    /// epoch, and how far the high watermark is. It then begins no leader epoch of its own. Does
+    /// not change while the log is open.
+    package var isReplicated = false
     /// `tally.durability`.
     package var durability = Durability.synced
 
@@ -76,6 +80,10 @@ package struct LogConfiguration: Hashable, Sendable {
 }
 
 extension LogConfiguration {
+    /// Whether the log takes over the epochs of others, and offsets that an opening cuts come again
+    /// as they were.
+    var hasEpochsOfOthers: Bool { source != nil || isReplicated }
+
     /// How much time the records of a new segment may span.
     func rollAfter() -> Int64 {
         // The active segment is not cleaned: what must be cleaned in time must be rolled in time.

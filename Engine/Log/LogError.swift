@@ -17,6 +17,18 @@ public enum LogError: Error, Sendable {
     case producer(ProducerRefusal)
     /// The log is a copy of another one: it takes what that has, and no appends of its own.
     case follows(partition: String, source: String)
+    /// The log is a replica, and its leader, if there is one, is elsewhere; nothing was written.
+    case notLeader(partition: String)
+    /// The log leads, and takes nothing that others have.
+    case leads(partition: String)
+    /// Fewer replicas are in sync than `min.insync.replicas`; nothing was written.
+    case notEnoughReplicas(partition: String, inSync: Int, min: Int)
+    /// The record was written, and fewer replicas than `min.insync.replicas` have it.
+    case notEnoughReplicasAfterAppend(partition: String, inSync: Int, min: Int)
+    /// The record was written, and replicas did not have it in time; they may have it later.
+    case notEnoughInTime(partition: String, milliseconds: Int64)
+    /// The replicas of a partition are kept elsewhere, and none is here.
+    case notKept(partition: String)
     /// Batches of another log do not go on where this one ends; nothing was written.
     case divergence(Divergence)
     /// A system call failed. Where it is "no space", that append alone failed.
@@ -81,6 +93,28 @@ extension LogError: CustomStringConvertible {
             nothing was written. Write to \(source), or make the topic an ordinary one with \
             `tally promote`.
             """
+        case .notLeader(let partition):
+            "\(partition) is not led here. Ask for its leader, and send it there."
+        case .leads(let partition):
+            "\(partition) is led here, and takes nothing from another replica."
+        case .notEnoughReplicas(let partition, let inSync, let min):
+            """
+            \(inSync) replicas of \(partition) are in sync, and min.insync.replicas is \(min); \
+            nothing was written. Try again when more are.
+            """
+        case .notEnoughReplicasAfterAppend(let partition, let inSync, let min):
+            """
+            The record was written to \(partition), but \(inSync) replicas are in sync, and \
+            min.insync.replicas is \(min). Sending it again may store it twice, unless the \
+            producer is idempotent.
+            """
+        case .notEnoughInTime(let partition, let milliseconds):
+            """
+            The record was written to \(partition), and after \(milliseconds) ms not all replicas \
+            in sync have it. They may have it later: sending it again may store it twice, unless \
+            the producer is idempotent.
+            """
+        case .notKept(let partition): "No replica of \(partition) is kept here."
         case .divergence(let divergence): divergence.description
         case .file(let error): error.description
         case .stopped(let partition, let reason):

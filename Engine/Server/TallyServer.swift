@@ -6,6 +6,7 @@ import NIOPosix
 public import ServiceLifecycle
 import Synchronization
 public import Tally
+public import TallyCluster
 
 /// Where a server can be reached.
 public struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
@@ -36,6 +37,7 @@ public struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
 /// otherwise. Shut it down before the engine is closed. Thread rule: any thread and task.
 public final class TallyServer: Service {
     private let engine: Engine
+    private let cluster: ClusterNode?
     private let configuration: ServerConfiguration
     private let register: ConnectionRegister
     private let budget: MemoryBudget
@@ -51,12 +53,17 @@ public final class TallyServer: Service {
 
     /// A server of an engine; it does not listen yet.
     ///
+    /// - Parameter cluster: what the engine is a member of; nil where it stands alone. To be started
+    ///   behind the server, since it tells others where that is.
+    ///
     /// Throws ``ServerError/invalidSetting(name:reason:)``.
     public init(
-        engine: Engine, configuration: ServerConfiguration = ServerConfiguration()
+        engine: Engine, cluster: ClusterNode? = nil,
+        configuration: ServerConfiguration = ServerConfiguration()
     ) throws(ServerError) {
         try configuration.check()
         self.engine = engine
+        self.cluster = cluster
         self.configuration = configuration
         budget = MemoryBudget(byteCount: configuration.queuedRequestBytesMax)
         register = ConnectionRegister(
@@ -155,7 +162,9 @@ public final class TallyServer: Service {
             host: configuration.advertisedHost ?? configuration.host,
             port: configuration.advertisedPort ?? port)
         broker.withLock {
-            $0 = Broker(engine: engine, configuration: configuration, address: advertised)
+            $0 = Broker(
+                engine: engine, cluster: cluster, configuration: configuration,
+                address: advertised)
         }
         let isWanted = state.withLock { state in
             guard !state.hasStopped else { return false }

@@ -17,8 +17,8 @@ struct TallyCommand: AsyncParsableCommand {
             ProduceCommand.self, ConsumeCommand.self, InspectCommand.self, RepairCommand.self,
             GroupsCommand.self, ProjectionCommand.self, StockCommand.self, ExplainCommand.self,
             DeadLettersCommand.self, TransactionsCommand.self,
-            CompactCommand.self, CompactionCommand.self, ServeCommand.self, FollowCommand.self,
-            PromoteCommand.self, BenchCommand.self,
+            CompactCommand.self, CompactionCommand.self, ServeCommand.self, ClusterCommand.self,
+            FollowCommand.self, PromoteCommand.self, BenchCommand.self,
         ])
 
     /// Runs the command that the arguments name. What goes wrong is said in one form, and the

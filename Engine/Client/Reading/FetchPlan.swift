@@ -1,5 +1,5 @@
-import TallyRecords
-import TallyWire
+package import TallyRecords
+package import TallyWire
 
 /// What a fetch brought, of each partition that was asked for.
 struct FetchAnswer: Sendable {
@@ -98,7 +98,7 @@ extension FetchedPartition {
     ///
     /// - Throws: `RecordError` where what is there is no batch of version 2, or where no whole one
     ///   is there, or one that lies before what was asked for.
-    init(
+    package init(
         _ answer: FetchResponse.Partition, of partition: TopicPartition, from offset: Offset
     ) throws(RecordError) {
         let records = answer.records ?? []

@@ -37,7 +37,7 @@ package final class Arrivals: Sendable {
             // partitions or for the engine's end, and must not spin.
             // What was truncated is another matter: more will come.
             switch failure {
-            case nil, .truncated: tellAll()
+            case nil, .truncated, .notLeader: tellAll()
             default: break
             }
         }

@@ -44,7 +44,13 @@ struct DataDirectory: Sendable {
     }
 
     /// Reads the identity, or gives a new directory one.
-    func identify() throws {
+    ///
+    /// - Parameters:
+    ///   - membership: which member of a cluster it shall be; nil for a directory that stands alone.
+    ///   - isEmpty: whether there is no topic yet: then it may become a member's.
+    ///
+    /// Throws ``EngineError/otherMember(directory:identity:wanted:)``.
+    func identify(as membership: ClusterMembership?, isEmpty: Bool) throws {
         let file = joinPath(path, Self.identityName)
         if let bytes = try fileSystem.readWhole(file, byteCountMax: 1 << 20) {
             let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
@@ -53,16 +59,40 @@ struct DataDirectory: Sendable {
                 throw EngineError.unreadableFile(
                     path: file, reason: "it does not say version=1, as Kafka and Tally write it")
             }
-            return
+            let found = readMembership()
+            if found == membership { return }
+            guard found == nil, isEmpty else {
+                throw EngineError.otherMember(
+                    directory: path, identity: found?.description ?? "an engine that stands alone",
+                    wanted: membership?.description ?? "an engine that stands alone")
+            }
         }
         let lines = [
-            "#", "# Written by Tally.", "node.id=1", "directory.id=\(TopicID.random())",
-            "version=1", "cluster.id=\(TopicID.random())", "",
+            "#", "# Written by Tally.", "node.id=\(membership?.nodeID ?? 1)",
+            "directory.id=\(TopicID.random())", "version=1",
+            "cluster.id=\(membership?.clusterID ?? TopicID.random().description)",
         ]
-        try fileSystem.replace(file, with: Array(lines.joined(separator: "\n").utf8))
+        let mark = membership == nil ? [] : [Self.memberMark]
+        let text = (lines + mark + [""]).joined(separator: "\n")
+        try fileSystem.replace(file, with: Array(text.utf8))
     }
 
-    /// The number and the cluster that ``identify()`` found or gave.
+    /// Which member of a cluster the directory is; nil for one that stands alone.
+    private func readMembership() -> ClusterMembership? {
+        guard
+            let bytes = try? fileSystem.readWhole(
+                joinPath(path, Self.identityName), byteCountMax: 1 << 20),
+            String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+                .contains(Substring(Self.memberMark))
+        else { return nil }
+        let identity = readIdentity()
+        return ClusterMembership(nodeID: identity.nodeID, clusterID: identity.clusterID)
+    }
+
+    /// The line of a directory whose partitions are replicas of a cluster's.
+    private static let memberMark = "tally.replicated=true"
+
+    /// The number and the cluster that ``identify(as:isEmpty:)`` found or gave.
     func readIdentity() -> (nodeID: Int32, clusterID: String) {
         let bytes = try? fileSystem.readWhole(
             joinPath(path, Self.identityName), byteCountMax: 1 << 20)
@@ -102,6 +132,12 @@ struct DataDirectory: Sendable {
             try OffsetCheckpoint.read(.recoveryPoint, in: path, from: fileSystem),
             try OffsetCheckpoint.read(.logStart, in: path, from: fileSystem)
         )
+    }
+
+    /// What is known of the high watermarks. A replica that does not know its own learns it from
+    /// its leader.
+    func highWatermarks() -> [String: Offset] {
+        (try? OffsetCheckpoint.read(.highWatermark, in: path, from: fileSystem)) ?? [:]
     }
 
     /// A partition's line in the checkpoint files.

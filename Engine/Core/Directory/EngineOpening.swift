@@ -36,6 +36,7 @@ struct EngineOpening: Sendable {
         var isClean: Bool
         var recoveryPoints: [String: Offset]
         var logStarts: [String: Offset]
+        var highWatermarks: [String: Offset]
         var cleanedEnds: [String: Offset]
     }
 
@@ -47,8 +48,11 @@ struct EngineOpening: Sendable {
                 in: data.path, on: data.fileSystem, byteCount: configuration.spaceReserveBytes,
                 gate: environment.space, logger: configuration.logger)
             reserve.hold()
-            try reserve.spend { try data.identify() }
             let catalog = try reserve.spend { try readCatalog() }
+            try reserve.spend {
+                try data.identify(
+                    as: configuration.membership, isEmpty: catalog.topics.isEmpty)
+            }
             try sweep(catalog)
             let isClean = try data.wasClosedCleanly()
             let checkpoints = try data.checkpoints()
@@ -58,7 +62,8 @@ struct EngineOpening: Sendable {
                 lock: lock, catalog: catalog, environment: environment, reserve: reserve,
                 engineState: try configuration.state.open(data.path), isClean: isClean,
                 recoveryPoints: checkpoints.recoveryPoints,
-                logStarts: checkpoints.logStarts, cleanedEnds: data.cleanedEnds())
+                logStarts: checkpoints.logStarts, highWatermarks: data.highWatermarks(),
+                cleanedEnds: data.cleanedEnds())
         } catch {
             lock.release()
             throw error
@@ -103,7 +108,7 @@ struct EngineOpening: Sendable {
     /// Ends deletions that were interrupted, and says what lies here that no topic knows.
     private func sweep(_ catalog: TopicCatalog) throws {
         let strangers = try data.sweep { topic, partition in
-            Int(partition) < catalog.topics[topic]?.partitionCount ?? 0
+            catalog.topics[topic]?.keeps(partition) ?? false
         }
         guard !strangers.isEmpty else { return }
         configuration.logger.warning(
@@ -119,7 +124,7 @@ struct EngineOpening: Sendable {
     private func renewCheckpoints(
         _ prepared: Prepared, _ partitions: [String: [Partition]]
     ) throws {
-        let all = partitions.values.flatMap { $0 }
+        let all = partitions.values.flatMap { $0 }.filter(\.isKept)
         let known = Set(all.map(\.name))
         let isOutdated = !known.isSuperset(of: prepared.recoveryPoints.keys)
         guard isOutdated || !prepared.isClean else { return }
@@ -138,7 +143,7 @@ struct EngineOpening: Sendable {
     /// In parallel, on the worker threads; each scans no more than what lies behind its recovery
     /// point.
     private func openPartitions(_ prepared: Prepared) async throws -> [String: [Partition]] {
-        let counts = prepared.catalog.topics.values.map(\.partitionCount)
+        let counts = prepared.catalog.topics.values.map { $0.kept?.count ?? $0.partitionCount }
         let progress = OpeningProgress(
             partitionCount: counts.reduce(0, +), logger: configuration.logger)
         let interval = Duration.milliseconds(configuration.openProgressIntervalMilliseconds)
@@ -170,6 +175,10 @@ struct EngineOpening: Sendable {
     ) async throws -> [Partition] {
         try await withThrowingTaskGroup(of: Partition.self) { group in
             for index in 0..<Int32(topic.partitionCount) {
+                guard topic.keeps(index) else {
+                    group.addTask { Partition(notKept: topic, index) }
+                    continue
+                }
                 group.addTask {
                     try await workers.run {
                         let name = "\(topic.name)-\(index)"
@@ -193,7 +202,8 @@ struct EngineOpening: Sendable {
         let checkpoint = PartitionCheckpoint(
             isClean: prepared.isClean, recoveryPoint: prepared.recoveryPoints[name] ?? .zero,
             logStart: prepared.logStarts[name] ?? .zero,
-            cleanedEnd: prepared.cleanedEnds[name] ?? .zero)
+            cleanedEnd: prepared.cleanedEnds[name] ?? .zero,
+            highWatermark: prepared.highWatermarks[name] ?? .zero)
         do {
             let log = try prepared.reserve.spend { () throws(LogError) in
                 try Self.openLog(

@@ -276,6 +276,7 @@ final class PartitionAccumulator: Sendable {
         if isToldEarly { finishDelivered(batches, outcomes) }
         // Asked each time, and behind the append: the topic may have been altered.
         if log.durability == .synced { sync(&outcomes) }
+        if log.isReplicated, !isToldEarly { waitForReplicas(&outcomes) }
         if !isToldEarly { finishDelivered(batches, outcomes) }
     }
 
@@ -379,6 +380,17 @@ final class PartitionAccumulator: Sendable {
             outcomes = outcomes.map { outcome in
                 guard case .success = outcome else { return outcome }
                 return .failure(error)
+            }
+        }
+    }
+
+    /// In a cluster nothing counts as delivered before all replicas in sync have it.
+    private func waitForReplicas(_ outcomes: inout [ProducerBatch.Outcome]) {
+        outcomes = outcomes.map { outcome in
+            guard case .success(let result) = outcome else { return outcome }
+            return ProducerBatch.Outcome {
+                try log.waitUntilCommitted(before: result.nextOffset)
+                return result
             }
         }
     }

@@ -86,7 +86,7 @@ extension Engine {
         }
     }
 
-    private func use(_ configuration: TopicConfiguration, in partitions: [Partition]) {
+    func use(_ configuration: TopicConfiguration, in partitions: [Partition]) {
         let log = configuration.logConfiguration(self.configuration)
         for partition in partitions {
             do {

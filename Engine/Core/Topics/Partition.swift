@@ -14,10 +14,14 @@ package final class Partition: Sendable {
     package let onlineLog: PartitionLog?
     /// Why the partition is offline.
     package let failure: LogError?
+    /// Whether a replica of it is here.
+    package let isKept: Bool
     /// What the checkpoint files said when the partition was opened.
     private let checkpoint: PartitionCheckpoint
     /// Whom to wake when something arrives.
     package let arrivals = Arrivals()
+    /// Whom to wake when something was appended: other replicas.
+    package let appends = Arrivals()
     /// Rises with each change of the topic's configuration: what was made of it is made anew.
     let configurationVersion = Atomic<Int>(0)
 
@@ -31,6 +35,18 @@ package final class Partition: Sendable {
         self.checkpoint = checkpoint
         onlineLog = log
         failure = nil
+        isKept = true
+    }
+
+    /// A partition whose replicas are elsewhere.
+    init(notKept topic: TopicCatalog.Topic, _ index: Int32) {
+        self.topic = topic.name
+        topicID = topic.id
+        self.index = index
+        checkpoint = PartitionCheckpoint(isClean: true, recoveryPoint: .zero)
+        onlineLog = nil
+        failure = nil
+        isKept = false
     }
 
     init(
@@ -43,15 +59,18 @@ package final class Partition: Sendable {
         self.checkpoint = checkpoint
         onlineLog = nil
         self.failure = failure
+        isKept = true
     }
 
     /// Topic and number, as the directory is named.
     package var name: String { "\(topic)-\(index)" }
 
-    /// The log. Throws ``EngineError/partitionOffline(partition:reason:)``.
+    /// The log. Throws ``EngineError/partitionOffline(partition:reason:)`` and
+    /// ``EngineError/partitionNotKept(partition:)``.
     package var log: PartitionLog {
         get throws(EngineError) {
             if let onlineLog { return onlineLog }
+            guard isKept else { throw .partitionNotKept(partition: name) }
             throw .partitionOffline(partition: name, reason: failure?.description ?? "unknown")
         }
     }
@@ -76,7 +95,10 @@ package final class Partition: Sendable {
 
     /// Closes the log and lets go of whoever waits for it.
     func close() throws {
-        defer { arrivals.end() }
+        defer {
+            arrivals.end()
+            appends.end()
+        }
         _ = try onlineLog?.close()
     }
 }

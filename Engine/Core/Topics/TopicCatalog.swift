@@ -5,7 +5,8 @@ import TallyLog
 /// `topics.json`: the names, identities, partition counts and configurations of all topics.
 ///
 /// Small, written whole and synced on each change. A value, owned by the engine. The file is
-/// this version 1: `{"version":1,"topics":[{"name","id","partitions","config":{...}}]}`.
+/// this version 1: `{"version":1,"topics":[{"name","id","partitions","config":{...}}]}`, with
+/// `"kept":[...]` where not all partitions have a replica here.
 struct TopicCatalog: Sendable {
     static let fileName = "topics.json"
     private static let byteCountMax = 64 << 20
@@ -19,6 +20,13 @@ struct TopicCatalog: Sendable {
         /// Found by its directories, without `topics.json`: nobody has stated its configuration,
         /// so nothing of it may be retired or compacted.
         var isDiscovered = false
+        /// Which partitions have a replica here; nil for all.
+        var kept: Set<Int32>?
+
+        /// Whether a partition has a replica here.
+        func keeps(_ partition: Int32) -> Bool {
+            partition < partitionCount && kept?.contains(partition) ?? true
+        }
     }
 
     var topics: [String: Topic] = [:]
@@ -39,6 +47,7 @@ struct TopicCatalog: Sendable {
         var partitions: Int
         var config: [String: String]
         var discovered: Bool?
+        var kept: [Int32]?
     }
 
     /// Reads the file; nil when it is absent.
@@ -78,7 +87,7 @@ struct TopicCatalog: Sendable {
             catalog.topics[topic.name] = Topic(
                 name: topic.name, id: id, partitionCount: topic.partitions,
                 configuration: settings,
-                isDiscovered: topic.discovered ?? false)
+                isDiscovered: topic.discovered ?? false, kept: topic.kept.map(Set.init))
         }
         return catalog
     }
@@ -91,7 +100,7 @@ struct TopicCatalog: Sendable {
                 StoredTopic(
                     name: topic.name, id: topic.id.description, partitions: topic.partitionCount,
                     config: topic.configuration.values,
-                    discovered: topic.isDiscovered ? true : nil)
+                    discovered: topic.isDiscovered ? true : nil, kept: topic.kept?.sorted())
             })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]

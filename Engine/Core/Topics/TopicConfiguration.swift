@@ -109,6 +109,13 @@ public struct TopicConfiguration: Hashable, Sendable {
         return source.isEmpty ? nil : source
     }
 
+    /// `min.insync.replicas`: how many replicas must be in sync for `acks=all`. Of use in a cluster.
+    public var inSyncReplicasMin: Int { Int(value(of: .inSyncReplicasMin)) ?? 1 }
+
+    /// `unclean.leader.election.enable`: whether a replica that was not in sync may lead where no
+    /// other is left, at the price of acknowledged records. Of use in a cluster.
+    public var isUncleanElectionAllowed: Bool { value(of: .isUncleanElectionAllowed) == "true" }
+
     /// `tally.durability`; nil where the engine's default holds.
     public var durability: Durability? {
         values[TopicSetting.durability.rawValue].flatMap { Durability(text: $0) }
@@ -136,6 +143,7 @@ public struct TopicConfiguration: Hashable, Sendable {
             value(of: .timestampType) == "LogAppendTime" ? .logAppendTime : .createTime
         log.durability = durability ?? engine.durability
         log.source = source
+        log.isReplicated = engine.membership != nil
         log.producerExpirationMilliseconds = engine.producerExpirationMilliseconds
         log.isDeleting =
             !isDiscovered && value(of: .cleanupPolicy).split(separator: ",").contains("delete")
@@ -167,6 +175,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
     case timestampType = "message.timestamp.type"
     case cleanableDirtyRatioMin = "min.cleanable.dirty.ratio"
     case compactionLagMillisecondsMin = "min.compaction.lag.ms"
+    case inSyncReplicasMin = "min.insync.replicas"
     case retentionBytes = "retention.bytes"
     case retentionMilliseconds = "retention.ms"
     case segmentBytes = "segment.bytes"
@@ -175,6 +184,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
     case segmentMilliseconds = "segment.ms"
     case durability = "tally.durability"
     case source = "tally.source"
+    case isUncleanElectionAllowed = "unclean.leader.election.enable"
 
     /// The value where nothing is set: Kafka's default.
     public var defaultValue: String {
@@ -191,6 +201,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .timestampType: "CreateTime"
         case .cleanableDirtyRatioMin: "0.5"
         case .compactionLagMillisecondsMin: "0"
+        case .inSyncReplicasMin: "1"
         case .retentionBytes: "-1"
         case .retentionMilliseconds: "604800000"
         case .segmentBytes: "1073741824"
@@ -199,6 +210,7 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .segmentMilliseconds: "604800000"
         case .durability: "synced"
         case .source: ""
+        case .isUncleanElectionAllowed: "false"
         }
     }
 
@@ -218,10 +230,11 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .retentionBytes, .retentionMilliseconds: -1...Int64.max
         case .segmentBytes: 100...Int64(Int32.max)
         case .segmentIndexBytes: 24...(1 << 28)
+        case .inSyncReplicasMin: 1...Int64(Int16.max)
         case .segmentJitterMilliseconds: 0...Int64.max
         case .segmentMilliseconds: 1...Int64.max
         case .cleanupPolicy, .compressionType, .timestampType, .durability, .source,
-            .cleanableDirtyRatioMin:
+            .cleanableDirtyRatioMin, .isUncleanElectionAllowed:
             nil
         }
     }
@@ -251,6 +264,8 @@ public enum TopicSetting: String, CaseIterable, Sendable {
         case .timestampType:
             let isValid = ["CreateTime", "LogAppendTime"].contains(value)
             return isValid ? nil : "give CreateTime or LogAppendTime"
+        case .isUncleanElectionAllowed:
+            return Bool(value) == nil ? "give true or false" : nil
         case .source:
             return value.utf8.count <= Self.sourceBytesMax
                 ? nil : "give at most \(Self.sourceBytesMax) bytes"

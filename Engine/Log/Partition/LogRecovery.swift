@@ -74,10 +74,10 @@ struct LogRecovery {
         end.epochs.truncate(to: end.nextOffset)
         // Above every epoch ever noted: offsets that are cut now must not come back under the
         // epoch they were once read with.
-        // A copy has the epochs of what it is copied from, and offsets that are cut come again
-        // as they were.
-        let isCopy = opening.configuration.source != nil
-        end.epoch = isCopy ? max(end.epochs.latest ?? .none, LeaderEpoch(0)) : newestEpoch.next
+        // A copy or a replica has the epochs of others, and offsets that are cut come again as they
+        // were.
+        let hasOthers = opening.configuration.hasEpochsOfOthers
+        end.epoch = hasOthers ? max(end.epochs.latest ?? .none, LeaderEpoch(0)) : newestEpoch.next
         environment.report(
             .recovered(
                 partition: opening.name, scannedByteCount: end.report.scannedByteCount,

@@ -23,12 +23,13 @@ extension PartitionLog {
                 next.segmentBytesMax = old.segmentBytesMax
                 next.segmentIndexBytesMax = old.segmentIndexBytesMax
                 next.indexIntervalBytes = old.indexIntervalBytes
+                next.isReplicated = old.isReplicated
                 replaceConfiguration(with: next)
                 writer.rollAfter = next.rollAfter()
                 if old.source != nil, next.source == nil { beginEpoch(&writer) }
                 // Nobody syncs for those who were waiting for it any more. After a failure they
                 // are told of that.
-                if next.durability != .synced, writer.stopReason == nil {
+                if movesHighWatermark(.appended), writer.stopReason == nil {
                     highWatermarkMark.publish(writer.nextOffset)
                 }
                 return next.durability == .synced && old.durability != .synced

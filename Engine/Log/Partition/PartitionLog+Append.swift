@@ -122,6 +122,7 @@ extension PartitionLog {
         // Without the lock: whoever waits may call us back.
         logEndMark.wake()
         highWatermarkMark.wake()
+        tellReplication()
         if let rolledAt { environment.report(.rolled(partition: name, baseOffset: rolledAt)) }
         return result
     }
@@ -181,7 +182,7 @@ extension PartitionLog {
         _ writer: inout Writer, _ rolledAt: inout Offset?
     ) throws(LogError) -> AppendResult {
         try checkOpen(writer)
-        try checkLeads()
+        try checkLeads(writer)
         if !writer.wasAppendedTo { loadProducersAtOnce(&writer) }
         if let control = survey.control {
             try checkMarker(control, of: survey.first, &writer)
@@ -221,7 +222,7 @@ extension PartitionLog {
         writer.nextOffset = result.nextOffset
         writer.active.publish(byteCount: writer.position)
         logEndMark.publish(writer.nextOffset)
-        if configuration.durability != .synced { highWatermarkMark.publish(writer.nextOffset) }
+        if movesHighWatermark(.appended) { highWatermarkMark.publish(writer.nextOffset) }
         return result
     }
 
@@ -232,7 +233,8 @@ extension PartitionLog {
     }
 
     /// Throws where the log takes only what another one has.
-    private func checkLeads() throws(LogError) {
+    private func checkLeads(_ writer: borrowing Writer) throws(LogError) {
+        if isReplicated, writer.replication == nil { throw .notLeader(partition: name) }
         if let source = configuration.source { throw .follows(partition: name, source: source) }
     }
 

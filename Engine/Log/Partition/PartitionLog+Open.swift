@@ -12,10 +12,15 @@ package struct PartitionCheckpoint: Hashable, Sendable {
     package var logStart: Offset
     /// Where the last cleaning ended (`cleaner-offset-checkpoint`); zero where there was none.
     package var cleanedEnd: Offset
+    /// What was known of the high watermark (`replication-offset-checkpoint`); for replicas, which
+    /// do not know it by themselves.
+    package var highWatermark: Offset
 
     package init(
-        isClean: Bool, recoveryPoint: Offset, logStart: Offset = .zero, cleanedEnd: Offset = .zero
+        isClean: Bool, recoveryPoint: Offset, logStart: Offset = .zero, cleanedEnd: Offset = .zero,
+        highWatermark: Offset = .zero
     ) {
+        self.highWatermark = highWatermark
         self.cleanedEnd = cleanedEnd
         self.isClean = isClean
         self.recoveryPoint = recoveryPoint
@@ -199,7 +204,10 @@ struct LogOpening {
                 firstTimestamp: try firstTimestamp(of: active),
                 rollAfter: configuration.rollAfter(), unsealed: end.unsealed,
                 isDirectoryDirty: end.isDirectoryDirty),
-            syncedEnd: end.nextOffset, cleanedEnd: checkpoint.cleanedEnd, recovery: end.report)
+            syncedEnd: end.nextOffset,
+            highWatermark: configuration.isReplicated
+                ? max(min(checkpoint.highWatermark, end.nextOffset), logStart) : end.nextOffset,
+            cleanedEnd: checkpoint.cleanedEnd, recovery: end.report)
     }
 
     private func segment(at base: Offset) throws(LogError) -> Segment {

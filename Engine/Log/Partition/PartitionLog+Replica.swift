@@ -100,6 +100,7 @@ extension PartitionLog {
         _ rolled: inout [Offset]
     ) throws(LogError) -> Offset {
         try checkOpen(writer)
+        guard writer.replication == nil else { throw .leads(partition: name) }
         try checkFollows(checked, &writer)
         if !writer.wasAppendedTo { loadProducersAtOnce(&writer) }
         if checked.haveProducers { try loadProducers(&writer) }
@@ -200,7 +201,7 @@ extension PartitionLog {
         }
         writer.active.publish(byteCount: writer.position)
         logEndMark.publish(writer.nextOffset)
-        if configuration.durability != .synced { highWatermarkMark.publish(writer.nextOffset) }
+        if movesHighWatermark(.appended) { highWatermarkMark.publish(writer.nextOffset) }
     }
 
     /// Notes the epochs of batches in the checkpoint, on stable storage, before they are written.

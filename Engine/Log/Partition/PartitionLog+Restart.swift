@@ -50,6 +50,7 @@ extension PartitionLog {
                     try checkOpen(writer)
                     try moveEmpty(to: offset, &writer, &retired)
                     synced.end = offset
+                    syncedEndValue.store(offset.rawValue, ordering: .releasing)
                 } catch {
                     stop(&writer, because: "\(error)")
                     moved = .failure(error)

@@ -21,13 +21,15 @@ extension PartitionLog {
                 // Somebody else's sync, which we waited for, may have covered it.
                 guard try needsSync(synced.end, offset) else { return }
                 synced.end = try sync()
-                if configuration.durability == .synced { highWatermarkMark.publish(synced.end) }
+                syncedEndValue.store(synced.end.rawValue, ordering: .releasing)
+                if movesHighWatermark(.synced) { highWatermarkMark.publish(synced.end) }
             }
         } catch {
             noteFailure(error)
             throw error
         }
         highWatermarkMark.wake()
+        tellReplication()
     }
 
     private func needsSync(_ syncedEnd: Offset, _ offset: Offset) throws(LogError) -> Bool {
@@ -163,7 +165,7 @@ extension PartitionLog {
             let work = try writer.withLock { writer throws(LogError) -> (Segment, Bool)? in
                 guard !writer.isSealed else { return nil }
                 // That of a copy is noted with the first batch that has it.
-                if configuration.source == nil { try noteEpoch(&writer) }
+                if !configuration.hasEpochsOfOthers { try noteEpoch(&writer) }
                 return (writer.active, writer.wasAppendedTo)
             }
             guard let (active, wasAppendedTo) = work else { return }

@@ -111,7 +111,10 @@ extension PartitionLog {
         defer { retired += gone }
         let cut: Result<Offset, LogError> = syncing.withLock { synced in
             let cut = writer.withLock { writer in cutOrStop(from: target, &writer, &gone) }
-            if case .success(let end) = cut { synced.end = min(synced.end, end) }
+            if case .success(let end) = cut {
+                synced.end = min(synced.end, end)
+                syncedEndValue.store(synced.end.rawValue, ordering: .releasing)
+            }
             return cut
         }
         if case .failure(let error) = cut { noteFailure(error) }

@@ -26,6 +26,10 @@ package final class PartitionLog: Sendable {
     let cleanedEndValue: Atomic<Int64>
     /// Set when the log is being closed.
     let closingValue = Atomic<Bool>(false)
+    /// Whether somebody else says who leads; see ``LogConfiguration/isReplicated``.
+    package let isReplicated: Bool
+    /// Everything before it is on stable storage.
+    let syncedEndValue: Atomic<Int64>
     private let logStartValue: Atomic<Int64>
     /// What the last opening found and did.
     package let recovery: RecoveryReport
@@ -63,6 +67,9 @@ package final class PartitionLog: Sendable {
         var markerCount: UInt64 = 0
         /// Snapshots of it that the next sync writes.
         var snapshots: [PendingSnapshot] = []
+        /// Whom the log tells of what it has while it leads replicas; nil while it follows, and where
+        /// there are none.
+        var replication: (any LogReplication)?
         var stopReason: String?
         /// Whether those who wait were told that the log has stopped.
         var isStopTold = false
@@ -85,8 +92,8 @@ package final class PartitionLog: Sendable {
     init(
         name: String, directory: String, environment: LogEnvironment,
         configuration: LogConfiguration, segments: [Segment], logStart: Offset,
-        writer: consuming sending Writer, syncedEnd: Offset, cleanedEnd: Offset,
-        recovery: RecoveryReport
+        writer: consuming sending Writer, syncedEnd: Offset, highWatermark: Offset,
+        cleanedEnd: Offset, recovery: RecoveryReport
     ) {
         self.name = name
         self.directory = directory
@@ -94,7 +101,9 @@ package final class PartitionLog: Sendable {
         configurationValue = Mutex(configuration)
         self.recovery = recovery
         logEndMark = Watermark(writer.nextOffset)
-        highWatermarkMark = Watermark(writer.nextOffset)
+        highWatermarkMark = Watermark(highWatermark)
+        isReplicated = configuration.isReplicated
+        syncedEndValue = Atomic(syncedEnd.rawValue)
         self.writer = Mutex(writer)
         syncing = Mutex(SyncedState(end: syncedEnd))
         segmentList = Mutex(segments)
@@ -121,7 +130,8 @@ package final class PartitionLog: Sendable {
     package var logStart: Offset { Offset(logStartValue.load(ordering: .acquiring)) }
     /// The offset the next record will get.
     package var logEnd: Offset { logEndMark.offset }
-    /// Readers see what lies before it: the synced end under `.synced`, else the log end.
+    /// Readers see what lies before it: the synced end under `.synced`, else the log end; of
+    /// replicas, what their leader says.
     package var highWatermark: Offset { highWatermarkMark.offset }
     /// The log end as something to wait for.
     package var logEndWatermark: Watermark { logEndMark }

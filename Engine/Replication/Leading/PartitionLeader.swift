@@ -26,7 +26,7 @@ public struct PartitionLeader: Hashable, Sendable {
     /// Where the log ended when the epoch began. Below it lies what earlier leaders may have
     /// acknowledged.
     public let epochStart: Offset
-    private let configuration: ReplicationConfiguration
+    private var configuration: ReplicationConfiguration
     private var logEnd: Offset
     private var ownEnd: Offset
     private var followers: [ReplicaID: FollowerProgress] = [:]
@@ -101,6 +101,11 @@ public struct PartitionLeader: Hashable, Sendable {
         noteReplicas(now)
         propose(now)
         advance(now)
+    }
+
+    /// Counts by another configuration from now on.
+    public mutating func adopt(_ configuration: ReplicationConfiguration) {
+        self.configuration = configuration
     }
 
     // MARK: What is asked

@@ -174,7 +174,7 @@ extension Broker {
             let removed = current.values.keys.filter { wanted.values[$0] == nil }
             // Only what is other: somebody else may change the rest meanwhile.
             let changed = wanted.values.filter { current.values[$0.key] != $0.value }
-            try await engine.alterTopic(name, setting: changed, resetting: removed)
+            try await alterTopic(name, setting: changed, resetting: removed)
         } catch {
             result.errorCode = ErrorCode(error)
             result.errorMessage = "\(error)"

@@ -1,4 +1,6 @@
 import Tally
+import TallyCluster
+import TallyReplication
 import TallyWire
 
 extension Broker {
@@ -12,7 +14,8 @@ extension Broker {
             // No session is ever given out: whoever says one has it from somebody else.
             response.errorCode = .fetchSessionIDNotFound
         } else {
-            let fetch = Fetch(request, version: context.version, of: self)
+            var fetch = Fetch(request, version: context.version, of: self)
+            fetch.noteReplicas()
             (response.responses, slices) = await fetch.answer()
         }
         let (bytes, gaps) = try ResponseFrame(
@@ -33,12 +36,18 @@ private struct Fetch {
     private let version: Int16
     private let bytesMax: Int
     private let deadline: ContinuousClock.Instant
+    /// The member that fetches as a replica; nil for consumers.
+    private let follower: ReplicaID?
+    /// What was found out before the first look of each partition that a replica asks for.
+    private var followed: [TopicPartition: Result<Replica.FollowerFetch, any Error>] = [:]
 
     init(_ request: FetchRequest, version: Int16, of broker: Broker) {
         self.broker = broker
         self.request = request.withoutRepetition()
         self.version = version
         bytesMax = min(max(Int(request.maxBytes), 0), broker.configuration.fetchBytesMax)
+        let replicaID = max(request.replicaID, request.replicaState.replicaID)
+        follower = replicaID >= 0 && broker.cluster != nil ? ReplicaID(replicaID) : nil
         deadline = .now + .milliseconds(max(Int64(request.maxWaitMilliseconds), 0))
     }
 
@@ -50,8 +59,9 @@ private struct Fetch {
         var byteCount = 0
         /// Something that is no records, and is told at once.
         var hasError = false
-        /// Where to wait, by partition.
-        var marks: [(partition: Partition, position: Offset)] = []
+        /// Where to wait, by partition: behind which high watermark, and, for replicas, behind which
+        /// log end.
+        var marks: [(partition: Partition, position: Offset, logEnd: Offset?)] = []
     }
 
     func answer() async -> Found {
@@ -60,7 +70,10 @@ private struct Fetch {
         var watched: [Partition] = []
         defer {
             timer?.cancel()
-            for partition in watched { partition.arrivals.remove(arrival) }
+            for partition in watched {
+                partition.arrivals.remove(arrival)
+                if follower != nil { partition.appends.remove(arrival) }
+            }
         }
         while true {
             let seen = arrival.count
@@ -70,10 +83,13 @@ private struct Fetch {
                 return look.found
             }
             // Looked at before it was asked to be woken: asking says so where something has come.
-            for (partition, position) in look.marks {
-                guard let log = partition.onlineLog else { continue }
-                partition.arrivals.wake(
-                    arrival, behind: position, of: log.highWatermarkWatermark)
+            for mark in look.marks {
+                guard let log = mark.partition.onlineLog else { continue }
+                mark.partition.arrivals.wake(
+                    arrival, behind: mark.position, of: log.highWatermarkWatermark)
+                if let end = mark.logEnd {
+                    mark.partition.appends.wake(arrival, behind: end, of: log.logEndWatermark)
+                }
             }
             // Those of a topic that was deleted meanwhile have ended, and wake nobody any more.
             watched = look.marks.map(\.partition)
@@ -132,8 +148,12 @@ private struct Fetch {
                 throw ClientRequestError.unknownTopicID
             }
             let log = try partition.log
-            try log.check(clientEpoch: wanted.currentLeaderEpoch)
-            return try read(wanted, partition, log, &look)
+            if let follower {
+                return try read(wanted, for: follower, partition, log, &look)
+            }
+            let end = try broker.endForConsumers(
+                partition, wanted, isOfAnyReplica: version >= 11)
+            return try read(wanted, partition, log, end, &look)
         } catch {
             look.hasError = true
             var answer = failed(wanted, ErrorCode(error))
@@ -146,13 +166,12 @@ private struct Fetch {
 
     private func read(
         _ wanted: FetchRequest.Partition, _ partition: Partition, _ log: PartitionLog,
-        _ look: inout Look
+        _ highWatermark: Offset, _ look: inout Look
     ) throws -> FetchResponse.Partition {
         let isCommitted = request.isolationLevel == 1
         var answer = FetchResponse.Partition()
         answer.partitionIndex = wanted.partition
-        let highWatermark = log.highWatermark
-        let stable = try log.lastStableOffset()
+        let stable = try min(log.lastStableOffset(), highWatermark)
         answer.highWatermark = highWatermark.rawValue
         answer.lastStableOffset = stable.rawValue
         answer.logStartOffset = log.logStart.rawValue
@@ -166,8 +185,13 @@ private struct Fetch {
         let offset = Offset(wanted.fetchOffset)
         let bound = isCommitted ? min(stable, highWatermark) : highWatermark
         // What comes next, or the end of an open transaction, may make it enough.
-        look.marks.append((partition, max(offset, highWatermark)))
+        look.marks.append((partition, max(offset, highWatermark), nil))
         guard offset < log.logStart || offset > log.logEnd || offset < bound else {
+            return answer
+        }
+        if let near = broker.preferredReplica(of: partition, for: request.rackID) {
+            answer.preferredReadReplica = near.rawValue
+            look.hasError = true
             return answer
         }
         // The first partition that has something gives a batch, however large it is.
@@ -187,6 +211,71 @@ private struct Fetch {
                 answer.firstOffset = aborted.firstOffset.rawValue
                 return answer
             }
+        }
+        answer.records = nil
+        answer.byteCountElsewhere = slice.byteCount
+        look.found.slices.append(slice)
+        look.byteCount += slice.byteCount
+        return answer
+    }
+
+    // MARK: Replicas
+
+    /// Counts what replicas say that they have: once, before the first look.
+    mutating func noteReplicas() {
+        guard let follower, let cluster = broker.cluster else { return }
+        for topic in request.topics {
+            let name =
+                version >= 13 ? broker.engine.name(ofTopic: topic.topicID.topicID) : topic.topic
+            guard let name else { continue }
+            for partition in topic.partitions {
+                let id = TopicPartition(topic: name, partition: partition.partition)
+                followed[id] = Result {
+                    try cluster.replica(partition.partition, of: name).noteFetch(
+                        from: follower, in: LeaderEpoch(partition.currentLeaderEpoch),
+                        at: Offset(partition.fetchOffset),
+                        after: LeaderEpoch(partition.lastFetchedEpoch))
+                }
+            }
+        }
+    }
+
+    /// What a replica gets: whatever the log has, committed or not.
+    private func read(
+        _ wanted: FetchRequest.Partition, for follower: ReplicaID, _ partition: Partition,
+        _ log: PartitionLog, _ look: inout Look
+    ) throws -> FetchResponse.Partition {
+        let id = TopicPartition(topic: partition.topic, partition: partition.index)
+        guard let cluster = broker.cluster, let noted = followed[id] else {
+            throw ClientRequestError.unknownTopicID
+        }
+        let fetch = try noted.get()
+        let replica = try cluster.replica(partition.index, of: partition.topic)
+        try replica.check(LeaderEpoch(wanted.currentLeaderEpoch))
+        var answer = FetchResponse.Partition()
+        answer.partitionIndex = wanted.partition
+        let (offset, highWatermark) = (Offset(wanted.fetchOffset), log.highWatermark)
+        answer.highWatermark = highWatermark.rawValue
+        answer.lastStableOffset = highWatermark.rawValue
+        answer.logStartOffset = log.logStart.rawValue
+        answer.abortedTransactions = nil
+        answer.records = []
+        if let end = fetch.diverging {
+            answer.divergingEpoch.epoch = end.epoch.rawValue
+            answer.divergingEpoch.endOffset = end.endOffset.rawValue
+            look.hasError = true
+            return answer
+        }
+        // It waits for records, and for news of the high watermark where it could make use of it.
+        let told = offset > fetch.told ? fetch.told : highWatermark
+        if min(highWatermark, offset) > told { look.hasError = true }
+        look.marks.append((partition, max(told, highWatermark), offset))
+        replica.noteTold(highWatermark, to: follower)
+        let room = min(bytesMax - look.byteCount, Int(wanted.partitionMaxBytes))
+        guard offset < log.logEnd, room > 0 || look.byteCount == 0 else { return answer }
+        let slice = try log.read(from: offset, bytesMax: max(room, 1), bound: .logEnd)
+        guard let slice, slice.byteCount <= max(room, 0) || look.byteCount == 0 else {
+            return answer
         }
         answer.records = nil
         answer.byteCountElsewhere = slice.byteCount

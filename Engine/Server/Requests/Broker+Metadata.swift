@@ -1,17 +1,21 @@
 import Tally
+import TallyReplication
 import TallyWire
 
 extension Broker {
     /// Brokers, topics and partitions.
     func metadata(_ request: MetadataRequest, _ context: Context) async -> MetadataResponse? {
         var response = MetadataResponse()
-        var broker = MetadataResponse.Broker()
-        broker.nodeID = nodeID
-        broker.host = address.host
-        broker.port = Int32(address.port)
-        response.brokers = [broker]
+        response.brokers = brokers.map { member in
+            var broker = MetadataResponse.Broker()
+            broker.nodeID = member.id.rawValue
+            broker.host = member.host
+            broker.port = member.port
+            broker.rack = member.rack
+            return broker
+        }
         response.clusterID = clusterID
-        response.controllerID = nodeID
+        response.controllerID = controllerID
         // Version 0 had no other word for all of them than none.
         let isForAll =
             request.topics == nil || context.version == 0 && request.topics?.isEmpty == true
@@ -42,8 +46,8 @@ extension Broker {
                 return topic(try engine.describeTopic(name))
             }
             guard createsTopics else { return topic(try engine.describeTopic(name)) }
-            return topic(
-                try await engine.ensureTopic(name, partitions: configuration.partitionCount))
+            try await ensureTopic(name)
+            return topic(try engine.describeTopic(name))
         } catch {
             answer.errorCode = ErrorCode(error)
             answer.topicID = .zero
@@ -55,13 +59,15 @@ extension Broker {
         var topic = MetadataResponse.Topic()
         topic.name = description.name
         topic.topicID = WireUUID(description.id)
-        topic.partitions = description.partitions.map { partition in
+        topic.partitions = places(of: description).map { place in
             var answer = MetadataResponse.Partition()
-            answer.partitionIndex = partition.index
-            answer.leaderID = nodeID
-            answer.leaderEpoch = partition.leaderEpoch.rawValue
-            answer.replicaNodes = [nodeID]
-            answer.inSyncReplicaNodes = [nodeID]
+            answer.partitionIndex = place.index
+            answer.leaderID = place.leader
+            answer.leaderEpoch = place.leaderEpoch
+            answer.replicaNodes = place.replicas
+            answer.inSyncReplicaNodes = place.inSync
+            answer.offlineReplicas = place.offline
+            if place.leader < 0 { answer.errorCode = .leaderNotAvailable }
             return answer
         }
         return topic
@@ -85,7 +91,7 @@ extension Broker {
                 continue
             }
             let first = request.cursor.flatMap { $0.topicName == name ? $0.partitionIndex : nil }
-            let partitions = description.partitions.dropFirst(Int(max(first ?? 0, 0)))
+            let partitions = places(of: description).dropFirst(Int(max(first ?? 0, 0)))
             if left == 0, let next = partitions.first {
                 response.nextCursor = cursor(name, next.index)
                 break
@@ -113,14 +119,16 @@ extension Broker {
     }
 
     private func partition(
-        _ description: PartitionDescription
+        _ place: PartitionPlace
     ) -> DescribeTopicPartitionsResponse.Partition {
         var answer = DescribeTopicPartitionsResponse.Partition()
-        answer.partitionIndex = description.index
-        answer.leaderID = nodeID
-        answer.leaderEpoch = description.leaderEpoch.rawValue
-        answer.replicaNodes = [nodeID]
-        answer.inSyncReplicaNodes = [nodeID]
+        answer.partitionIndex = place.index
+        answer.leaderID = place.leader
+        answer.leaderEpoch = place.leaderEpoch
+        answer.replicaNodes = place.replicas
+        answer.inSyncReplicaNodes = place.inSync
+        answer.offlineReplicas = place.offline
+        if place.leader < 0 { answer.errorCode = .leaderNotAvailable }
         return answer
     }
 }

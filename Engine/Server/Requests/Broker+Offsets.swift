@@ -27,8 +27,9 @@ extension Broker {
         var answer = ListOffsetsResponse.Partition()
         answer.partitionIndex = wanted.partitionIndex
         do {
-            let log = try engine.partition(wanted.partitionIndex, of: topic).log
-            try log.check(clientEpoch: wanted.currentLeaderEpoch)
+            let partition = try engine.partition(wanted.partitionIndex, of: topic)
+            let log = try partition.log
+            try checkLeads(partition, clientEpoch: wanted.currentLeaderEpoch)
             try log.settle()
             let found = try log.offset(forWireTime: wanted.timestamp, isolation)
             guard let found else { return answer }
@@ -62,8 +63,9 @@ extension Broker {
         var answer = OffsetForLeaderEpochResponse.EpochEnd()
         answer.partition = wanted.partition
         do {
-            let log = try engine.partition(wanted.partition, of: topic).log
-            try log.check(clientEpoch: wanted.currentLeaderEpoch)
+            let partition = try engine.partition(wanted.partition, of: topic)
+            let log = try partition.log
+            try checkLeads(partition, clientEpoch: wanted.currentLeaderEpoch)
             // Later than all that there are, or earlier: nothing is known of it.
             if let found = log.endOffset(forEpoch: LeaderEpoch(wanted.leaderEpoch)) {
                 answer.leaderEpoch = found.epoch.rawValue
@@ -90,7 +92,9 @@ extension Broker {
                 do {
                     // -1 stands for the high watermark.
                     guard wanted.offset >= -1 else { throw ClientRequestError.offsetOutOfRange }
-                    let log = try engine.partition(wanted.partitionIndex, of: topic.name).log
+                    let partition = try engine.partition(wanted.partitionIndex, of: topic.name)
+                    let log = try partition.log
+                    try checkLeads(partition, clientEpoch: -1)
                     try log.settle()
                     let start = try await engine.deleteRecords(
                         ofTopic: topic.name, partition: wanted.partitionIndex,

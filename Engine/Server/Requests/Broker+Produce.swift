@@ -24,13 +24,13 @@ extension Broker {
                 partition.baseOffset = -1
                 do {
                     guard isKnown else { throw ClientRequestError.invalidRequiredAcks }
-                    let log = try await append(
-                        &bytes, place, to: topic.name, in: request.transactionalID, context,
-                        &partition)
-                    if log.durability == .synced {
+                    let made = try await append(
+                        &bytes, place, to: topic.name, in: request, context, &partition)
+                    if made.log.durability == .synced || made.log.isReplicated {
                         unsynced.append(
                             Unsynced(
-                                topic: index, partition: answer.partitions.count, log: log))
+                                topic: index, partition: answer.partitions.count, log: made.log,
+                                end: made.end))
                     }
                 } catch {
                     partition.errorCode = ErrorCode(error)
@@ -42,8 +42,13 @@ extension Broker {
         }
         if request.acks == -1, !unsynced.isEmpty {
             // Not where connections are read.
-            let failures = await withTaskExecutorPreference(engine.workers) { [unsynced] in
+            var failures = await withTaskExecutorPreference(engine.workers) { [unsynced] in
                 await sync(unsynced)
+            }
+            if cluster != nil {
+                failures += await waitForReplicas(
+                    unsynced, except: failures.map(\.0),
+                    milliseconds: Int64(max(request.timeoutMilliseconds, 0)))
             }
             for (place, error) in failures {
                 var partition = response.responses[place.topic].partitions[place.partition]
@@ -54,7 +59,9 @@ extension Broker {
             }
         } else {
             // Where there are some, nobody waits for it, and consumers see what is synced.
-            for place in unsynced { syncs.request(place.log) }
+            for place in unsynced where place.log.durability == .synced {
+                syncs.request(place.log)
+            }
         }
         guard request.acks == 0 else { return response }
         let failed = response.responses.flatMap(\.partitions).first { $0.errorCode != .none }
@@ -68,21 +75,45 @@ extension Broker {
         var topic: Int
         var partition: Int
         var log: PartitionLog
+        /// Behind its last record.
+        var end: Offset
+    }
+
+    /// Waits until all replicas in sync have what was appended; returns where they have not.
+    private func waitForReplicas(
+        _ places: [Unsynced], except failed: [Unsynced], milliseconds: Int64
+    ) async -> [(Unsynced, any Error)] {
+        let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+        var failures: [(Unsynced, any Error)] = []
+        for place in places where place.log.isReplicated {
+            let isKnown = failed.contains {
+                $0.topic == place.topic && $0.partition == place.partition
+            }
+            guard !isKnown else { continue }
+            do {
+                // One after the other: the last that is committed ends the wait for all.
+                try await place.log.committed(before: place.end, by: deadline)
+            } catch {
+                failures.append((place, error))
+            }
+        }
+        return failures
     }
 
     private func append(
         _ bytes: inout [UInt8], _ place: Range<Int>, to topic: String,
-        in transactionalID: String?, _ context: Context,
+        in request: ProduceRequest, _ context: Context,
         _ answer: inout ProduceResponse.Partition
-    ) async throws -> PartitionLog {
+    ) async throws -> (log: PartitionLog, end: Offset) {
         let partition = try engine.partition(answer.index, of: topic)
         let log = try partition.log
+        try log.checkAppend(forAll: request.acks == -1)
         let result = try await append(
-            &bytes, place, to: partition, log, in: transactionalID, context)
+            &bytes, place, to: partition, log, in: request.transactionalID, context)
         answer.baseOffset = result.baseOffset.rawValue
         answer.logAppendTimeMilliseconds = result.logAppendTime?.rawValue ?? -1
         answer.logStartOffset = log.logStart.rawValue
-        return log
+        return (log, result.nextOffset)
     }
 
     private func append(
@@ -159,6 +190,7 @@ extension Broker {
     }
 
     private static func sync(_ log: PartitionLog) -> (any Error)? {
+        guard log.durability == .synced else { return nil }
         do {
             try log.flush()
             return nil

@@ -1,4 +1,6 @@
 import Tally
+import TallyCluster
+import TallyReplication
 import TallyWire
 
 extension Broker {
@@ -21,12 +23,10 @@ extension Broker {
                 if request.validateOnly {
                     try engine.checkCreation(wanted.name, partitions: plan.count, plan.values)
                 } else {
-                    let made = try await engine.createTopic(
-                        wanted.name, partitions: plan.count, configuration: plan.values)
-                    result.topicID = WireUUID(made.id)
+                    result.topicID = WireUUID(try await create(wanted.name, plan))
                 }
                 result.partitionCount = Int32(plan.count)
-                result.replicationFactor = 1
+                result.replicationFactor = plan.replicationFactor
                 result.configs = plan.values.values.sorted { $0.key < $1.key }.map { name, value in
                     var entry = CreateTopicsResponse.Entry()
                     entry.name = name
@@ -43,31 +43,41 @@ extension Broker {
         return response
     }
 
-    private func plan(
-        _ wanted: CreateTopicsRequest.Topic
-    ) throws -> (count: Int, values: TopicConfiguration) {
-        var count = Int(wanted.partitionCount)
+    private func plan(_ wanted: CreateTopicsRequest.Topic) throws -> TopicPlan {
+        var plan = TopicPlan(
+            count: Int(wanted.partitionCount), replicationFactor: wanted.replicationFactor)
         if wanted.assignments.isEmpty {
-            guard [-1, 1].contains(wanted.replicationFactor) else {
+            if plan.replicationFactor == -1 {
+                plan.replicationFactor = cluster?.configuration.replicationFactor ?? 1
+            }
+            guard plan.replicationFactor == 1 || cluster != nil && plan.replicationFactor > 0 else {
                 throw ClientRequestError.invalidReplicationFactor(wanted.replicationFactor)
             }
-            if count == -1 { count = configuration.partitionCount }
+            if plan.count == -1 { plan.count = configuration.partitionCount }
         } else {
-            count = wanted.assignments.count
-            let indexes = wanted.assignments.map(\.partitionIndex).sorted()
-            guard indexes == Array(0..<Int32(count)),
-                wanted.assignments.allSatisfy({ $0.brokerIDs == [nodeID] })
-            else {
+            plan.count = wanted.assignments.count
+            let assignments = wanted.assignments.sorted { $0.partitionIndex < $1.partitionIndex }
+            guard assignments.map(\.partitionIndex) == Array(0..<Int32(plan.count)) else {
                 throw ClientRequestError.invalidReplicaAssignment(
-                    "Assign partitions 0 to n - 1, each to broker \(nodeID): there is no other.")
+                    "Assign partitions 0 to n - 1, each once.")
             }
+            try checkAssignments(assignments.map(\.brokerIDs))
+            plan.assignment = assignments.map { $0.brokerIDs.map { ReplicaID($0) } }
+            plan.replicationFactor = Int16(clamping: assignments[0].brokerIDs.count)
         }
-        var values = TopicConfiguration()
         for entry in wanted.configs {
             guard let value = entry.value else { continue }
-            try values.set(entry.name, to: value)
+            try plan.values.set(entry.name, to: value)
         }
-        return (count, values)
+        return plan
+    }
+
+    /// Each partition's brokers: where there is but this one, it.
+    private func checkAssignments(_ assignments: [[Int32]]) throws {
+        guard cluster != nil || assignments.allSatisfy({ $0 == [nodeID] }) else {
+            throw ClientRequestError.invalidReplicaAssignment(
+                "Assign each partition to broker \(nodeID): there is no other.")
+        }
     }
 
     /// Topics are deleted, by name or id.
@@ -103,7 +113,7 @@ extension Broker {
         _ name: String, _ result: inout DeleteTopicsResponse.TopicResult
     ) async {
         do {
-            try await engine.deleteTopic(name)
+            try await deleteTopic(name)
         } catch {
             result.errorCode = ErrorCode(error)
             result.errorMessage = "\(error)"
@@ -139,16 +149,17 @@ extension Broker {
             throw EngineError.partitionsCannotBeRemoved(
                 topic: wanted.name, count: current, requested: count)
         }
+        var assignment: [[ReplicaID]]?
         if let assignments = wanted.assignments, !assignments.isEmpty {
-            guard assignments.count == count - current,
-                assignments.allSatisfy({ $0.brokerIDs == [nodeID] })
-            else {
+            guard assignments.count == count - current else {
                 throw ClientRequestError.invalidReplicaAssignment(
-                    "Assign each new partition to broker \(nodeID): there is no other.")
+                    "Assign each of the \(count - current) new partitions.")
             }
+            try checkAssignments(assignments.map(\.brokerIDs))
+            assignment = assignments.map { $0.brokerIDs.map { ReplicaID($0) } }
         }
         guard !validateOnly else { return }
-        try await engine.createPartitions(ofTopic: wanted.name, count: count)
+        try await createPartitions(of: wanted.name, count: count, assignment)
     }
 
     /// Where partitions lie, and how large they are.

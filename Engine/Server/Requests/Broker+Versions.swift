@@ -1,3 +1,4 @@
+import TallyReplication
 import TallyWire
 
 extension Broker {
@@ -58,12 +59,15 @@ extension Broker {
             return response
         }
         response.clusterID = clusterID
-        response.controllerID = nodeID
-        var broker = DescribeClusterResponse.Broker()
-        broker.brokerID = nodeID
-        broker.host = address.host
-        broker.port = Int32(address.port)
-        response.brokers = [broker]
+        response.controllerID = controllerID
+        response.brokers = brokers.map { member in
+            var broker = DescribeClusterResponse.Broker()
+            broker.brokerID = member.id.rawValue
+            broker.host = member.host
+            broker.port = member.port
+            broker.rack = member.rack
+            return broker
+        }
         return response
     }
 

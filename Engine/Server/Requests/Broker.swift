@@ -1,10 +1,11 @@
 import Logging
 import Metrics
 import Tally
+import TallyCluster
 import TallyWire
 
-/// Answers the requests of all clients, as a Kafka broker does that is alone in its cluster and
-/// leads everything.
+/// Answers the requests of all clients, as a Kafka broker does: alone in its cluster, where it
+/// leads everything, or as one of its members.
 ///
 /// What each request does stands in a file of its own, as an extension. Thread rule: tasks that
 /// prefer the engine's threads, since logs are called right there, and block; requests of different
@@ -14,9 +15,11 @@ final class Broker: Sendable {
     let configuration: ServerConfiguration
     /// Where clients are told to connect to.
     let address: ServerAddress
-    /// The number of the only broker there is.
+    /// This broker's number.
     let nodeID: Int32
     let clusterID: String
+    /// The cluster that the engine is a member of; nil where it stands alone.
+    let cluster: ClusterNode?
     private let handlers: [APIKey: Handler]
     let syncs: BackgroundSyncs
 
@@ -45,8 +48,12 @@ final class Broker: Sendable {
         var answer: @Sendable (Broker, inout [UInt8], ClientIdentity) async throws -> Outcome
     }
 
-    init(engine: Engine, configuration: ServerConfiguration, address: ServerAddress) {
+    init(
+        engine: Engine, cluster: ClusterNode?, configuration: ServerConfiguration,
+        address: ServerAddress
+    ) {
         self.engine = engine
+        self.cluster = cluster
         self.configuration = configuration
         self.address = address
         let identity = engine.identity

@@ -1,4 +1,6 @@
 package import Tally
+import TallyCluster
+import TallyReplication
 package import TallyWire
 
 extension ErrorCode {
@@ -12,6 +14,9 @@ extension ErrorCode {
             case let error as TransactionError: ErrorCode(rawValue: error.code)
             case let error as RecordError: Self.code(of: error)
             case let error as ClientRequestError: error.code
+            case let error as ReplicationError: Self.code(of: error)
+            case let error as ClusterError: Self.code(of: error)
+            case is CoordinationError: .requestTimedOut
             default: .unknownServerError
             }
     }
@@ -32,7 +37,7 @@ extension ErrorCode {
         case .group(let error): ErrorCode(rawValue: error.code)
         case .transaction(let error): ErrorCode(rawValue: error.code)
         // Whoever asks again finds the engine that is opened next.
-        case .closed: .notLeaderOrFollower
+        case .closed, .partitionNotKept: .notLeaderOrFollower
         default: .unknownServerError
         }
     }
@@ -46,9 +51,31 @@ extension ErrorCode {
         case .producer(let refusal): code(of: refusal.reason)
         // Not one that makes clients look for another leader: here there is none.
         case .follows: .policyViolation
+        case .notLeader, .leads, .notKept: .notLeaderOrFollower
+        case .notEnoughReplicas: .notEnoughReplicas
+        case .notEnoughInTime: .requestTimedOut
+        case .notEnoughReplicasAfterAppend: .notEnoughReplicasAfterAppend
         case .divergence: .unknownServerError
         case .corruption, .file, .stopped, .notCleanable: .kafkaStorageError
         case .closed: .notLeaderOrFollower
+        }
+    }
+
+    private static func code(of error: ReplicationError) -> ErrorCode {
+        switch error {
+        case .fencedLeaderEpoch: .fencedLeaderEpoch
+        case .unknownLeaderEpoch: .unknownLeaderEpoch
+        case .notReplica: .notLeaderOrFollower
+        case .notEnoughReplicas: .notEnoughReplicas
+        case .notEnoughReplicasAfterAppend: .notEnoughReplicasAfterAppend
+        case .offsetNotAvailable: .offsetNotAvailable
+        }
+    }
+
+    private static func code(of error: ClusterError) -> ErrorCode {
+        switch error {
+        case .notEnoughMembers: .invalidReplicationFactor
+        case .unknownMember, .invalidAssignment: .invalidReplicaAssignment
         }
     }
 

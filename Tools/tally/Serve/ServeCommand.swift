@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Metrics
 import Tally
+import TallyCluster
 import TallyPrometheus
 import TallyServer
 import TallyStateStore
@@ -33,6 +34,17 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(help: "What clients are told to connect to, HOST:PORT. (default: where it listens)")
     var advertise: HostAndPort?
+
+    @Option(
+        help: ArgumentHelp(
+            "The cluster to be a member of: \(ClusterStore.help)", valueName: "store"))
+    var cluster: ClusterStore?
+
+    @Option(help: "This member's number in the cluster.")
+    var nodeID: Int32?
+
+    @Option(help: "The rack or zone that this member is in.")
+    var rack: String?
 
     @Option(help: "A file of settings.")
     var config: String?
@@ -65,6 +77,9 @@ struct ServeCommand: AsyncParsableCommand {
             settings.server.advertisedPort = advertise.port
         }
         if let metricsListen { settings.metrics = metricsListen }
+        if let cluster { settings.clusterStore = cluster }
+        if let nodeID { settings.cluster.nodeID = nodeID }
+        if let rack { settings.cluster.rack = rack }
         if allowRemote { settings.server.allowsRemoteClients = true }
         return settings
     }
@@ -87,9 +102,17 @@ struct ServeCommand: AsyncParsableCommand {
             metrics = try await MetricsEndpoint.start(host: address.host, port: address.port)
         }
         do {
+            settings.cluster.logger = logger
+            let store = try settings.clusterStore?.open()
+            if let store {
+                try await ClusterNode.join(&settings.engine, through: store, settings.cluster)
+            }
             let engine = try await Engine.open(at: directory, configuration: settings.engine)
+            let node = store.map {
+                ClusterNode(engine: engine, store: $0, configuration: settings.cluster)
+            }
             do {
-                try await serve(engine, settings, metrics, exporter)
+                try await serve(engine, node, settings, metrics, exporter)
             } catch {
                 try? await engine.close()
                 throw error
@@ -103,11 +126,24 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private static func serve(
-        _ engine: Engine, _ settings: ServeSettings, _ metrics: MetricsEndpoint?,
-        _ exporter: PrometheusRegistry?
+        _ engine: Engine, _ node: ClusterNode?, _ settings: ServeSettings,
+        _ metrics: MetricsEndpoint?, _ exporter: PrometheusRegistry?
     ) async throws {
-        let server = try TallyServer(engine: engine, configuration: settings.server)
+        let server = try TallyServer(
+            engine: engine, cluster: node, configuration: settings.server)
         let address = try await server.start()
+        if let node {
+            do {
+                try await node.start(
+                    host: settings.server.advertisedHost ?? address.host,
+                    port: Int32(settings.server.advertisedPort ?? address.port))
+            } catch {
+                // Ended before it was registered.
+                await node.stop()
+                await server.shutdown()
+                throw error
+            }
+        }
         if settings.server.allowsRemoteClients {
             Console.note(
                 "Warning: no authentication, no encryption: whoever reaches \(address) can do "
@@ -123,6 +159,8 @@ struct ServeCommand: AsyncParsableCommand {
         // Until it is cancelled.
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
         metrics?.stopBeingReady()
+        // Others lead what it led before it stops answering.
+        await node?.leave()
         await server.shutdown()
         Console.note("Stopped.")
     }

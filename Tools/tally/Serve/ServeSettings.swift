@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Tally
+import TallyCluster
 import TallyServer
 
 /// What `tally serve` is told by a file, the environment and options. A value.
@@ -8,6 +9,9 @@ struct ServeSettings {
     var engine = EngineConfiguration()
     var server = ServerConfiguration()
     var metrics: HostAndPort?
+    /// What it is a member of; nil where it stands alone.
+    var clusterStore: ClusterStore?
+    var cluster = ClusterConfiguration(nodeID: 1)
     var logLevel = Logger.Level.info
 
     /// A setting: its name, and what it does with a value; false where the value is none.
@@ -73,6 +77,44 @@ struct ServeSettings {
         Setting(name: "tally.log.level", help: "debug, info, warning or error") {
             guard let level = Logger.Level(rawValue: $1) else { return false }
             $0.logLevel = level
+            return true
+        },
+        Setting(name: "tally.cluster.store", help: ClusterStore.help) {
+            guard let store = ClusterStore(argument: $1) else { return false }
+            $0.clusterStore = store
+            return true
+        },
+        Setting(name: "node.id", help: "this member's number in the cluster (1)") {
+            guard let number = Int32($1), number >= 0 else { return false }
+            $0.cluster.nodeID = number
+            return true
+        },
+        Setting(name: "broker.rack", help: "what fails together with this member") {
+            $0.cluster.rack = $1.isEmpty ? nil : $1
+            return true
+        },
+        Setting(name: "default.replication.factor", help: "of topics in a cluster (1)") {
+            guard let number = Int16($1), number > 0 else { return false }
+            $0.cluster.replicationFactor = number
+            return true
+        },
+        milliseconds(
+            "broker.session.timeout.ms", "after which a member counts as gone (9000)",
+            \.cluster.sessionTimeoutMilliseconds),
+        milliseconds(
+            "replica.lag.time.max.ms", "after which a follower is not in sync (30000)",
+            \.cluster.lagMillisecondsMax),
+        Setting(name: "leader.imbalance.check.interval.seconds", help: "0 for never (300)") {
+            guard let seconds = Int64($1), seconds >= 0 else { return false }
+            $0.cluster.leaderImbalanceCheckSeconds = seconds == 0 ? nil : seconds
+            return true
+        },
+        Setting(
+            name: "follower.replication.throttled.rate",
+            help: "bytes a second of replicas that catch up (no limit)"
+        ) {
+            guard let number = Int($1), number > 0 else { return false }
+            $0.cluster.throttledBytesPerSecond = number
             return true
         },
         truth(

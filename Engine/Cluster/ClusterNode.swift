@@ -1,0 +1,130 @@
+import Logging
+import Synchronization
+public import Tally
+package import TallyLog
+public import TallyReplication
+
+/// An engine that is a member of a cluster: it leads some partitions and follows others, as the
+/// coordination store says.
+///
+/// Open the engine with what ``join(_:through:_:)`` has put into its configuration, give the node
+/// to the server, start that, and then the node, which tells the others where the server is.
+/// ``leave()`` hands over what it leads.
+///
+/// Thread rule: any thread and task.
+public final class ClusterNode: Sendable {
+    /// The engine.
+    package let engine: Engine
+    /// How it takes part.
+    public let configuration: ClusterConfiguration
+    /// What is known of the cluster.
+    package let news: ClusterNews
+    private let store: any CoordinationStore
+    private let session: MemberSession
+    private let proposals: StateProposals
+    private let replicas: ReplicaSet
+    private let tasks = Mutex<[Task<Void, Never>]>([])
+
+    /// Makes an engine's configuration that of a member: of the cluster that the store is of, which
+    /// begins with its first member.
+    ///
+    /// Throws ``CoordinationError``, ``ClusterRecordError``.
+    public static func join(
+        _ engine: inout EngineConfiguration, through store: any CoordinationStore,
+        _ configuration: ClusterConfiguration
+    ) async throws {
+        let id = try await ClusterAdministration(store).clusterID(creating: true)
+        engine.membership = ClusterMembership(
+            nodeID: configuration.nodeID, clusterID: id ?? "")
+    }
+
+    /// A member, which has not started yet.
+    public init(
+        engine: Engine, store: any CoordinationStore, configuration: ClusterConfiguration
+    ) {
+        self.engine = engine
+        self.store = store
+        self.configuration = configuration
+        news = ClusterNews(store, logger: configuration.logger)
+        session = MemberSession(store, configuration)
+        proposals = StateProposals(store, news: news, logger: configuration.logger)
+        replicas = ReplicaSet(
+            engine: engine, news: news, session: session, proposals: proposals, configuration)
+    }
+
+    /// Registers the member as reachable at an address, and takes part until ``leave()`` or
+    /// ``stop()``. Returns when it is registered, or when the task is cancelled.
+    public func start(host: String, port: Int32) async throws {
+        let member = ClusterMember(
+            id: configuration.id, host: host, port: port, rack: configuration.rack,
+            incarnation: session.incarnation)
+        let isRegistered = Arrival()
+        let seen = isRegistered.count
+        let controller = Controller(store, news: news, session: session, configuration)
+        let (news, session, proposals, replicas) = (news, session, proposals, replicas)
+        tasks.withLock { tasks in
+            tasks = [
+                Task { await session.run(as: member) { isRegistered.signal() } },
+                Task { await news.run { await replicas.heed($0, $1) } },
+                Task { await proposals.run() },
+                Task { await controller.run() },
+                Task { await replicas.run() },
+            ]
+        }
+        try await isRegistered.wait(after: seen)
+    }
+
+    /// Whether the member is registered, and its lease valid.
+    public var isServing: Bool { session.isServing }
+
+    /// Hands over what it leads, gives its lease back, and stops. Others lead at once, without
+    /// waiting for the end of the lease. Gives up after `milliseconds`.
+    public func leave(milliseconds: Int64 = 5_000) async {
+        let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+        let administration = ClusterAdministration(store)
+        while ContinuousClock.now < deadline {
+            do {
+                try await administration.handOver(from: configuration.id)
+                break
+            } catch {
+                configuration.logger.warning("What this member leads is not handed over: \(error)")
+                guard (try? await Task.sleep(for: .milliseconds(200))) != nil else { break }
+            }
+        }
+        await session.giveBack()
+        await stop()
+    }
+
+    /// Stops at once: to the others the member is gone when its lease ends.
+    public func stop() async {
+        session.end()
+        let running = tasks.withLock { tasks in
+            defer { tasks = [] }
+            return tasks
+        }
+        for task in running { task.cancel() }
+        for task in running { await task.value }
+        await replicas.stop()
+    }
+
+    // MARK: For the server
+
+    /// The replica of a partition here.
+    ///
+    /// Throws ``LogError/notLeader(partition:)`` where there is none.
+    package func replica(_ partition: Int32, of topic: String) throws(LogError) -> Replica {
+        guard let found = replicas.replica(partition, of: topic) else {
+            throw .notLeader(partition: "\(topic)-\(partition)")
+        }
+        return found
+    }
+
+    /// Waits until a change is known and done here.
+    package func settle(_ revision: CoordinationRevision) async {
+        await news.wait(for: revision)
+        await replicas.settle(revision)
+    }
+
+    /// What changes topics and moves partitions.
+    package var administration: ClusterAdministration { ClusterAdministration(store) }
+}

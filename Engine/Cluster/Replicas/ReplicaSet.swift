@@ -1,0 +1,235 @@
+import Logging
+import Synchronization
+import Tally
+import TallyLog
+import TallyReplication
+
+/// The replicas of this member, and whom they fetch from: does what the news of the cluster say.
+///
+/// Thread rule: any thread asks; one task brings the news.
+final class ReplicaSet: Sendable {
+    private let engine: Engine
+    private let news: ClusterNews
+    private let session: MemberSession
+    private let proposals: StateProposals
+    private let configuration: ClusterConfiguration
+    private let state = Mutex(State())
+
+    private struct State {
+        var replicas: [PartitionID: Replica] = [:]
+        /// The same, by name.
+        var names: [String: [Int32: Replica]] = [:]
+        var fetchers: [ReplicaID: (fetcher: ReplicaFetcher, task: Task<Void, Never>)] = [:]
+        /// Whom each is fetched from.
+        var leaders: [PartitionID: ReplicaID] = [:]
+        /// What the store said up to here is done.
+        var revision = CoordinationRevision.absent
+        var isStopped = false
+    }
+
+    init(
+        engine: Engine, news: ClusterNews, session: MemberSession, proposals: StateProposals,
+        _ configuration: ClusterConfiguration
+    ) {
+        self.engine = engine
+        self.news = news
+        self.session = session
+        self.proposals = proposals
+        self.configuration = configuration
+    }
+
+    /// The replica of a partition; nil where none is here.
+    func replica(_ partition: Int32, of topic: String) -> Replica? {
+        state.withLock { $0.names[topic]?[partition] }
+    }
+
+    var all: [Replica] { state.withLock { Array($0.replicas.values) } }
+
+    // MARK: News
+
+    /// Does what has changed; nil for everything.
+    func heed(_ image: ClusterImage, _ changed: ClusterImage.News?) async {
+        var partitions = changed?.partitions ?? Set(image.partitions.map(\.id))
+        for (name, id) in changed?.deletedTopics ?? [:] { await delete(name, id) }
+        let concerned = changed?.topics ?? Set(image.topics.keys)
+        let touched = concerned.union(partitions.compactMap { image.names[$0.topicID] })
+        for name in touched.sorted() {
+            guard let topic = image.topics[name] else { continue }
+            await keep(name, topic.record, image)
+            if concerned.contains(name) {
+                // Its settings may be others, and replicas may be new.
+                for index in 0..<topic.record.partitionCount {
+                    partitions.insert(
+                        PartitionID(topicID: topic.record.id, partition: index))
+                }
+            }
+        }
+        if changed == nil { tellStrays(image) }
+        await heed(partitions, image)
+        state.withLock { $0.revision = image.revision }
+    }
+
+    /// Waits until what the store said at a revision is done here, for two seconds at most.
+    func settle(_ revision: CoordinationRevision) async {
+        let deadline = ContinuousClock.now + .seconds(2)
+        while state.withLock({ $0.revision < revision }), ContinuousClock.now < deadline {
+            guard (try? await Task.sleep(for: .milliseconds(2))) != nil else { return }
+        }
+    }
+
+    private func tellStrays(_ image: ClusterImage) {
+        for topic in engine.keptTopics()
+        where image.topics[topic.name]?.record.id != topic.id.number {
+            configuration.logger.warning(
+                """
+                The cluster has no topic \(topic.name) with id \(topic.id). What lies here of it is \
+                left alone; a new topic of the name takes its place.
+                """)
+        }
+    }
+
+    private func keep(_ name: String, _ record: TopicRecord, _ image: ClusterImage) async {
+        do {
+            let settings = try TopicConfiguration(record.configuration)
+            let kept = (0..<record.partitionCount).filter { index in
+                let id = PartitionID(topicID: record.id, partition: index)
+                return image.state(of: id)?.replicas.contains(configuration.id) ?? false
+            }
+            let gone = state.withLock { state in
+                (state.names[name] ?? [:]).values.filter {
+                    $0.id.topicID != record.id || !kept.contains($0.id.partition)
+                }
+            }
+            for replica in gone { forget(replica) }
+            try await engine.keep(
+                ReplicatedTopic(
+                    name: name, id: TopicID(record.id), partitionCount: Int(record.partitionCount),
+                    configuration: settings, kept: Set(kept)))
+            let replication = replicationConfiguration(settings)
+            for index in kept { try add(name, record.id, index, replication) }
+        } catch {
+            configuration.logger.error("Topic \(name) cannot be kept here: \(error)")
+        }
+    }
+
+    private func replicationConfiguration(
+        _ topic: TopicConfiguration
+    ) -> ReplicationConfiguration {
+        ReplicationConfiguration(
+            inSyncReplicasMin: topic.inSyncReplicasMin,
+            lagMillisecondsMax: configuration.lagMillisecondsMax)
+    }
+
+    private func add(
+        _ topic: String, _ topicID: UInt128, _ index: Int32,
+        _ replication: ReplicationConfiguration
+    ) throws {
+        let id = PartitionID(topicID: topicID, partition: index)
+        let partition = try engine.partition(index, of: topic)
+        if let known = state.withLock({ $0.replicas[id] }), known.partition === partition {
+            return known.adopt(replication)
+        }
+        // One that is offline neither leads nor follows; the others do.
+        guard let log = partition.onlineLog else { return }
+        let proposals = proposals
+        let replica = Replica(
+            id, topic: topic, member: configuration.id, partition: partition, log: log,
+            session: session, settings: replication,
+            proposes: { proposals.add($0) })
+        state.withLock { state in
+            state.replicas[id] = replica
+            state.names[topic, default: [:]][index] = replica
+        }
+    }
+
+    private func forget(_ replica: Replica) {
+        follow(nil, replica)
+        replica.stop()
+        state.withLock { state in
+            state.replicas[replica.id] = nil
+            if state.names[replica.topic]?[replica.id.partition] === replica {
+                state.names[replica.topic]?[replica.id.partition] = nil
+            }
+        }
+    }
+
+    private func delete(_ name: String, _ id: UInt128) async {
+        let gone = state.withLock { $0.replicas.values.filter { $0.id.topicID == id } }
+        for replica in gone { forget(replica) }
+        guard engine.keptTopics().contains(where: { $0.name == name && $0.id.number == id }) else {
+            return
+        }
+        do {
+            try await engine.deleteTopic(name)
+        } catch {
+            configuration.logger.error("Topic \(name) could not be deleted here: \(error)")
+        }
+    }
+
+    // MARK: Roles
+
+    private func heed(_ partitions: Set<PartitionID>, _ image: ClusterImage) async {
+        let work = partitions.compactMap { id -> (Replica, PartitionState)? in
+            guard let replica = state.withLock({ $0.replicas[id] }),
+                let state = image.state(of: id)
+            else { return nil }
+            return (replica, state)
+        }
+        guard !work.isEmpty else { return }
+        // Taking a role waits for an append that is under way.
+        _ = try? await engine.onWorkers { [self] in
+            engine.share(work.count) { [self] index in heed(work[index].1, work[index].0) }
+        }
+    }
+
+    private func heed(_ next: PartitionState, _ replica: Replica) {
+        do {
+            switch try replica.heed(next) {
+            case .none: break
+            case .renew: proposals.addRenewal(of: replica)
+            case .follow(let leader): follow(leader, replica)
+            case .lead, .rest: follow(nil, replica)
+            }
+        } catch {
+            follow(nil, replica)
+            configuration.logger.error("\(replica.partition.name) cannot lead: \(error)")
+        }
+    }
+
+    /// Fetches a partition from somebody else from now on, or from nobody.
+    private func follow(_ leader: ReplicaID?, _ replica: Replica) {
+        let (old, new) = state.withLock { state -> (ReplicaFetcher?, ReplicaFetcher?) in
+            let before = state.leaders[replica.id]
+            state.leaders[replica.id] = leader
+            let old = before == leader ? nil : before.flatMap { state.fetchers[$0]?.fetcher }
+            guard let leader, !state.isStopped else { return (old, nil) }
+            if let known = state.fetchers[leader] { return (old, known.fetcher) }
+            let fetcher = ReplicaFetcher(
+                from: leader, engine: engine, news: news, configuration)
+            state.fetchers[leader] = (fetcher, Task { await fetcher.run() })
+            return (old, fetcher)
+        }
+        old?.remove(replica.id)
+        new?.add(replica)
+    }
+
+    /// Looks after time limits until the task is cancelled.
+    func run() async {
+        let interval = min(max(configuration.lagMillisecondsMax / 4, 50), 1000)
+        while (try? await Task.sleep(for: .milliseconds(interval))) != nil {
+            for replica in all { replica.tick() }
+        }
+    }
+
+    /// Fetches and leads no more.
+    func stop() async {
+        let (replicas, tasks) = state.withLock { state in
+            state.isStopped = true
+            defer { state.fetchers = [:] }
+            return (Array(state.replicas.values), state.fetchers.values.map(\.task))
+        }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+        _ = try? await engine.onWorkers { for replica in replicas { replica.stop() } }
+    }
+}

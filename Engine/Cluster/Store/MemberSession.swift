@@ -1,0 +1,124 @@
+import Logging
+import Synchronization
+import TallyFiles
+package import TallyReplication
+
+/// A member's registration in the coordination store, and how long it may count on it.
+///
+/// The lease is renewed in the background. Where that fails for too long the member stops serving,
+/// by its own clock and before the store ends the lease, and registers anew when it can.
+/// Thread rule: any thread.
+package final class MemberSession: Sendable {
+    /// Drawn at each start of the process.
+    package let incarnation = UInt64.random(in: .min ... .max)
+    private let store: any CoordinationStore
+    private let configuration: ClusterConfiguration
+    /// Until when it may be counted on, in milliseconds of the machine's clock; 0 for not at all.
+    private let validUntil = Atomic<Int64>(0)
+    private let state = Mutex(State())
+
+    private struct State {
+        var term: LeaseTerm?
+        var isEnded = false
+    }
+
+    package init(_ store: any CoordinationStore, _ configuration: ClusterConfiguration) {
+        self.store = store
+        self.configuration = configuration
+    }
+
+    /// Whether the member may acknowledge and answer at this moment.
+    package var isServing: Bool {
+        MachineClock.milliseconds < validUntil.load(ordering: .acquiring)
+    }
+
+    /// The lease that it is registered with; nil while it is not.
+    package var lease: LeaseID? { isServing ? state.withLock { $0.term?.lease.id } : nil }
+
+    /// Registers and renews until the task is cancelled.
+    ///
+    /// - Parameter told: called each time the member is registered.
+    package func run(
+        as member: ClusterMember, told: @escaping @Sendable () -> Void
+    ) async {
+        while !Task.isCancelled, !state.withLock({ $0.isEnded }) {
+            do {
+                try await register(member)
+                configuration.logger.info("Registered as member \(member.id).")
+                told()
+                try await renew()
+            } catch is CancellationError {
+                return
+            } catch {
+                configuration.logger.warning("Member \(member.id) is not registered: \(error)")
+            }
+            guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
+        }
+    }
+
+    private var now: CoordinationInstant {
+        CoordinationInstant(milliseconds: MachineClock.milliseconds)
+    }
+
+    private func register(_ member: ClusterMember) async throws {
+        let asked = now
+        var term = LeaseTerm(
+            try await store.grantLease(seconds: configuration.leaseSeconds), asked: asked)
+        let transaction = try CoordinationTransaction(
+            conditions: [.absent(key: ClusterKeys.member(member.id))],
+            operations: [
+                .put(
+                    key: ClusterKeys.member(member.id), value: member.encoded(),
+                    lease: term.lease.id)
+            ])
+        do {
+            // The lease of the process before has to end first.
+            while case .conflict = try await store.commit(transaction) {
+                try await Task.sleep(for: .milliseconds(200))
+                let asked = now
+                term.renew(try await store.keepAlive(term.lease.id), asked: asked)
+            }
+        } catch {
+            // Or the member would stand in its own way.
+            try? await store.revoke(term.lease.id)
+            throw error
+        }
+        publish(term)
+    }
+
+    private func publish(_ term: LeaseTerm) {
+        state.withLock { state in
+            guard !state.isEnded else { return }
+            state.term = term
+            validUntil.store(term.end.milliseconds, ordering: .releasing)
+        }
+    }
+
+    private func renew() async throws {
+        while var term = state.withLock({ $0.isEnded ? nil : $0.term }) {
+            try await Task.sleep(for: .milliseconds(term.renewalIntervalMilliseconds))
+            let asked = now
+            do {
+                term.renew(try await store.keepAlive(term.lease.id), asked: asked)
+                publish(term)
+            } catch {
+                if case .leaseNotFound = error {} else if isServing { continue }
+                validUntil.store(0, ordering: .releasing)
+                throw error
+            }
+        }
+    }
+
+    /// Serves no more from now on; the lease goes with ``giveBack()``, or by itself.
+    package func end() {
+        state.withLock { $0.isEnded = true }
+        validUntil.store(0, ordering: .releasing)
+    }
+
+    /// Ends the lease at once, so that others need not wait for its end.
+    package func giveBack() async {
+        end()
+        guard let lease = state.withLock({ $0.term?.lease.id }) else { return }
+        try? await store.revoke(lease)
+    }
+}

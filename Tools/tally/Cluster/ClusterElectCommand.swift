@@ -1,0 +1,35 @@
+import ArgumentParser
+import TallyCluster
+import TallyReplication
+
+/// `tally cluster elect`.
+struct ClusterElectCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "elect",
+        abstract: "Let preferred leaders lead again.",
+        discussion: """
+            The first replica of a partition is its preferred leader. Where it is in sync and does \
+            not lead, it leads in a new epoch; producers and consumers find it by themselves.
+            """)
+
+    @Option(help: "Only partitions of this topic.")
+    var topic: String?
+
+    @OptionGroup var cluster: ClusterOptions
+
+    func run() async throws {
+        let administration = ClusterAdministration(try cluster.cluster.open())
+        if let topic {
+            let image = try await administration.image()
+            guard image.topics[topic] != nil else {
+                throw CommandFailure(
+                    "the cluster has no topic \(topic)", exitCode: ExitCodes.noInput)
+            }
+        }
+        let count = try await administration.changeStates { record, image in
+            guard topic == nil || image.names[record.topicID] == topic else { return nil }
+            return Election(live: Set(image.members.keys)).preferring(record.state)
+        }
+        Console.out("\(count) partitions have another leader.")
+    }
+}
