@@ -17,13 +17,16 @@ public struct Election: Hashable, Sendable {
         self.isUncleanAllowed = isUncleanAllowed
     }
 
-    /// The state that should follow; nil where nothing needs to change: the leader is alive, or
-    /// there is nobody who may lead and none is named.
+    /// The state that should follow; nil where nothing needs to change: the leader and all who are
+    /// in sync are alive, or there is nobody who may lead and none is named.
     ///
-    /// Members that are gone leave the in-sync set with it, but for the last.
+    /// Members that are gone leave the in-sync set, but for the last: the leader waits for them no
+    /// longer than for the end of their lease.
     public func next(after state: PartitionState) -> PartitionState? {
-        if let leader = state.leader, live.contains(leader) { return nil }
         let inSync = state.inSyncReplicas.filter(live.contains)
+        if let leader = state.leader, live.contains(leader) {
+            return inSync == state.inSyncReplicas ? nil : state.replacing(inSyncReplicas: inSync)
+        }
         if let leader = preferred(among: inSync, state) {
             return Self.elected(leader, inSync, state)
         }

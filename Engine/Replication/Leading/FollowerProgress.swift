@@ -18,6 +18,13 @@ struct FollowerProgress: Hashable, Sendable {
     /// A follower that has not asked yet; it has as long to do so as one that lags behind.
     init(since now: CoordinationInstant) { caughtUp = now }
 
+    /// The follower is gone, as others say: it keeps up no more before it asks again.
+    mutating func lapse() {
+        end = nil
+        lastFetch = nil
+        caughtUp = CoordinationInstant(milliseconds: .min)
+    }
+
     /// The follower asks for what comes at `offset`, so it has everything before.
     mutating func noteFetch(at offset: Offset, leaderEnd: Offset, now: CoordinationInstant) {
         // Having reached the end as it was at the fetch before, it was caught up then: under

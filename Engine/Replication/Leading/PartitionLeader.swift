@@ -96,6 +96,10 @@ public struct PartitionLeader: Hashable, Sendable {
     /// that was not answered may still be carried out.
     public mutating func adopt(_ next: PartitionState, now: CoordinationInstant) {
         guard next.leaderEpoch == epoch, next.version > state.version else { return }
+        // Who was taken out is not waited for, though it kept up a moment ago: its member is gone.
+        for follower in state.inSyncReplicas where !next.inSyncReplicas.contains(follower) {
+            followers[follower]?.lapse()
+        }
         state = next
         if let proposal, proposal.version <= next.version { self.proposal = nil }
         noteReplicas(now)
