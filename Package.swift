@@ -329,6 +329,13 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/ClientTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "MemberTests",
+            dependencies: [
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyReplication", "TallyWire", "Tally",
+                "TallyClient", "TallyCluster", "TallyServer", "TallyTestSupport",
+            ],
+            path: "Tests/MemberTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [

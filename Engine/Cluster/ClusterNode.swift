@@ -47,7 +47,8 @@ public final class ClusterNode: Sendable {
         self.configuration = configuration
         news = ClusterNews(store, logger: configuration.logger)
         session = MemberSession(store, configuration)
-        proposals = StateProposals(store, news: news, logger: configuration.logger)
+        proposals = StateProposals(
+            of: configuration.id, store, news: news, logger: configuration.logger)
         replicas = ReplicaSet(
             engine: engine, news: news, session: session, proposals: proposals, configuration)
     }

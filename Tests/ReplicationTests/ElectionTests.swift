@@ -21,7 +21,9 @@ import Testing
     }
 
     @Test("as long as the leader lives nothing changes")
-    func alive() { #expect(elect(state([1, 2, 3], inSync: [1, 2], leader: 1), live: [1]) == nil) }
+    func alive() {
+        #expect(elect(state([1, 2, 3], inSync: [1, 2], leader: 1), live: [1, 2]) == nil)
+    }
 
     @Test("the first replica that is in sync and lives leads, in the next epoch; the dead leave")
     func dead() throws {

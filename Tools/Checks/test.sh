@@ -13,7 +13,7 @@ long='^(CrashTests|CompactionTests|LogTests|ScenarioTests)\.'
 computing='^SimulationTests\.'
 # And those that measure silence, hold leases of seconds, or talk over sockets, behind all others.
 quiet='^ServerTests\.'
-leases='^(ClientTests|ClusterTests|EtcdTests)\.'
+leases='^(ClientTests|ClusterTests|EtcdTests|MemberTests)\.'
 
 run() {
     {

@@ -2,6 +2,7 @@ import Logging
 import Synchronization
 import Tally
 import TallyLog
+import TallyRecords
 import TallyReplication
 
 /// The replicas of this member, and whom they fetch from: does what the news of the cluster say.
@@ -22,6 +23,9 @@ final class ReplicaSet: Sendable {
         var fetchers: [ReplicaID: (fetcher: ReplicaFetcher, task: Task<Void, Never>)] = [:]
         /// Whom each is fetched from.
         var leaders: [PartitionID: ReplicaID] = [:]
+        /// What this member is to have all of, and has lost: it neither leads nor follows there
+        /// before the others know.
+        var lost: Set<PartitionID> = []
         /// What the store said up to here is done.
         var revision = CoordinationRevision.absent
         var isStopped = false
@@ -50,6 +54,7 @@ final class ReplicaSet: Sendable {
     /// Does what has changed; nil for everything.
     func heed(_ image: ClusterImage, _ changed: ClusterImage.News?) async {
         var partitions = changed?.partitions ?? Set(image.partitions.map(\.id))
+        if changed == nil { noteLost(image) }
         for (name, id) in changed?.deletedTopics ?? [:] { await delete(name, id) }
         let concerned = changed?.topics ?? Set(image.topics.keys)
         let touched = concerned.union(partitions.compactMap { image.names[$0.topicID] })
@@ -74,6 +79,35 @@ final class ReplicaSet: Sendable {
         let deadline = ContinuousClock.now + .seconds(2)
         while state.withLock({ $0.revision < revision }), ContinuousClock.now < deadline {
             guard (try? await Task.sleep(for: .milliseconds(2))) != nil else { return }
+        }
+    }
+
+    /// What has ever been led has an epoch above 0, for each leader begins a new one. Where this
+    /// member counts as in sync there and has no log, its directory is another than it was: to lead
+    /// with nothing would have the others cut off what they have.
+    private func noteLost(_ image: ClusterImage) {
+        let known = Dictionary(
+            engine.keptTopics().map { ($0.id.number, $0.kept) }, uniquingKeysWith: { $1 })
+        for record in image.partitions where record.state.inSyncReplicas.contains(configuration.id)
+        {
+            guard record.state.leaderEpoch > LeaderEpoch(0),
+                known[record.topicID]?.contains(record.partition) != true
+            else { continue }
+            let isNew = state.withLock { $0.lost.insert(record.id).inserted }
+            guard isNew else { continue }
+            let name = "\(image.names[record.topicID] ?? "?")-\(record.partition)"
+            if record.state.inSyncReplicas.count > 1 {
+                configuration.logger.warning(
+                    "\(name) is not in this directory any more; it is fetched anew.")
+            } else {
+                configuration.logger.error(
+                    """
+                    \(name) is not in this directory any more, and no other member is known to \
+                    have all of it. Start this member with the directory it had, or let another \
+                    replica lead, at the price of what that does not have: tally cluster elect \
+                    --unclean --without \(configuration.nodeID).
+                    """)
+            }
         }
     }
 
@@ -130,7 +164,9 @@ final class ReplicaSet: Sendable {
             return known.adopt(replication)
         }
         // One that is offline neither leads nor follows; the others do.
-        guard let log = partition.onlineLog else { return }
+        guard let log = partition.onlineLog else {
+            return proposals.addResignation(from: id)
+        }
         let proposals = proposals
         let replica = Replica(
             id, topic: topic, member: configuration.id, partition: partition, log: log,
@@ -183,6 +219,13 @@ final class ReplicaSet: Sendable {
     }
 
     private func heed(_ next: PartitionState, _ replica: Replica) {
+        let isLost = state.withLock { state in
+            guard state.lost.contains(replica.id) else { return false }
+            if next.inSyncReplicas.contains(configuration.id) { return true }
+            state.lost.remove(replica.id)
+            return false
+        }
+        if isLost { return proposals.addResignation(from: replica.id) }
         do {
             switch try replica.heed(next) {
             case .none: break
@@ -217,7 +260,13 @@ final class ReplicaSet: Sendable {
     func run() async {
         let interval = min(max(configuration.lagMillisecondsMax / 4, 50), 1000)
         while (try? await Task.sleep(for: .milliseconds(interval))) != nil {
-            for replica in all { replica.tick() }
+            for replica in all {
+                replica.tick()
+                // A log that takes no appends any more is of no use to anybody.
+                if replica.log.stopReason != nil, replica.standing.isLeading {
+                    proposals.addResignation(from: replica.id)
+                }
+            }
         }
     }
 

@@ -278,18 +278,7 @@ public struct ClusterAdministration: Sendable {
     /// what it leads. Nothing that was acknowledged is lost.
     public func handOver(from member: ReplicaID) async throws {
         try await changeStates { record, image in
-            let state = record.state
-            let others = Set(image.members.keys).subtracting([member])
-            if state.leader == member {
-                let election = Election(live: others)
-                guard let next = election.next(after: state), next.leader != nil else { return nil }
-                return next
-            }
-            guard state.inSyncReplicas.contains(member),
-                state.inSyncReplicas.contains(where: others.contains)
-            else { return nil }
-            return state.replacing(
-                inSyncReplicas: state.inSyncReplicas.filter { $0 != member })
+            Election(live: Set(image.members.keys)).leaving(member, record.state)
         }
     }
 

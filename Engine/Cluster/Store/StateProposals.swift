@@ -8,6 +8,7 @@ import TallyReplication
 ///
 /// Thread rule: any thread asks; one task sends.
 final class StateProposals: Sendable {
+    private let member: ReplicaID
     private let store: any CoordinationStore
     private let news: ClusterNews
     private let logger: Logger
@@ -17,10 +18,14 @@ final class StateProposals: Sendable {
     private struct Waiting {
         var replicas: [PartitionID: Replica] = [:]
         var renewals: [PartitionID: Replica] = [:]
-        var isEmpty: Bool { replicas.isEmpty && renewals.isEmpty }
+        var resignations: Set<PartitionID> = []
+        var isEmpty: Bool { replicas.isEmpty && renewals.isEmpty && resignations.isEmpty }
     }
 
-    init(_ store: any CoordinationStore, news: ClusterNews, logger: Logger) {
+    init(
+        of member: ReplicaID, _ store: any CoordinationStore, news: ClusterNews, logger: Logger
+    ) {
+        self.member = member
         self.store = store
         self.news = news
         self.logger = logger
@@ -35,6 +40,13 @@ final class StateProposals: Sendable {
     /// A member that was started anew leads by an epoch of the process before.
     func addRenewal(of replica: Replica) {
         waiting.withLock { $0.renewals[replica.id] = replica }
+        arrival.signal()
+    }
+
+    /// This member has lost what it had of a partition, or can write to it no more: others shall
+    /// not count on it.
+    func addResignation(from partition: PartitionID) {
+        waiting.withLock { _ = $0.resignations.insert(partition) }
         arrival.signal()
     }
 
@@ -62,6 +74,7 @@ final class StateProposals: Sendable {
         var revision: CoordinationRevision
         var block: PartitionBlock
         var states: [(replica: Replica, state: PartitionState)]
+        var resignations: [PartitionID] = []
     }
 
     private func send(_ taken: Waiting) async {
@@ -103,28 +116,39 @@ final class StateProposals: Sendable {
             for (replica, _) in change.states {
                 if replica.proposal != nil { add(replica) } else { addRenewal(of: replica) }
             }
+            for id in change.resignations { addResignation(from: id) }
         }
     }
 
     private func changes(for waiting: Waiting) -> [Change] {
         let image = news.image
         var changes: [Int32: Change] = [:]
-        func put(_ replica: Replica, _ next: (PartitionState) -> PartitionState?) {
-            guard let number = image.block(of: replica.id), let block = image.blocks[number],
-                let index = block.value.index(
-                    topicID: replica.id.topicID, partition: replica.id.partition),
+        func put(
+            _ id: PartitionID, _ replica: Replica?, _ next: (PartitionState) -> PartitionState?
+        ) {
+            guard let number = image.block(of: id), let block = image.blocks[number],
+                let index = block.value.index(topicID: id.topicID, partition: id.partition),
                 let state = next(block.value.partitions[index].state)
             else { return }
             var change =
                 changes[number]
                 ?? Change(number: number, revision: block.revision, block: block.value, states: [])
             change.block.partitions[index].state = state
-            change.states.append((replica, state))
+            if let replica {
+                change.states.append((replica, state))
+            } else {
+                change.resignations.append(id)
+            }
             changes[number] = change
         }
+        for id in waiting.resignations {
+            put(id, nil) { Election(live: Set(image.members.keys)).leaving(member, $0) }
+        }
         for replica in waiting.replicas.values {
-            guard let proposal = replica.proposal else { continue }
-            put(replica) { current in
+            guard let proposal = replica.proposal, !waiting.resignations.contains(replica.id) else {
+                continue
+            }
+            put(replica.id, replica) { current in
                 // Older than what is known: the leader hears of that, and proposes anew.
                 guard current.leaderEpoch == proposal.leaderEpoch,
                     current.version == proposal.version - 1
@@ -133,7 +157,7 @@ final class StateProposals: Sendable {
             }
         }
         for replica in waiting.renewals.values where replica.proposal == nil {
-            put(replica) { current in
+            put(replica.id, replica) { current in
                 // Known by now, or led by somebody else.
                 guard replica.standing.epoch < current.leaderEpoch, !replica.standing.isLeading,
                     current.leader == replica.member

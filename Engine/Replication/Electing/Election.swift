@@ -37,6 +37,17 @@ public struct Election: Hashable, Sendable {
         return Self.elected(nil, state.inSyncReplicas, state)
     }
 
+    /// The state without a member: out of the in-sync set, and led by somebody else. Nil where it
+    /// is not in sync, or nobody else who is would be left.
+    public func leaving(_ member: ReplicaID, _ state: PartitionState) -> PartitionState? {
+        var others = self
+        others.live.remove(member)
+        let inSync = state.inSyncReplicas.filter(others.live.contains)
+        guard state.inSyncReplicas.contains(member), !inSync.isEmpty else { return nil }
+        if state.leader != member { return state.replacing(inSyncReplicas: inSync) }
+        return others.next(after: state)
+    }
+
     /// The state in which the preferred leader leads; nil where it does already, or cannot.
     public func preferring(_ state: PartitionState) -> PartitionState? {
         guard let preferred = state.replicas.first, preferred != state.leader,

@@ -15,6 +15,15 @@ struct ClusterElectCommand: AsyncParsableCommand {
     @Option(help: "Only partitions of this topic.")
     var topic: String?
 
+    @Flag(
+        help: ArgumentHelp(
+            "Where nobody who is in sync is there, let another replica lead.",
+            discussion: "Records that were acknowledged and that it has not are lost."))
+    var unclean = false
+
+    @Option(help: "With --unclean: not this member, which has lost its directory.")
+    var without: Int32?
+
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
@@ -28,7 +37,11 @@ struct ClusterElectCommand: AsyncParsableCommand {
         }
         let count = try await administration.changeStates { record, image in
             guard topic == nil || image.names[record.topicID] == topic else { return nil }
-            return Election(live: Set(image.members.keys)).preferring(record.state)
+            var live = Set(image.members.keys)
+            guard unclean else { return Election(live: live).preferring(record.state) }
+            if let without { live.remove(ReplicaID(without)) }
+            if let leader = record.state.leader, live.contains(leader) { return nil }
+            return Election(live: live, isUncleanAllowed: true).next(after: record.state)
         }
         Console.out("\(count) partitions have another leader.")
     }
