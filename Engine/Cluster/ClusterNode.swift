@@ -2,6 +2,7 @@ import Logging
 import Synchronization
 public import Tally
 package import TallyLog
+package import TallyRecords
 public import TallyReplication
 
 /// An engine that is a member of a cluster: it leads some partitions and follows others, as the
@@ -23,6 +24,7 @@ public final class ClusterNode: Sendable {
     private let session: MemberSession
     private let proposals: StateProposals
     private let replicas: ReplicaSet
+    private let requests: MemberRequests
     private let tasks = Mutex<[Task<Void, Never>]>([])
 
     /// Makes an engine's configuration that of a member: of the cluster that the store is of, which
@@ -33,9 +35,21 @@ public final class ClusterNode: Sendable {
         _ engine: inout EngineConfiguration, through store: any CoordinationStore,
         _ configuration: ClusterConfiguration
     ) async throws {
-        let id = try await ClusterAdministration(store).clusterID(creating: true)
+        let administration = ClusterAdministration(store)
+        let id = try await administration.clusterID(creating: true)
         engine.membership = ClusterMembership(
             nodeID: configuration.nodeID, clusterID: id ?? "")
+        // What the topics have counts where they are there already.
+        let image = try await administration.image()
+        func count(_ topic: InternalTopic) -> Int32 {
+            image.topics[topic.rawValue]?.record.partitionCount
+                ?? configuration.internalTopicsPartitionCount
+        }
+        var topics = InternalTopicsConfiguration()
+        topics.leadsAll = false
+        topics.offsetsPartitionCount = count(.consumerOffsets)
+        topics.transactionsPartitionCount = count(.transactionState)
+        engine.internalTopics = topics
     }
 
     /// A member, which has not started yet.
@@ -51,6 +65,16 @@ public final class ClusterNode: Sendable {
             of: configuration.id, store, news: news, logger: configuration.logger)
         replicas = ReplicaSet(
             engine: engine, news: news, session: session, proposals: proposals, configuration)
+        requests = MemberRequests(news: news, configuration)
+        var others = OtherMembers()
+        let requests = requests
+        others.writeMarker = { await requests.writeMarker(to: $0, $1) }
+        others.participate = { [weak engine] (partition, id, producer, verifyOnly) in
+            guard let coordinator = engine?.transactionsPartition(of: id) else { return }
+            try await requests.participate(
+                partition, in: id, producer, verifyOnly: verifyOnly, coordinator: coordinator)
+        }
+        engine.transactions.ask(others)
     }
 
     /// Registers the member as reachable at an address, and takes part until ``leave()`` or
@@ -73,6 +97,12 @@ public final class ClusterNode: Sendable {
             ]
         }
         try await isRegistered.wait(after: seen)
+        // Clients that come now find what there is.
+        while news.look({ $0.revision == .absent }) {
+            try Task.checkCancellation()
+            await news.waitForChange(milliseconds: 50)
+        }
+        await replicas.settle(news.look { $0.revision })
     }
 
     /// Whether the member is registered, and its lease valid.
@@ -106,6 +136,7 @@ public final class ClusterNode: Sendable {
         for task in running { task.cancel() }
         for task in running { await task.value }
         await replicas.stop()
+        await requests.close()
     }
 
     // MARK: For the server
@@ -124,6 +155,36 @@ public final class ClusterNode: Sendable {
     package func settle(_ revision: CoordinationRevision) async {
         await news.wait(for: revision)
         await replicas.settle(revision)
+    }
+
+    /// The member that leads a partition of an internal topic, and so answers for what it keeps;
+    /// makes the topic where it is not there yet.
+    ///
+    /// Throws ``ClusterError/notEnoughMembers(replicationFactor:alive:)`` and
+    /// ``CoordinationError``. Nil while nobody leads it.
+    package func coordinator(of partition: TopicPartition) async throws -> ClusterMember? {
+        guard let topic = InternalTopic(rawValue: partition.topic) else { return nil }
+        if news.look({ $0.topics[topic.rawValue] == nil }) { try await makeTopic(topic) }
+        return news.look { image in
+            image.state(of: partition.topic, partition.partition)?.leader
+                .flatMap { image.members[$0] }
+        }
+    }
+
+    private func makeTopic(_ topic: InternalTopic) async throws {
+        let count = engine.partitionCount(of: topic) ?? configuration.internalTopicsPartitionCount
+        let factor = Int(configuration.internalTopicsReplicationFactor)
+        var settings = Engine.internalTopicConfiguration
+        // One may be away while others go on.
+        try settings.set("min.insync.replicas", to: "\(max(1, factor - 1))")
+        do {
+            let made = try await administration.createTopic(
+                topic.rawValue, partitions: Int(count), replicationFactor: factor,
+                configuration: settings)
+            await settle(made.revision)
+        } catch EngineError.topicExists {
+            await news.waitForChange(milliseconds: 200)
+        }
     }
 
     /// What changes topics and moves partitions.

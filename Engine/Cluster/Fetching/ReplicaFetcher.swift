@@ -225,9 +225,11 @@ final class ReplicaFetcher: Sendable {
         let work = plan.fetches.compactMap { item in
             found[item.replica.id].map { (item, $0) }
         }
-        let throttled = work.filter { !isInSync($0.0.replica) }
-            .reduce(0) { $0 + ($1.1.records?.count ?? 0) }
-        if throttled > 0 { state.withLock { $0.throttle.take(throttled) } }
+        if configuration.throttledBytesPerSecond != nil {
+            let byteCount = work.filter { !isInSync($0.0.replica) }
+                .reduce(0) { $0 + ($1.1.records?.count ?? 0) }
+            state.withLock { $0.throttle.take(byteCount) }
+        }
         try await engine.onWorkers { [self] in
             engine.share(work.count) { [self] index in
                 let (item, partition) = work[index]

@@ -60,6 +60,9 @@ package final class Replica: Sendable {
         self.proposes = proposes
     }
 
+    /// Topic and number.
+    package var place: TopicPartition { TopicPartition(topic: topic, partition: id.partition) }
+
     private var now: CoordinationInstant {
         CoordinationInstant(milliseconds: MachineClock.milliseconds)
     }
@@ -83,15 +86,17 @@ package final class Replica: Sendable {
     ///
     /// Throws ``LogError`` where the log cannot lead.
     package func heed(_ next: PartitionState) throws(LogError) -> Consequence {
-        let (epoch, version, mayLead) = state.withLock { state in
-            (state.epoch, state.version, state.fence.permits(next.leaderEpoch))
+        let (epoch, mayLead) = state.withLock { state in
+            (state.epoch, state.fence.permits(next.leaderEpoch))
         }
         if next.leaderEpoch > epoch {
             if next.leader == member, !mayLead { return .renew }
             return try appending.withLock { (_) throws(LogError) in try take(next) }
         }
-        guard next.leaderEpoch == epoch, next.version > version else { return .none }
         let consequence: Consequence? = state.withLock { state in
+            guard next.leaderEpoch == state.epoch, next.version > state.version else {
+                return Optional(Consequence.none)
+            }
             state.version = next.version
             switch state.role {
             case .leader(var leader):
@@ -116,12 +121,15 @@ package final class Replica: Sendable {
     /// Takes the role that a state gives to the member, with `appending` held.
     private func take(_ next: PartitionState) throws(LogError) -> Consequence {
         // Before anything else: what was acknowledged in the epoch before is none of this one's.
-        state.withLock { state in
+        let isNew = state.withLock { state in
+            guard next.leaderEpoch >= state.epoch else { return false }
             state.role = .none
             state.epoch = next.leaderEpoch
             state.version = next.version
             state.told = [:]
+            return true
         }
+        guard isNew else { return .none }
         log.follow()
         guard next.replicas.contains(member), let leader = next.leader else { return .rest }
         guard leader == member else {
@@ -293,7 +301,11 @@ package final class Replica: Sendable {
             }
             guard var follower = current else { return nil }
             let result = try body(&follower, LogHistory(log: log))
-            state.withLock { $0.role = .follower(follower) }
+            state.withLock { state in
+                // No replica is to be kept here any more.
+                guard case .follower = state.role, state.epoch == epoch else { return }
+                state.role = .follower(follower)
+            }
             return result
         }
     }
@@ -301,10 +313,10 @@ package final class Replica: Sendable {
 
 extension Replica: LogReplication {
     package func logHasMore() {
-        let (end, kept) = (log.logEnd, log.keptEnd)
         state.withLock { state in
             guard case .leader(var leader) = state.role else { return }
-            leader.noteOwn(logEnd: end, ownEnd: kept, now: now)
+            // Read in here, so that what is noted later is never less.
+            leader.noteOwn(logEnd: log.logEnd, ownEnd: log.keptEnd, now: now)
             state.role = .leader(leader)
         }
         pump()
@@ -322,10 +334,14 @@ extension Replica: LogReplication {
         }
     }
 
-    package func isCommitted(before end: Offset) throws(LogError) -> Bool {
+    package func isCommitted(
+        before end: Offset, in epoch: LeaderEpoch
+    ) throws(LogError) -> Bool {
         var isCommitted = false
         try asLogError { (state) throws(LogError) in
-            guard case .leader(let leader) = state.role, session.isServing else {
+            // In a later epoch there may be other records at the same offsets.
+            guard case .leader(let leader) = state.role, session.isServing, leader.epoch == epoch
+            else {
                 throw .notLeader(partition: partition.name)
             }
             do throws(ReplicationError) {

@@ -13,6 +13,7 @@ final class ReplicaSet: Sendable {
     private let news: ClusterNews
     private let session: MemberSession
     private let proposals: StateProposals
+    private let coordinators: Coordinators
     private let configuration: ClusterConfiguration
     private let state = Mutex(State())
 
@@ -39,6 +40,7 @@ final class ReplicaSet: Sendable {
         self.news = news
         self.session = session
         self.proposals = proposals
+        coordinators = Coordinators(engine: engine, logger: configuration.logger)
         self.configuration = configuration
     }
 
@@ -90,15 +92,15 @@ final class ReplicaSet: Sendable {
             engine.keptTopics().map { ($0.id.number, $0.kept) }, uniquingKeysWith: { $1 })
         for record in image.partitions where record.state.inSyncReplicas.contains(configuration.id)
         {
-            guard record.state.leaderEpoch > LeaderEpoch(0),
-                known[record.topicID]?.contains(record.partition) != true
-            else { continue }
+            guard record.state.leaderEpoch > LeaderEpoch(0) else { continue }
+            let isKept = known[record.topicID]?.contains(record.partition) == true
+            guard !isKept || hasLostItsEnd(record, image) else { continue }
             let isNew = state.withLock { $0.lost.insert(record.id).inserted }
             guard isNew else { continue }
             let name = "\(image.names[record.topicID] ?? "?")-\(record.partition)"
             if record.state.inSyncReplicas.count > 1 {
                 configuration.logger.warning(
-                    "\(name) is not in this directory any more; it is fetched anew.")
+                    "\(name), or its end, is not in this directory any more; it is fetched anew.")
             } else {
                 configuration.logger.error(
                     """
@@ -109,6 +111,15 @@ final class ReplicaSet: Sendable {
                     """)
             }
         }
+    }
+
+    /// Whether the end of a log may be gone with the power: after an unclean stop, where the topic
+    /// promises nothing else. The only one who has it all stays in sync: nobody has more.
+    private func hasLostItsEnd(_ record: PartitionRecord, _ image: ClusterImage) -> Bool {
+        guard record.state.inSyncReplicas.count > 1, let topic = image.names[record.topicID],
+            let log = try? engine.partition(record.partition, of: topic).onlineLog
+        else { return false }
+        return !log.recovery.wasClean && log.durability != .synced
     }
 
     private func tellStrays(_ image: ClusterImage) {
@@ -181,6 +192,7 @@ final class ReplicaSet: Sendable {
     private func forget(_ replica: Replica) {
         follow(nil, replica)
         replica.stop()
+        coordinators.resign(replica.place, epoch: nil)
         state.withLock { state in
             state.replicas[replica.id] = nil
             if state.names[replica.topic]?[replica.id.partition] === replica {
@@ -229,9 +241,16 @@ final class ReplicaSet: Sendable {
         do {
             switch try replica.heed(next) {
             case .none: break
-            case .renew: proposals.addRenewal(of: replica)
-            case .follow(let leader): follow(leader, replica)
-            case .lead, .rest: follow(nil, replica)
+            case .renew: proposals.addRenewal(of: replica, in: next.leaderEpoch)
+            case .follow(let leader):
+                follow(leader, replica)
+                coordinators.resign(replica.place, epoch: next.leaderEpoch)
+            case .rest:
+                follow(nil, replica)
+                coordinators.resign(replica.place, epoch: next.leaderEpoch)
+            case .lead:
+                follow(nil, replica)
+                coordinators.lead(replica.place, in: next.leaderEpoch)
             }
         } catch {
             follow(nil, replica)

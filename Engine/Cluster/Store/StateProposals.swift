@@ -1,6 +1,7 @@
 import Logging
 import Synchronization
 import Tally
+import TallyRecords
 import TallyReplication
 
 /// Asks the coordination store for what the leaders of this member want: other in-sync sets, and
@@ -17,7 +18,8 @@ final class StateProposals: Sendable {
 
     private struct Waiting {
         var replicas: [PartitionID: Replica] = [:]
-        var renewals: [PartitionID: Replica] = [:]
+        /// With the epoch that is to be followed by another.
+        var renewals: [PartitionID: (replica: Replica, epoch: LeaderEpoch)] = [:]
         var resignations: Set<PartitionID> = []
         var isEmpty: Bool { replicas.isEmpty && renewals.isEmpty && resignations.isEmpty }
     }
@@ -38,8 +40,8 @@ final class StateProposals: Sendable {
     }
 
     /// A member that was started anew leads by an epoch of the process before.
-    func addRenewal(of replica: Replica) {
-        waiting.withLock { $0.renewals[replica.id] = replica }
+    func addRenewal(of replica: Replica, in epoch: LeaderEpoch) {
+        waiting.withLock { $0.renewals[replica.id] = (replica, epoch) }
         arrival.signal()
     }
 
@@ -113,8 +115,12 @@ final class StateProposals: Sendable {
     private func retry(_ changes: ArraySlice<Change>, afterMilliseconds pause: Int64) async {
         await news.waitForChange(milliseconds: pause)
         for change in changes {
-            for (replica, _) in change.states {
-                if replica.proposal != nil { add(replica) } else { addRenewal(of: replica) }
+            for (replica, state) in change.states {
+                if replica.proposal != nil {
+                    add(replica)
+                } else {
+                    addRenewal(of: replica, in: LeaderEpoch(state.leaderEpoch.rawValue - 1))
+                }
             }
             for id in change.resignations { addResignation(from: id) }
         }
@@ -156,12 +162,12 @@ final class StateProposals: Sendable {
                 return proposal
             }
         }
-        for replica in waiting.renewals.values where replica.proposal == nil {
+        for (replica, epoch) in waiting.renewals.values where replica.proposal == nil {
             put(replica.id, replica) { current in
-                // Known by now, or led by somebody else.
-                guard replica.standing.epoch < current.leaderEpoch, !replica.standing.isLeading,
-                    current.leader == replica.member
-                else { return nil }
+                // Followed by another by now, or led by somebody else.
+                guard current.leaderEpoch == epoch, current.leader == replica.member else {
+                    return nil
+                }
                 return Election.renewing(current)
             }
         }

@@ -389,7 +389,7 @@ final class PartitionAccumulator: Sendable {
         outcomes = outcomes.map { outcome in
             guard case .success(let result) = outcome else { return outcome }
             return ProducerBatch.Outcome {
-                try log.waitUntilCommitted(before: result.nextOffset)
+                try log.waitUntilCommitted(before: result.nextOffset, in: result.leaderEpoch)
                 return result
             }
         }

@@ -13,10 +13,10 @@ package protocol LogReplication: AnyObject, Sendable {
     /// records that all replicas in sync are to have,
     /// ``LogError/notEnoughReplicas(partition:inSync:min:)``.
     func checkAppend(forAll: Bool) throws(LogError)
-    /// Whether everything before an offset is committed. Throws
-    /// ``LogError/notLeader(partition:)`` and
+    /// Whether everything before an offset, which was appended in an epoch, is committed. Throws
+    /// ``LogError/notLeader(partition:)``, also where the epoch is another by now, and
     /// ``LogError/notEnoughReplicasAfterAppend(partition:inSync:min:)``.
-    func isCommitted(before end: Offset) throws(LogError) -> Bool
+    func isCommitted(before end: Offset, in epoch: LeaderEpoch) throws(LogError) -> Bool
 }
 
 // A log that is a replica of a partition leads or follows, as somebody else says. Its high
@@ -104,21 +104,23 @@ extension PartitionLog {
         try replication.checkAppend(forAll: forAll)
     }
 
-    /// As ``LogReplication/isCommitted(before:)``; without replicas, whether it lies before the
+    /// As ``LogReplication/isCommitted(before:in:)``; without replicas, whether it lies before the
     /// high watermark.
-    package func isCommitted(before end: Offset) throws(LogError) -> Bool {
+    package func isCommitted(
+        before end: Offset, in epoch: LeaderEpoch
+    ) throws(LogError) -> Bool {
         guard isReplicated else { return highWatermark >= end }
         guard let replication = writer.withLock({ $0.replication }) else {
             throw .notLeader(partition: name)
         }
-        return try replication.isCommitted(before: end)
+        return try replication.isCommitted(before: end, in: epoch)
     }
 
-    /// As ``waitUntilCommitted(before:milliseconds:)``, without blocking.
+    /// As ``waitUntilCommitted(before:in:milliseconds:)``, without blocking.
     package func committed(
-        before end: Offset, by deadline: ContinuousClock.Instant
+        before end: Offset, in epoch: LeaderEpoch, by deadline: ContinuousClock.Instant
     ) async throws(LogError) {
-        if try isCommitted(before: end) { return }
+        if try isCommitted(before: end, in: epoch) { return }
         let isInTime = await withCheckedContinuation { continuation in
             let once = Mutex<CheckedContinuation<Bool, Never>?>(continuation)
             let tell: @Sendable (Bool) -> Void = { isReached in
@@ -134,19 +136,21 @@ extension PartitionLog {
             }
         }
         guard isInTime else { throw .notEnoughInTime(partition: name, milliseconds: 0) }
-        guard try isCommitted(before: end) else { throw .notLeader(partition: name) }
+        guard try isCommitted(before: end, in: epoch) else { throw .notLeader(partition: name) }
     }
 
     /// Returns once everything before an offset is committed: below the high watermark, and with
     /// enough replicas in sync. Blocks.
     ///
-    /// - Parameter milliseconds: how long to wait at most.
+    /// - Parameters:
+    ///   - epoch: the epoch in which it was appended.
+    ///   - milliseconds: how long to wait at most.
     ///
-    /// Throws as ``isCommitted(before:)``, and ``LogError/notEnoughInTime(partition:milliseconds:)``.
+    /// Throws as ``isCommitted(before:in:)``, and ``LogError/notEnoughInTime(partition:milliseconds:)``.
     package func waitUntilCommitted(
-        before end: Offset, milliseconds: Int64 = 30_000
+        before end: Offset, in epoch: LeaderEpoch, milliseconds: Int64 = 30_000
     ) throws(LogError) {
-        if try isCommitted(before: end) { return }
+        if try isCommitted(before: end, in: epoch) { return }
         let isReached = DispatchSemaphore(value: 0)
         highWatermarkMark.whenReached(end) { _ in isReached.signal() }
         let deadline = DispatchTime.now() + .milliseconds(Int(clamping: milliseconds))
@@ -154,6 +158,6 @@ extension PartitionLog {
             throw .notEnoughInTime(partition: name, milliseconds: milliseconds)
         }
         // Fails where the wait ended because somebody else leads by now.
-        guard try isCommitted(before: end) else { throw .notLeader(partition: name) }
+        guard try isCommitted(before: end, in: epoch) else { throw .notLeader(partition: name) }
     }
 }

@@ -55,4 +55,11 @@ extension Broker {
             await $0.describeTopicPartitions($1, $2)
         },
     ]
+
+    /// What members of a cluster ask of each other.
+    static let memberHandlers: [APIKey: Handler] = [
+        .writeTransactionMarkers: Handler("WriteTxnMarkers") {
+            await $0.writeTransactionMarkers($1, $2)
+        }
+    ]
 }

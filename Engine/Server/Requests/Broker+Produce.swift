@@ -30,7 +30,7 @@ extension Broker {
                         unsynced.append(
                             Unsynced(
                                 topic: index, partition: answer.partitions.count, log: made.log,
-                                end: made.end))
+                                end: made.end, epoch: made.epoch))
                     }
                 } catch {
                     partition.errorCode = ErrorCode(error)
@@ -75,8 +75,9 @@ extension Broker {
         var topic: Int
         var partition: Int
         var log: PartitionLog
-        /// Behind its last record.
+        /// Behind its last record, and the epoch that has it.
         var end: Offset
+        var epoch: LeaderEpoch
     }
 
     /// Waits until all replicas in sync have what was appended; returns where they have not.
@@ -92,7 +93,8 @@ extension Broker {
             guard !isKnown else { continue }
             do {
                 // One after the other: the last that is committed ends the wait for all.
-                try await place.log.committed(before: place.end, by: deadline)
+                try await place.log.committed(
+                    before: place.end, in: place.epoch, by: deadline)
             } catch {
                 failures.append((place, error))
             }
@@ -104,7 +106,7 @@ extension Broker {
         _ bytes: inout [UInt8], _ place: Range<Int>, to topic: String,
         in request: ProduceRequest, _ context: Context,
         _ answer: inout ProduceResponse.Partition
-    ) async throws -> (log: PartitionLog, end: Offset) {
+    ) async throws -> (log: PartitionLog, end: Offset, epoch: LeaderEpoch) {
         let partition = try engine.partition(answer.index, of: topic)
         let log = try partition.log
         try log.checkAppend(forAll: request.acks == -1)
@@ -113,7 +115,7 @@ extension Broker {
         answer.baseOffset = result.baseOffset.rawValue
         answer.logAppendTimeMilliseconds = result.logAppendTime?.rawValue ?? -1
         answer.logStartOffset = log.logStart.rawValue
-        return (log, result.nextOffset)
+        return (log, result.nextOffset, result.leaderEpoch)
     }
 
     private func append(

@@ -22,32 +22,54 @@ extension Broker {
         -> FindCoordinatorResponse?
     {
         var response = FindCoordinatorResponse()
-        let isKnown = (0...1).contains(request.keyType)
-        let code = isKnown ? ErrorCode.none : .invalidRequest
-        let message = isKnown ? nil : "key type \(request.keyType) is not known"
         guard context.version >= 4 else {
-            response.errorCode = code
-            response.errorMessage = context.version >= 1 ? message : ""
-            response.nodeID = nodeID
-            response.host = address.host
-            response.port = Int32(address.port)
+            let found = await find(request.key, keyType: request.keyType)
+            response.errorCode = found.errorCode
+            response.errorMessage = context.version >= 1 ? found.errorMessage : ""
+            response.nodeID = found.nodeID
+            response.host = found.host
+            response.port = found.port
             return response
         }
         response.errorMessage = ""
-        response.coordinators = request.coordinatorKeys.unique().map { key in
-            var coordinator = FindCoordinatorResponse.Coordinator()
-            coordinator.key = key
-            coordinator.nodeID = nodeID
-            coordinator.host = address.host
-            coordinator.port = Int32(address.port)
-            coordinator.errorCode = code
-            coordinator.errorMessage = message
-            return coordinator
+        for key in request.coordinatorKeys.unique() {
+            response.coordinators.append(await find(key, keyType: request.keyType))
         }
         return response
     }
 
-    /// The cluster: one broker.
+    /// Who answers for a group (0) or a transactional id (1).
+    private func find(_ key: String, keyType: Int8) async -> FindCoordinatorResponse.Coordinator {
+        var answer = FindCoordinatorResponse.Coordinator()
+        answer.key = key
+        answer.nodeID = nodeID
+        answer.host = address.host
+        answer.port = Int32(address.port)
+        answer.errorMessage = nil
+        guard (0...1).contains(keyType) else {
+            answer.errorCode = .invalidRequest
+            answer.errorMessage = "key type \(keyType) is not known"
+            return answer
+        }
+        let partition =
+            keyType == 0
+            ? engine.offsetsPartition(ofGroup: key) : engine.transactionsPartition(of: key)
+        guard let cluster, let partition else { return answer }
+        (answer.nodeID, answer.host, answer.port) = (-1, "", -1)
+        answer.errorCode = .coordinatorNotAvailable
+        do {
+            guard let member = try await cluster.coordinator(of: partition) else { return answer }
+            (answer.nodeID, answer.host, answer.port) = (
+                member.id.rawValue, member.host, member.port
+            )
+            answer.errorCode = .none
+        } catch {
+            answer.errorMessage = "\(error)"
+        }
+        return answer
+    }
+
+    /// The cluster.
     func describeCluster(_ request: DescribeClusterRequest, _ context: Context) async
         -> DescribeClusterResponse?
     {

@@ -59,7 +59,9 @@ final class Broker: Sendable {
         let identity = engine.identity
         nodeID = identity.nodeID
         clusterID = identity.clusterID
-        handlers = Self.allHandlers
+        handlers =
+            cluster == nil
+            ? Self.allHandlers : Self.allHandlers.merging(Self.memberHandlers) { $1 }
         syncs = BackgroundSyncs(on: engine.workers)
     }
 

@@ -27,7 +27,7 @@ struct ClusterElectCommand: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
-        let administration = ClusterAdministration(try cluster.cluster.open())
+        let administration = ClusterAdministration(try cluster.cluster.open(creating: false))
         if let topic {
             let image = try await administration.image()
             guard image.topics[topic] != nil else {

@@ -36,7 +36,7 @@ struct ClusterReassignCommand: AsyncParsableCommand {
                 exitCode: ExitCodes.usage)
         }
         let target = members.compactMap { $0 }
-        let administration = ClusterAdministration(try cluster.cluster.open())
+        let administration = ClusterAdministration(try cluster.cluster.open(creating: false))
         let count = try await administration.image().topics[topic]?.record.partitionCount ?? 0
         // A topic that is not there, or a partition, is told by the first attempt.
         let partitions = partition.map { [$0] } ?? Array(0..<max(count, 1))

@@ -19,7 +19,7 @@ struct ClusterRemoveCommand: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
-        let administration = ClusterAdministration(try cluster.cluster.open())
+        let administration = ClusterAdministration(try cluster.cluster.open(creating: false))
         let leaving = ReplicaID(member)
         let image = try await administration.image()
         var turn = 0
@@ -75,7 +75,7 @@ struct ClusterAddCommand: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
-        let administration = ClusterAdministration(try cluster.cluster.open())
+        let administration = ClusterAdministration(try cluster.cluster.open(creating: false))
         let coming = ReplicaID(member)
         let image = try await administration.image()
         guard image.members[coming] != nil else {

@@ -19,7 +19,8 @@ struct ClusterStatusCommand: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func run() async throws {
-        let image = try await ClusterAdministration(try cluster.cluster.open()).image()
+        let image = try await ClusterAdministration(try cluster.cluster.open(creating: false))
+            .image()
         try await printingRows { streams in
             if rows.json {
                 for partition in partitions(image) {

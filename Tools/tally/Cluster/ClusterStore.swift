@@ -16,10 +16,18 @@ enum ClusterStore: Hashable, Sendable {
 
     /// Opens it.
     ///
-    /// Throws ``CoordinationError``, and ``CommandFailure`` where this build has no etcd.
-    func open() throws -> any CoordinationStore {
+    /// - Parameter creating: whether a file that is not there is made.
+    ///
+    /// Throws ``CoordinationError``, and ``CommandFailure`` where there is no such file, or this
+    /// build has no etcd.
+    func open(creating: Bool) throws -> any CoordinationStore {
         switch self {
         case .sqlite(let path):
+            guard creating || FileManager.default.fileExists(atPath: path) else {
+                throw CommandFailure(
+                    "\(path) is not there: no member of a cluster was started with it",
+                    exitCode: ExitCodes.noInput)
+            }
             let parent = URL(fileURLWithPath: path).deletingLastPathComponent()
             try FileManager.default.createDirectory(
                 at: parent, withIntermediateDirectories: true)

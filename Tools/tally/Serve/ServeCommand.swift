@@ -103,7 +103,7 @@ struct ServeCommand: AsyncParsableCommand {
         }
         do {
             settings.cluster.logger = logger
-            let store = try settings.clusterStore?.open()
+            let store = try settings.clusterStore?.open(creating: true)
             if let store {
                 try await ClusterNode.join(&settings.engine, through: store, settings.cluster)
             }

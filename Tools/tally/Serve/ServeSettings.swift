@@ -98,6 +98,22 @@ struct ServeSettings {
             $0.cluster.replicationFactor = number
             return true
         },
+        Setting(
+            name: "offsets.topic.replication.factor",
+            help: "of the topics that keep groups and transactions (3)"
+        ) {
+            guard let number = Int16($1), number > 0 else { return false }
+            $0.cluster.internalTopicsReplicationFactor = number
+            return true
+        },
+        Setting(
+            name: "offsets.topic.num.partitions",
+            help: "of the topics that keep groups and transactions (50)"
+        ) {
+            guard let number = Int32($1), number > 0 else { return false }
+            $0.cluster.internalTopicsPartitionCount = number
+            return true
+        },
         milliseconds(
             "broker.session.timeout.ms", "after which a member counts as gone (9000)",
             \.cluster.sessionTimeoutMilliseconds),

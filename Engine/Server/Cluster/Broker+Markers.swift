@@ -1,0 +1,50 @@
+import Tally
+import TallyTransactions
+import TallyWire
+
+extension Broker {
+    /// A coordinator at another member has decided about transactions that wrote here.
+    func writeTransactionMarkers(
+        _ request: WriteTransactionMarkersRequest, _ context: Context
+    ) async -> WriteTransactionMarkersResponse? {
+        var response = WriteTransactionMarkersResponse()
+        for marker in request.markers {
+            var answer = WriteTransactionMarkersResponse.Producer()
+            answer.producerID = marker.producerID
+            for topic in marker.topics {
+                var result = WriteTransactionMarkersResponse.Topic()
+                result.name = topic.name
+                for index in topic.partitions {
+                    var partition = WriteTransactionMarkersResponse.Partition()
+                    partition.partitionIndex = index
+                    partition.errorCode = await write(
+                        marker, to: TopicPartition(topic: topic.name, partition: index))
+                    result.partitions.append(partition)
+                }
+                answer.topics.append(result)
+            }
+            response.markers.append(answer)
+        }
+        return response
+    }
+
+    private func write(
+        _ marker: WriteTransactionMarkersRequest.Marker, to partition: TopicPartition
+    ) async -> ErrorCode {
+        do {
+            try checkLeads(
+                try engine.partition(partition.partition, of: partition.topic), clientEpoch: -1)
+        } catch {
+            return ErrorCode(error)
+        }
+        let outcome = await engine.writeMarker(
+            to: partition, marker.isCommit ? .commit : .abort,
+            producer: ProducerIdentity(id: marker.producerID, epoch: marker.producerEpoch),
+            coordinatorEpoch: marker.coordinatorEpoch)
+        switch outcome {
+        case .done: return .none
+        case .refused: return .transactionCoordinatorFenced
+        case .failed: return .requestTimedOut
+        }
+    }
+}
