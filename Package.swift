@@ -97,7 +97,7 @@ let package = Package(
             exclude: ["FORMAT.md", "GROUPS.md"], swiftSettings: engineSettings),
         .target(
             name: "TallyTransactions", dependencies: ["TallyRecords"],
-            path: "Engine/Transactions", swiftSettings: engineSettings),
+            path: "Engine/Transactions", exclude: ["FORMAT.md"], swiftSettings: engineSettings),
         .target(
             name: "TallyReplication", dependencies: ["TallyRecords"], path: "Engine/Replication",
             exclude: ["FORMAT.md"], swiftSettings: engineSettings),

@@ -13,6 +13,47 @@ public protocol OffsetStore: AnyObject, Sendable {
     /// Makes all changes, in this order, or none of them. They are on stable storage when this
     /// returns. Where it throws, the store is as it was before.
     func apply(_ changes: [OffsetStoreChange]) throws(OffsetStoreError)
+
+    /// Whether it keeps the members of a group too, and wants to be told of each offset that goes
+    /// with its group (`deleteOffsets` before `deleteGroup`): as a log of changes has to be.
+    var keepsMembers: Bool { get }
+
+    /// Makes these the groups for whose ids `belongs` is true, in one step: those of before go.
+    func replaceGroups(
+        where belongs: (String) -> Bool, with groups: [StoredGroup]
+    ) throws(OffsetStoreError)
+}
+
+extension OffsetStore {
+    /// Most do not.
+    public var keepsMembers: Bool { false }
+
+    /// By reading all groups, and making the changes that follow.
+    public func replaceGroups(
+        where belongs: (String) -> Bool, with groups: [StoredGroup]
+    ) throws(OffsetStoreError) {
+        var changes: [OffsetStoreChange] = []
+        for stored in try loadGroups() where belongs(stored.group) {
+            changes.append(.deleteGroup(group: stored.group))
+        }
+        for group in groups { changes += group.changes }
+        if !changes.isEmpty { try apply(changes) }
+    }
+}
+
+extension StoredGroup {
+    /// What makes the group in a store that does not have it.
+    package var changes: [OffsetStoreChange] {
+        var changes = [OffsetStoreChange.metadata(group: group, metadata)]
+        if !offsets.isEmpty { changes.append(.offsets(group: group, offsets)) }
+        for pending in pendingOffsets {
+            changes.append(
+                .pendingOffsets(
+                    group: group, producerID: pending.producerID,
+                    producerEpoch: pending.producerEpoch, pending.offsets))
+        }
+        return changes
+    }
 }
 
 /// One change of what an ``OffsetStore`` keeps. Each makes the group where there is none yet, but
@@ -72,6 +113,14 @@ public struct StoredGroupMetadata: Hashable, Sendable {
     /// When its last member left, by the wall clock: from then on offsets age. Nil while it has
     /// members, and for a simple group, whose offsets age from their own commits.
     public var emptySince: Timestamp?
+    /// The protocol that the members have chosen; nil without members. Like those, kept by stores
+    /// alone whose ``OffsetStore/keepsMembers`` is true.
+    public var protocolName: String?
+    /// The member that leads; nil without members.
+    public var leaderID: String?
+    /// The members of the generation, once they were told what to read: whoever takes the group
+    /// over goes on with them.
+    public var members: [StoredMember] = []
 
     /// Metadata of a group.
     public init(
