@@ -1,3 +1,4 @@
+import Foundation
 public import Logging
 public import TallyGroups
 public import TallyLog
@@ -57,6 +58,11 @@ public struct EngineConfiguration: Sendable {
     /// Which member of a cluster the engine is; nil for one that stands alone. A directory is the
     /// one or the other for good.
     package var membership: ClusterMembership?
+    /// Whether groups and transactions are recorded in Kafka's internal topics before they count,
+    /// and how; nil for not at all: they are kept in ``state`` alone.
+    package var internalTopics: InternalTopicsConfiguration?
+    /// Where producer ids come from; nil for ids that are drawn from so many that none comes twice.
+    package var producerIDs: (any ProducerIDGenerator)?
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

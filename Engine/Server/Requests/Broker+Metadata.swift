@@ -59,6 +59,7 @@ extension Broker {
         var topic = MetadataResponse.Topic()
         topic.name = description.name
         topic.topicID = WireUUID(description.id)
+        topic.isInternal = engine.isInternal(description.name)
         topic.partitions = places(of: description).map { place in
             var answer = MetadataResponse.Partition()
             answer.partitionIndex = place.index
@@ -97,6 +98,7 @@ extension Broker {
                 break
             }
             answer.topicID = WireUUID(description.id)
+            answer.isInternal = engine.isInternal(name)
             answer.partitions = partitions.prefix(left).map(partition)
             response.topics.append(answer)
             if partitions.count > left {

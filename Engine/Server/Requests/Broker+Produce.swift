@@ -107,6 +107,7 @@ extension Broker {
         in request: ProduceRequest, _ context: Context,
         _ answer: inout ProduceResponse.Partition
     ) async throws -> (log: PartitionLog, end: Offset, epoch: LeaderEpoch) {
+        try engine.requireNotInternal(topic)
         let partition = try engine.partition(answer.index, of: topic)
         let log = try partition.log
         try log.checkAppend(forAll: request.acks == -1)
@@ -162,11 +163,11 @@ extension Broker {
         let id = TopicPartition(topic: partition.topic, partition: partition.index)
         let producer = ProducerIdentity(id: header.producerID, epoch: header.producerEpoch)
         do {
-            try await engine.transactions.ask {
-                (coordinator, _) throws(TransactionError) in
-                try coordinator.verify(id, in: transactionalID, producer: producer)
-            }
-        } catch .concurrentTransactions, .coordinatorNotAvailable {
+            try await engine.transactions.participate(
+                id, in: transactionalID, producer: producer, verifyOnly: true)
+        } catch .concurrentTransactions, .coordinatorNotAvailable, .notCoordinator,
+            .coordinatorLoadInProgress
+        {
             // Producers try again what they know from the answer to a write.
             throw ClientRequestError.notEnoughReplicas
         } catch .transactionAbortable where context.version < 11 {
