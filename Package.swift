@@ -119,16 +119,16 @@ let package = Package(
         .target(
             name: "TallyCluster",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog", "TallyReplication", "TallyWire",
-                "TallyClient", "Tally",
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyTransactions", "TallyReplication",
+                "TallyWire", "TallyClient", "Tally",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Engine/Cluster", swiftSettings: engineSettings),
         .target(
             name: "TallyServer",
             dependencies: [
-                "TallyFiles", "TallyLog", "TallyReplication", "TallyWire", "Tally",
-                "TallyCluster",
+                "TallyFiles", "TallyLog", "TallyTransactions", "TallyReplication", "TallyWire",
+                "Tally", "TallyCluster",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -4,6 +4,7 @@ public import Tally
 package import TallyLog
 package import TallyRecords
 public import TallyReplication
+import TallyTransactions
 
 /// An engine that is a member of a cluster: it leads some partitions and follows others, as the
 /// coordination store says.
@@ -69,7 +70,8 @@ public final class ClusterNode: Sendable {
         var others = OtherMembers()
         let requests = requests
         others.writeMarker = { await requests.writeMarker(to: $0, $1) }
-        others.participate = { [weak engine] (partition, id, producer, verifyOnly) in
+        others.participate = {
+            [weak engine] (partition, id, producer, verifyOnly) async throws(TransactionError) in
             guard let coordinator = engine?.transactionsPartition(of: id) else { return }
             try await requests.participate(
                 partition, in: id, producer, verifyOnly: verifyOnly, coordinator: coordinator)

@@ -1,3 +1,5 @@
+import Tally
+import TallyCluster
 import TallyReplication
 import TallyWire
 
