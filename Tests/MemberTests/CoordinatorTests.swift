@@ -1,0 +1,97 @@
+import TallyClient
+import TallyCluster
+import TallyLog
+import TallyRecords
+import TallyReplication
+import TallyWire
+import Testing
+
+@Suite("Coordinators of a cluster", .timeLimit(.minutes(5)))
+struct CoordinatorTests {
+    private let configure: @Sendable (inout ClusterConfiguration) -> Void = {
+        $0.internalTopicsPartitionCount = 3
+    }
+
+    @Test("What a group committed survives the member that answered for it")
+    func offsets() async throws {
+        try await MemberCluster.with(3, configure) { cluster in
+            try await cluster.createTopic("t")
+            let client = cluster.client()
+            let coordinator = try await client.coordinator(of: "g", keyType: 0)
+            try await client.commit(offset: 7, of: "t", in: "g")
+            #expect(try await client.committed("t", in: "g") == 7)
+            try await cluster.crash(coordinator)
+            cluster.endLeases()
+            let other = cluster.client()
+            #expect(try await other.committed("t", in: "g") == 7)
+            #expect(try await other.coordinator(of: "g", keyType: 0) != coordinator)
+            try await other.commit(offset: 9, of: "t", in: "g")
+            // And once more, from what the second one has written.
+            try await cluster.start(coordinator)
+            let second = try await other.coordinator(of: "g", keyType: 0)
+            try await cluster.wait(for: "__consumer_offsets", try partition(of: "g", cluster)) {
+                $0.inSyncReplicas.count == 3
+            }
+            try await cluster.leave(second)
+            let third = cluster.client()
+            #expect(try await third.committed("t", in: "g") == 9)
+            for client in [client, other, third] { await client.close() }
+        }
+    }
+
+    private func partition(of group: String, _ cluster: MemberCluster) throws -> Int32 {
+        try cluster[1].engine.offsetsPartition(ofGroup: group)?.partition ?? -1
+    }
+
+    @Test("A transaction over partitions of several members is committed, or aborted, in all")
+    func transaction() async throws {
+        try await MemberCluster.with(3, configure) { cluster in
+            try await cluster.createTopic(
+                "t", partitions: 3, assignment: [[1, 2, 3], [2, 3, 1], [3, 1, 2]])
+            let client = cluster.client()
+            for (turn, isCommit) in [true, false].enumerated() {
+                let producer = try await client.initProducer("tx")
+                for partition: Int32 in 0..<3 {
+                    try await client.addPartition(partition, of: "t", to: "tx", producer)
+                    try await client.produce(
+                        "v\(turn)", to: "t", partition, in: "tx", producer)
+                }
+                try await client.endTransaction("tx", producer, isCommit: isCommit)
+                for partition: Int32 in 0..<3 {
+                    let end = Offset(Int64(2 * (turn + 1)))
+                    for member: Int32 in 1...3 {
+                        let log = try cluster.log(member, "t", partition)
+                        // A record and a marker each time, at all replicas, and nothing is open.
+                        try await eventually {
+                            try log.logEnd == end && log.lastStableOffset() == end
+                        }
+                    }
+                    let aborted = try cluster.log(1, "t", partition).abortedTransactions(
+                        in: Offset(0)..<end)
+                    #expect(aborted.count == (isCommit ? 0 : 1))
+                }
+            }
+            await client.close()
+        }
+    }
+
+    @Test("A producer that was replaced is refused, also behind a failover of its coordinator")
+    func fencing() async throws {
+        try await MemberCluster.with(3, configure) { cluster in
+            try await cluster.createTopic("t")
+            let client = cluster.client()
+            let old = try await client.initProducer("tx")
+            let coordinator = try await client.coordinator(of: "tx", keyType: 1)
+            try await cluster.crash(coordinator)
+            cluster.endLeases()
+            let other = cluster.client()
+            let new = try await other.initProducer("tx")
+            #expect(new.id == old.id && new.epoch > old.epoch)
+            await #expect(throws: ClientError.self) {
+                try await other.addPartition(0, of: "t", to: "tx", old)
+            }
+            try await other.addPartition(0, of: "t", to: "tx", new)
+            for client in [client, other] { await client.close() }
+        }
+    }
+}
