@@ -185,6 +185,8 @@ extension GroupCoordinator {
         guard group.state == .empty else { throw .nonEmptyGroup(id) }
         try write([.deleteGroup(group: group.id)])
         groups[id] = nil
+        // Of ids that were given out.
+        memberBytes -= group.memberBytes
     }
 
     /// A topic was deleted: no group has an offset in it any more, so that another topic of its

@@ -16,6 +16,8 @@ public struct GroupCoordinator: ~Copyable, Sendable {
     let store: any OffsetStore
     let makeMemberID: @Sendable (String) -> String
     var groups: [String: Group] = [:]
+    /// What members of all groups take, of `memberBytesMax`.
+    package internal(set) var memberBytes = 0
     private var effects: [GroupEffect] = []
     private var nextSequence: Int64 = 0
     var nextRetentionCheck: GroupInstant
@@ -186,11 +188,13 @@ public struct GroupCoordinator: ~Copyable, Sendable {
         var group = groups.removeValue(forKey: id) ?? Group(id: id)
         var context = GroupContext(
             configuration: configuration, store: store, makeMemberID: makeMemberID, now: now,
+            memberBytesElsewhere: memberBytes - group.memberBytes,
             nextSequence: nextSequence, effects: effects)
         effects = []
         defer {
             effects = context.effects
             nextSequence = context.nextSequence
+            memberBytes = context.memberBytesElsewhere + group.memberBytes
             // One that was stored is forgotten with its offsets, by their age; only then does its
             // generation not matter any more.
             if !group.isForgettable || group.generation > 0 { groups[group.id] = group }
@@ -212,7 +216,9 @@ public struct GroupCoordinator: ~Copyable, Sendable {
         for group in groups.values {
             if let problem = group.verify() { return "\(group.id): \(problem)" }
         }
-        return nil
+        let counted = groups.values.reduce(0) { $0 + $1.memberBytes }
+        return counted == memberBytes
+            ? nil : "members of \(counted) bytes in all are counted as \(memberBytes)"
     }
 }
 
