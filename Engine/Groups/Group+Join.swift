@@ -6,9 +6,10 @@ extension Group {
     ) throws(GroupError) {
         try requireRoom(for: request, in: &context)
         try requireSupport(of: request)
+        try requireMemberBytes(for: request, in: context)
         if request.memberID.isEmpty {
             try joinUnknown(request, token: token, in: &context)
-        } else if pendingMembers.removeValue(forKey: request.memberID) != nil {
+        } else if removePending(request.memberID) {
             if let instanceID = request.instanceID {
                 throw .invalidRequest(
                     reason: "'\(request.memberID)' was given to a dynamic member, and not to "
@@ -84,8 +85,7 @@ extension Group {
         } else if request.requiresKnownMemberID {
             let deadline = context.now.instant.advanced(
                 byMilliseconds: request.sessionTimeoutMilliseconds)
-            pendingMembers[memberID] = deadline
-            note(deadline)
+            addPending(memberID, until: deadline)
             throw .memberIDRequired(memberID: memberID)
         } else {
             add(request, as: memberID, token: token, in: &context)
@@ -112,6 +112,7 @@ extension Group {
         nextOrder += 1
         members[memberID] = member
         countProtocols(of: member, by: 1)
+        countBytes(of: member, by: 1)
         if let instanceID = request.instanceID { staticMembers[instanceID] = memberID }
         if leaderID == nil { leaderID = memberID }
         if state == .preparingRebalance, initialDelayRemaining != nil { hasNewMembers = true }
@@ -147,6 +148,7 @@ extension Group {
     ) {
         guard var member = members[memberID] else { return }
         countProtocols(of: member, by: -1)
+        countBytes(of: member, by: -1)
         member.protocols = request.protocols
         member.sessionTimeoutMilliseconds = request.sessionTimeoutMilliseconds
         member.rebalanceTimeoutMilliseconds = request.rebalanceTimeoutMilliseconds
@@ -154,6 +156,7 @@ extension Group {
         member.clientID = request.clientID
         member.clientHost = request.clientHost
         countProtocols(of: member, by: 1)
+        countBytes(of: member, by: 1)
         // It asked again: nobody waits for the first answer any more.
         Self.answer(&member, .failure(.rebalanceInProgress), in: &context)
         member.joinToken = token
@@ -171,7 +174,9 @@ extension Group {
         let fenced = GroupError.fencedInstanceID(request.instanceID ?? "")
         Self.answer(&member, .failure(fenced), in: &context)
         Self.answerSync(&member, .failure(fenced), in: &context)
+        countBytes(of: member, by: -1)
         member.id = newID
+        countBytes(of: member, by: 1)
         members[newID] = member
         if let instanceID = request.instanceID { staticMembers[instanceID] = newID }
         let wasLeader = leaderID == oldID

@@ -18,7 +18,7 @@ extension Group {
                 throw .fencedInstanceID(instanceID)
             }
             removeAndUpdate(memberID, answering: .unknownMemberID(memberID), in: &context)
-        } else if pendingMembers.removeValue(forKey: leaving.memberID) != nil {
+        } else if removePending(leaving.memberID) {
             completeJoinIfReady(in: &context)
         } else {
             guard members[leaving.memberID] != nil else {
@@ -46,7 +46,7 @@ extension Group {
         let now = context.now.instant
         guard let due = earliestDeadline, due <= now else { return }
         for (memberID, deadline) in pendingMembers where deadline <= now {
-            pendingMembers[memberID] = nil
+            _ = removePending(memberID)
         }
         for member in membersInOrder where member.isLate(at: now) {
             removeAndUpdate(member.id, answering: .unknownMemberID(member.id), in: &context)

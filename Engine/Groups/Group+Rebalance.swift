@@ -8,6 +8,7 @@ extension Group {
                 let isWaiting = member.syncToken != nil
                 Self.answerSync(&member, .failure(.rebalanceInProgress), in: &context)
                 member.owesSync = false
+                memberBytes -= member.assignment.count
                 member.assignment = []
                 members[member.id] = member
                 if isWaiting { renewSession(of: member.id, at: context.now) }
@@ -174,6 +175,10 @@ extension Group {
         case .preparingRebalance:
             throw .rebalanceInProgress
         case .completingRebalance:
+            if memberID == leaderID {
+                let assigned = members.keys.compactMap { request.assignments[$0]?.count }
+                try requireRoom(forMoreBytes: assigned.reduce(0, +), in: context)
+            }
             if memberID == leaderID { try storeMembers(request.assignments, in: context) }
             if var member = members[memberID] {
                 Self.answerSync(&member, .failure(.rebalanceInProgress), in: &context)
@@ -185,6 +190,7 @@ extension Group {
             state = .stable
             for var member in membersInOrder {
                 member.assignment = request.assignments[member.id] ?? []
+                memberBytes += member.assignment.count
                 members[member.id] = member
                 answerSync(member.id, in: &context)
             }

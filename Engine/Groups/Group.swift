@@ -6,6 +6,8 @@ struct GroupContext {
     let store: any OffsetStore
     let makeMemberID: @Sendable (String) -> String
     let now: GroupTime
+    /// What members of the other groups take.
+    let memberBytesElsewhere: Int
     /// The number of the next commit.
     var nextSequence: Int64
     /// What is to be answered when the call is over.
@@ -64,6 +66,8 @@ struct Group {
     /// How many members know each protocol.
     var protocolCounts: [String: Int] = [:]
     var nextOrder = 0
+    /// What all members take, and ids that were given out.
+    var memberBytes = 0
 
     /// When those who have not joined by then are left behind.
     var rebalanceDeadline: GroupInstant?
@@ -112,6 +116,7 @@ struct Group {
             nextOrder += 1
             members[member.id] = member
             countProtocols(of: member, by: 1)
+            countBytes(of: member, by: 1)
             if let instanceID = member.instanceID { staticMembers[instanceID] = member.id }
             note(member.sessionDeadline)
         }
@@ -211,6 +216,7 @@ struct Group {
     ) {
         guard var member = members.removeValue(forKey: memberID) else { return }
         countProtocols(of: member, by: -1)
+        countBytes(of: member, by: -1)
         if let instanceID = member.instanceID, staticMembers[instanceID] == memberID {
             staticMembers[instanceID] = nil
         }
@@ -257,6 +263,9 @@ struct Group {
         }
         if state == .preparingRebalance, rebalanceDeadline == nil {
             return "a rebalance without end"
+        }
+        if memberBytes != countedMemberBytes {
+            return "members of \(countedMemberBytes) bytes are counted as \(memberBytes)"
         }
         for (instanceID, memberID) in staticMembers
         where members[memberID]?.instanceID != instanceID {

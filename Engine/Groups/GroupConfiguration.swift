@@ -11,6 +11,13 @@ public struct GroupConfiguration: Hashable, Sendable {
     public var sessionTimeoutMillisecondsMax: Int64 = 1_800_000
     /// `group.max.size`: how many members a group may have.
     public var groupSizeMax: Int = .max
+    /// `tally.group.members.max.bytes`: what members of all groups may take together, in bytes:
+    /// the metadata they join with, their assignments, their names, and 512 for each, also for one
+    /// that was given an id and has not joined yet. Beyond it a join or a sync that needs more is
+    /// told COORDINATOR_NOT_AVAILABLE, which clients try again; members that are there go on. It
+    /// is given back when members leave, or their sessions end. Kafka has no such limit; there what
+    /// one group's members hand over has to fit into one record.
+    public var memberBytesMax: Int = 64 << 20
     /// `offset.metadata.max.bytes`: how many bytes of UTF-8 a committed offset's note may have.
     public var offsetMetadataBytesMax: Int = 4096
     /// `offsets.retention.minutes`, in milliseconds: how long an empty group's offsets are kept;

@@ -187,6 +187,8 @@ extension GroupCoordinator {
         guard !store.keepsMembers || group.pendingOffsets.isEmpty else { throw .nonEmptyGroup(id) }
         try write(deletion(of: group))
         groups[id] = nil
+        // Of ids that were given out.
+        memberBytes -= group.memberBytes
     }
 
     /// What has all of a group go.

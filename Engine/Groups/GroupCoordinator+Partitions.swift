@@ -45,6 +45,7 @@ extension GroupCoordinator {
 
     private mutating func forget(_ id: String, answering error: GroupError) {
         guard let group = groups.removeValue(forKey: id) else { return }
+        memberBytes -= group.memberBytes
         var effects: [GroupEffect] = []
         for member in group.membersInOrder {
             if let token = member.joinToken {

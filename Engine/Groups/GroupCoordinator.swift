@@ -20,6 +20,8 @@ public struct GroupCoordinator: ~Copyable, Sendable {
     var groups: [String: Group] = [:]
     /// Which partitions of `__consumer_offsets` it answers for; nil where it keeps all groups.
     package var partitions: CoordinatorPartitions?
+    /// What members of all groups take, of `memberBytesMax`.
+    package internal(set) var memberBytes = 0
     private var effects: [GroupEffect] = []
     private var nextSequence: Int64 = 0
     var nextRetentionCheck: GroupInstant
@@ -60,6 +62,7 @@ public struct GroupCoordinator: ~Copyable, Sendable {
         for sequence in committed + pending where sequence >= nextSequence {
             nextSequence = sequence == .max ? .max : sequence + 1
         }
+        memberBytes += group.memberBytes - (groups[group.id]?.memberBytes ?? 0)
         groups[group.id] = group
     }
 
@@ -203,11 +206,13 @@ public struct GroupCoordinator: ~Copyable, Sendable {
         var group = groups.removeValue(forKey: id) ?? Group(id: id)
         var context = GroupContext(
             configuration: configuration, store: store, makeMemberID: makeMemberID, now: now,
+            memberBytesElsewhere: memberBytes - group.memberBytes,
             nextSequence: nextSequence, effects: effects)
         effects = []
         defer {
             effects = context.effects
             nextSequence = context.nextSequence
+            memberBytes = context.memberBytesElsewhere + group.memberBytes
             // One that was stored is forgotten with its offsets, by their age; only then does its
             // generation not matter any more.
             if !group.isForgettable || group.generation > 0 { groups[group.id] = group }
@@ -229,7 +234,9 @@ public struct GroupCoordinator: ~Copyable, Sendable {
         for group in groups.values {
             if let problem = group.verify() { return "\(group.id): \(problem)" }
         }
-        return nil
+        let counted = groups.values.reduce(0) { $0 + $1.memberBytes }
+        return counted == memberBytes
+            ? nil : "members of \(counted) bytes in all are counted as \(memberBytes)"
     }
 }
 

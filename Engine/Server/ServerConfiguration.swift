@@ -2,6 +2,11 @@ public import Logging
 
 /// How a server listens and what it allows, named and preset as Kafka's broker where Kafka has the
 /// setting. A value type.
+///
+/// What is the engine's has its limits there, for embedded clients too: how many members a group
+/// may have (`GroupConfiguration.groupSizeMax`), and how much memory those of all groups may take
+/// together with what they hand over in JoinGroup and SyncGroup
+/// (`GroupConfiguration.memberBytesMax`).
 public struct ServerConfiguration: Sendable {
     /// Where it listens: an address of this machine. Anything but a loopback address needs
     /// ``allowsRemoteClients``.

@@ -61,6 +61,37 @@ import Testing
         }
     }
 
+    @Test("a signal that comes while the server begins to hear of them is not lost")
+    func earlySignal() throws {
+        let directory = try TemporaryDirectory()
+        /// Whether the mask of a line, `SigIgn` for one, has a signal.
+        func mask(_ name: String, of status: String, has signal: Int32) throws -> Bool {
+            let line = status.split(separator: "\n").first { $0.hasPrefix(name) }
+            let mask = line.flatMap { UInt64($0.split(separator: "\t").last ?? "", radix: 16) }
+            return try #require(mask) & 1 << UInt64(signal - 1) != 0
+        }
+        for _ in 0..<5 {
+            let served = try Served(directory)
+            let path = "/proc/\(served.process.processIdentifier)/status"
+            // The first that it hears of: at the other it has not yet got, or just now.
+            var hears = false
+            while !hears {
+                let status = try String(contentsOfFile: path, encoding: .utf8)
+                #expect(try !mask("SigIgn", of: status, has: SIGTERM))
+                hears = try mask("SigCgt", of: status, has: SIGINT)
+            }
+            kill(served.process.processIdentifier, SIGTERM)
+            let limit = ContinuousClock.now + .seconds(60)
+            while served.process.isRunning, ContinuousClock.now < limit { usleep(5000) }
+            #expect(!served.process.isRunning, "the signal was lost")
+            kill(served.process.processIdentifier, SIGKILL)
+            served.process.waitUntilExit()
+        }
+        let served = try Served(directory)
+        #expect(served.ready().hasPrefix("Listening on"))
+        #expect(served.end() == 0)
+    }
+
     @Test("tells metrics, and whether it is ready")
     func metrics() async throws {
         let directory = try TemporaryDirectory()

@@ -202,20 +202,22 @@ struct LimitTests {
         }
     }
 
-    @Test("a client that hangs up does not leave its fetch waiting")
+    @Test("a client that hangs up, or dies, does not leave its fetch waiting")
     func hangingUp() async throws {
         try await ServedEngine.with { served in
             try await served.engine.createTopic("t", partitions: 1)
-            let client = try await served.connect()
-            try await client.post(FetchRequest("t", maxWait: .max), version: 12)
-            try await Task.sleep(for: .milliseconds(100))
-            await client.close()
-            while served.server.connectionCount > 0 {
-                try await Task.sleep(for: .milliseconds(5))
-            }
-            // Nobody waits at the partition any more.
             let partition = try served.engine.partition(0, of: "t")
-            while partition.arrivals.count > 0 { try await Task.sleep(for: .milliseconds(5)) }
+            for dies in [false, true] {
+                let client = try await served.connect()
+                try await client.post(FetchRequest("t", maxWait: .max), version: 12)
+                while partition.arrivals.count == 0 { try await Task.sleep(for: .milliseconds(5)) }
+                if dies { try await client.reset() } else { await client.close() }
+                while served.server.connectionCount > 0 {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                // Nobody waits at the partition any more.
+                while partition.arrivals.count > 0 { try await Task.sleep(for: .milliseconds(5)) }
+            }
         }
     }
 
@@ -232,6 +234,23 @@ struct LimitTests {
             #expect(await isEnded(waiting))
             #expect(await isEnded(idle))
             await #expect(throws: (any Error).self) { try await served.connect() }
+        }
+    }
+
+    @Test("a shutdown waits for those who read nothing as long as it is told to, and no longer")
+    func lateReader() async throws {
+        try await ServedEngine.with(server: { $0.shutdownMilliseconds = 300 }) { served in
+            try await served.engine.createTopic("t", partitions: 1)
+            for _ in 0..<40 { try await expectProduced(served) }
+            let deaf = try await served.connect()
+            try await deaf.setReading(false)
+            try await deaf.post(FetchRequest("t", maxBytes: 50 << 20), version: 12)
+            try await Task.sleep(for: .milliseconds(200))
+            let start = ContinuousClock.now
+            await served.server.shutdown()
+            #expect(ContinuousClock.now - start >= .milliseconds(300))
+            #expect(ContinuousClock.now - start < .seconds(20))
+            #expect(served.server.connectionCount == 0)
         }
     }
 

@@ -1,8 +1,10 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import Tally
 import TallyServer
 import TallyWire
+import Testing
 
 /// A client that says what a test wants said: sends frames, or any bytes, and reads frames.
 ///
@@ -88,6 +90,13 @@ final class WireClient: Sendable {
 
     /// Ends the connection.
     func close() async { try? await channel.close() }
+
+    /// Ends the connection without a word of goodbye, as a process that dies with bytes unread.
+    func reset() async throws {
+        let provider = try #require(channel as? any SocketOptionProvider)
+        try await provider.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+        await close()
+    }
 
     // MARK: Requests
 

@@ -289,7 +289,7 @@ private struct Fetch {
         _ wanted: FetchRequest.Partition, _ log: PartitionLog
     ) throws -> FetchResponse.EpochEnd? {
         guard wanted.lastFetchedEpoch >= 0 else { return nil }
-        let found = log.endOffset(forEpoch: LeaderEpoch(wanted.lastFetchedEpoch))
+        let found = log.end(ofClientEpoch: wanted.lastFetchedEpoch)
         guard let found else { throw ClientRequestError.offsetOutOfRange }
         guard
             found.epoch.rawValue < wanted.lastFetchedEpoch
@@ -332,5 +332,11 @@ extension PartitionLog {
         let current = leaderEpoch.rawValue
         if clientEpoch < current { throw ClientRequestError.fencedLeaderEpoch }
         if clientEpoch > current { throw ClientRequestError.unknownLeaderEpoch }
+    }
+
+    /// Where the records of an epoch that a client knows end. As in Kafka, nothing is said of one
+    /// that is later than all there are here: the log that had it was another one.
+    func end(ofClientEpoch epoch: Int32) -> (epoch: LeaderEpoch, endOffset: Offset)? {
+        epoch > leaderEpoch.rawValue ? nil : endOffset(forEpoch: LeaderEpoch(epoch))
     }
 }

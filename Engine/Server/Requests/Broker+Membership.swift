@@ -1,3 +1,4 @@
+import Logging
 import Tally
 import TallyWire
 
@@ -40,7 +41,7 @@ extension Broker {
                 return answer
             }
         case .failure(let error):
-            response.errorCode = ErrorCode(error)
+            response.errorCode = code(of: error, in: request.groupID, context)
             if case .memberIDRequired(let memberID) = error { response.memberID = memberID }
         }
         return response
@@ -61,6 +62,18 @@ extension Broker {
             waiting.tell(
                 .failure(.coordinatorNotAvailable(reason: "the connection is being ended")))
         }
+    }
+
+    /// The code of an error. What a client tries again for ever, without a word of why, is noted
+    /// here: a full store, or members that take all they may.
+    private func code(
+        of error: GroupError, in group: String, _ context: Context
+    ) -> ErrorCode {
+        if case .coordinatorNotAvailable = error {
+            configuration.logger.info(
+                "A member of \(group) at \(context.client.host) is told \(error)")
+        }
+        return ErrorCode(error)
     }
 
     /// A member asks for what it is to read; the leader says it for all.
@@ -85,7 +98,7 @@ extension Broker {
             response.protocolType = answer.protocolType
             response.protocolName = answer.protocolName
         case .failure(let error):
-            response.errorCode = ErrorCode(error)
+            response.errorCode = code(of: error, in: request.groupID, context)
         }
         return response
     }

@@ -67,7 +67,7 @@ extension Broker {
             let log = try partition.log
             try checkLeads(partition, clientEpoch: wanted.currentLeaderEpoch)
             // Later than all that there are, or earlier: nothing is known of it.
-            if let found = log.endOffset(forEpoch: LeaderEpoch(wanted.leaderEpoch)) {
+            if let found = log.end(ofClientEpoch: wanted.leaderEpoch) {
                 answer.leaderEpoch = found.epoch.rawValue
                 answer.endOffset = found.endOffset.rawValue
             }

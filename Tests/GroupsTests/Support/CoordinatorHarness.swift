@@ -44,7 +44,8 @@ final class CoordinatorHarness {
     /// Sends a join; its answer is in `joins` now or later.
     @discardableResult
     func join(
-        _ memberID: String = "", instance: String? = nil, topics: [String] = ["t"],
+        _ memberID: String = "", group: String = "g", instance: String? = nil,
+        topics: [String] = ["t"],
         owned: [TopicPartitions] = [], names: [String] = ["range"], knownID: Bool = false,
         skips: Bool = true, rebalance: Int64 = 60_000, session: Int64 = 10_000,
         type: String = "consumer"
@@ -54,7 +55,7 @@ final class CoordinatorHarness {
         let token = GroupToken(nextToken)
         box.join(
             JoinRequest(
-                group: "g", memberID: memberID, instanceID: instance, clientID: "c",
+                group: group, memberID: memberID, instanceID: instance, clientID: "c",
                 sessionTimeoutMilliseconds: session, rebalanceTimeoutMilliseconds: rebalance,
                 protocolType: type, protocols: names.map { .init(name: $0, metadata: metadata) },
                 requiresKnownMemberID: knownID, supportsSkippingAssignment: skips),
@@ -65,14 +66,14 @@ final class CoordinatorHarness {
 
     @discardableResult
     func sync(
-        _ memberID: String, _ generation: Int32, instance: String? = nil,
+        _ memberID: String, _ generation: Int32, group: String = "g", instance: String? = nil,
         _ assignments: [String: [UInt8]] = [:]
     ) -> GroupToken {
         nextToken += 1
         let token = GroupToken(nextToken)
         box.sync(
             SyncRequest(
-                group: "g",
+                group: group,
                 caller: GroupCaller(
                     memberID: memberID, instanceID: instance, generation: generation),
                 assignments: assignments), token: token, at: time)
@@ -89,9 +90,9 @@ final class CoordinatorHarness {
     }
 
     @discardableResult
-    func leave(_ memberID: String, instance: String? = nil) -> GroupError? {
+    func leave(_ memberID: String, group: String = "g", instance: String? = nil) -> GroupError? {
         let result = box.machine.leave(
-            group: "g", members: [LeavingMember(memberID: memberID, instanceID: instance)],
+            group: group, members: [LeavingMember(memberID: memberID, instanceID: instance)],
             at: time)
         collect()
         if case .failure(let error) = result[0] { return error }

@@ -16,7 +16,6 @@ func interruptible<Success: Sendable>(
     }
     var sources: [any DispatchSourceSignal] = []
     for number in [SIGINT, SIGTERM] {
-        signal(number, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
         source.setEventHandler {
             if task.isCancelled { _exit(130) }
@@ -28,7 +27,9 @@ func interruptible<Success: Sendable>(
         }
         sources.append(source)
     }
-    // Work that began earlier could be ended by a signal half done.
+    // Work that began earlier could be ended by a signal half done. Until here a signal ends the
+    // process, and takes nothing with it: one that was ignored meanwhile would be lost, and
+    // whoever sent it would wait for ever.
     listening.finish()
     defer {
         for source in sources { source.cancel() }

@@ -171,6 +171,9 @@ struct ServeSettings {
             \.engine.groups.sessionTimeoutMillisecondsMax),
         whole("group.max.size", "(no limit)", \.engine.groups.groupSizeMax),
         whole(
+            "tally.group.members.max.bytes", "of members of all groups (67108864)",
+            \.engine.groups.memberBytesMax),
+        whole(
             "offset.metadata.max.bytes", "(4096)", \.engine.groups.offsetMetadataBytesMax),
         Setting(name: "offsets.retention.minutes", help: "(10080)") {
             guard let minutes = Int64($1), minutes >= 0, minutes <= 1 << 32 else { return false }
