@@ -55,11 +55,17 @@ struct DataDirectory: Sendable {
             }
             return
         }
+        try identify(nodeID: 1, clusterID: "\(TopicID.random())")
+    }
+
+    /// Gives a new directory an identity in a cluster.
+    func identify(nodeID: Int32, clusterID: String) throws {
         let lines = [
-            "#", "# Written by Tally.", "node.id=1", "directory.id=\(TopicID.random())",
-            "version=1", "cluster.id=\(TopicID.random())", "",
+            "#", "# Written by Tally.", "node.id=\(nodeID)", "directory.id=\(TopicID.random())",
+            "version=1", "cluster.id=\(clusterID)", "",
         ]
-        try fileSystem.replace(file, with: Array(lines.joined(separator: "\n").utf8))
+        try fileSystem.replace(
+            joinPath(path, Self.identityName), with: Array(lines.joined(separator: "\n").utf8))
     }
 
     /// The number and the cluster that ``identify()`` found or gave.
