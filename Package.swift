@@ -38,6 +38,7 @@ let package = Package(
         .library(name: "TallyServer", targets: ["TallyServer"]),
         .library(name: "TallyCluster", targets: ["TallyCluster"]),
         .library(name: "TallyEtcd", targets: ["TallyEtcd"]),
+        .library(name: "TallyKafka", targets: ["TallyKafka"]),
         .executable(name: "tally", targets: ["TallyCommand"]),
     ],
     // None is a default: who needs no other codec than LZ4 needs no other library either. Packages
@@ -161,6 +162,13 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Engine/Client", swiftSettings: engineSettings),
+        .target(
+            name: "TallyKafka",
+            dependencies: [
+                "TallyLog", "TallyRecords", "TallyGroups", "TallyTransactions", "TallyWire",
+                "TallyClient", "Tally",
+            ],
+            path: "Engine/Kafka", swiftSettings: engineSettings),
 
         // MARK: StateStore
         .target(
@@ -222,7 +230,7 @@ let package = Package(
         .target(
             name: "TallySnippets",
             dependencies: [
-                "Tally", "TallyStateStore", "TallyServer",
+                "Tally", "TallyStateStore", "TallyServer", "TallyKafka",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -336,6 +344,13 @@ let package = Package(
                 "TallyClient", "TallyCluster", "TallyServer", "TallyTestSupport",
             ],
             path: "Tests/MemberTests", swiftSettings: plainSettings),
+        .testTarget(
+            name: "KafkaTests",
+            dependencies: [
+                "TallyRecords", "TallyWire", "Tally", "TallyStateStore", "TallyServer",
+                "TallyClient", "TallyKafka", "TallyTestSupport",
+            ],
+            path: "Tests/KafkaTests", swiftSettings: plainSettings),
         .executableTarget(
             name: "TallyCrashChild",
             dependencies: [

@@ -131,6 +131,14 @@ extension LogError: CustomStringConvertible {
     }
 }
 
+extension OffsetOutOfRange {
+    /// What somebody else's log tells.
+    package init(of partition: String, requested: Offset, logStart: Offset, logEnd: Offset) {
+        self.init(
+            partition: partition, requested: requested, logStart: logStart, logEnd: logEnd)
+    }
+}
+
 extension OffsetOutOfRange: CustomStringConvertible {
     /// What happened, where, and what to do about it.
     public var description: String {

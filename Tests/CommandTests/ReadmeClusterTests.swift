@@ -49,4 +49,39 @@ struct ReadmeClusterTests {
             }
         }
     }
+
+    @Test("its commands send topics on, over the network and as files")
+    func exports() async throws {
+        let readme = String(
+            decoding: try Data(
+                contentsOf: Fixtures.repositoryURL.appendingPathComponent("README.md")),
+            as: UTF8.self)
+        let section = try #require(
+            readme.components(separatedBy: "\n## ").first { $0.hasPrefix("Outgrowing Tally") })
+        let commands = section.split(separator: "\n").filter { $0.hasPrefix("tally ") }
+        #expect(commands.count == 2)
+        try await SourceCluster.with { target, place in
+            try await withEngine(at: place.data) { engine in
+                for name in ["orders", "customers"] {
+                    try await engine.createTopic(name, partitions: 2)
+                    _ = try await engine.producer().send(key: "k", value: "v", to: name)
+                }
+            }
+            let copy = place.directory.path("kafka-logs")
+            for command in commands {
+                let words = command.split(separator: " ").dropFirst().map {
+                    $0.replacing("kafka:9092", with: target.address)
+                        .replacing("./kafka-logs", with: copy)
+                }
+                #expect(words.suffix(2) == ["--data", "./tally-data"])
+                let run = try place.run(Array(words.dropLast(2)), input: [])
+                #expect(run.exitCode == 0, "\(run)")
+            }
+            for name in ["orders", "customers"] {
+                let partitions = try target.engine.describeTopic(name).partitions
+                #expect(partitions.reduce(0) { $0 + $1.logEnd.rawValue } == 1)
+                #expect(FileManager.default.fileExists(atPath: copy + "/\(name)-1"))
+            }
+        }
+    }
 }

@@ -147,7 +147,8 @@ struct AlterTopicTests {
         let log = try engine.partition(0, of: "a").log
         // Written, and its producer has not come to the sync yet.
         let batch = try ProducerBatch(
-            for: engine.partition(0, of: "a"), codec: .none, capacity: 1000, byteCountMax: 1000)
+            for: TopicPartition(topic: "a", partition: 0), codec: .none, capacity: 1000,
+            byteCountMax: 1000)
         let value = Array("1".utf8)
         _ = try batch.append(
             key: nil, value: value.span.bytes, timestamp: .now, headers: [],

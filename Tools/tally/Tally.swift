@@ -13,7 +13,8 @@ struct TallyCommand: AsyncParsableCommand {
             \(ExitCodes.discussion)
             """,
         subcommands: [
-            DemoCommand.self, ImportCommand.self, TopicsCommand.self, PartitionsCommand.self,
+            DemoCommand.self, ImportCommand.self, ExportCommand.self, TopicsCommand.self,
+            PartitionsCommand.self,
             ProduceCommand.self, ConsumeCommand.self, InspectCommand.self, RepairCommand.self,
             GroupsCommand.self, ProjectionCommand.self, StockCommand.self, ExplainCommand.self,
             DeadLettersCommand.self, TransactionsCommand.self,

@@ -18,7 +18,33 @@ extension ClusterClient {
     package func offsets(
         of partitions: Set<TopicPartition>, at query: OffsetQuery, isCommitted: Bool = false
     ) async throws -> [TopicPartition: Offset] {
-        var found: [TopicPartition: Offset] = [:]
+        try await offsets(of: partitions, wanted: query.rawValue, isCommitted).mapValues(\.offset)
+    }
+
+    /// The first record of each partition whose timestamp is the given one or later. Partitions
+    /// that have none are missing.
+    ///
+    /// Throws as ``offsets(of:at:isCommitted:)``.
+    package func offsets(
+        of partitions: Set<TopicPartition>, atTime time: Timestamp, isCommitted: Bool = false
+    ) async throws -> [TopicPartition: FoundOffset] {
+        // What is less means something else.
+        try await offsets(of: partitions, wanted: max(time.rawValue, 0), isCommitted)
+            .filter { $0.value.offset >= .zero }
+    }
+
+    /// An offset, and the timestamp of its record where one was looked for.
+    package struct FoundOffset: Hashable, Sendable {
+        /// The offset; -1 where there is none.
+        package var offset: Offset
+        /// The timestamp; none where an end was asked for.
+        package var timestamp: Timestamp
+    }
+
+    private func offsets(
+        of partitions: Set<TopicPartition>, wanted: Int64, _ isCommitted: Bool
+    ) async throws -> [TopicPartition: FoundOffset] {
+        var found: [TopicPartition: FoundOffset] = [:]
         // One broker after the other, and those that have moved again.
         try await retrying {
             try await self.look(at: Set(partitions.map(\.topic)))
@@ -30,7 +56,7 @@ extension ClusterClient {
                 }
                 let connection = try await self.connect(.broker(leader.id))
                 let answer = try await connection.send(
-                    ListOffsetsRequest(asked, query, isCommitted: isCommitted, view),
+                    ListOffsetsRequest(asked, wanted, isCommitted: isCommitted, view),
                     atMost: Self.listOffsetsVersionMax)
                 try take(answer, asked, &found)
             }
@@ -44,7 +70,7 @@ extension ClusterClient {
 
     private nonisolated func take(
         _ answer: ListOffsetsResponse, _ asked: Set<TopicPartition>,
-        _ found: inout [TopicPartition: Offset]
+        _ found: inout [TopicPartition: FoundOffset]
     ) throws(ClientError) {
         let before = found.count
         for topic in answer.topics {
@@ -56,7 +82,9 @@ extension ClusterClient {
                         request: ListOffsetsRequest.name, subject: "\(id)",
                         code: partition.errorCode, message: nil)
                 }
-                found[id] = Offset(partition.offset)
+                found[id] = FoundOffset(
+                    offset: Offset(partition.offset),
+                    timestamp: Timestamp(milliseconds: partition.timestamp))
             }
         }
         guard found.count == before + asked.count else {
@@ -69,7 +97,7 @@ extension ClusterClient {
 
 extension ListOffsetsRequest {
     fileprivate init(
-        _ partitions: Set<TopicPartition>, _ query: OffsetQuery, isCommitted: Bool,
+        _ partitions: Set<TopicPartition>, _ wanted: Int64, isCommitted: Bool,
         _ view: ClusterView
     ) {
         self.init()
@@ -83,7 +111,7 @@ extension ListOffsetsRequest {
                     var partition = Partition()
                     partition.partitionIndex = id.partition
                     partition.currentLeaderEpoch = view.leader(of: id)?.epoch.rawValue ?? -1
-                    partition.timestamp = query.rawValue
+                    partition.timestamp = wanted
                     return partition
                 }
                 return topic

@@ -36,14 +36,17 @@ extension ClusterClient {
 
     /// What a group has committed, by partition.
     ///
+    /// - Parameter isStable: whether to refuse, with UNSTABLE_OFFSET_COMMIT, where a transaction is
+    ///   about to change some of it; brokers before Kafka 2.5 do not know.
     /// Throws as ``settings(ofTopic:)``.
     package func committedOffsets(
-        ofGroup group: String
+        ofGroup group: String, isStable: Bool = false
     ) async throws -> [TopicPartition: CommittedOffset] {
         let topics = try await retrying {
             let connection = try await self.connect(.groupCoordinator(group))
             let version = try connection.versions.version(of: OffsetFetchRequest.self)
-            let answer = try await connection.send(OffsetFetchRequest(group, version: version))
+            let answer = try await connection.send(
+                OffsetFetchRequest(group, version: version, isStable: isStable))
             let found = answer.groups.first
             let code = found?.errorCode ?? answer.errorCode
             guard code == .none else {
@@ -52,6 +55,13 @@ extension ClusterClient {
                     message: nil)
             }
             return found?.topics ?? answer.topics
+        }
+        let isUnstable = topics.flatMap(\.partitions)
+            .contains { $0.errorCode == .unstableOffsetCommit }
+        guard !isUnstable else {
+            throw ClientError.refused(
+                request: OffsetFetchRequest.name, subject: "group \(group)",
+                code: .unstableOffsetCommit, message: nil)
         }
         var offsets: [TopicPartition: CommittedOffset] = [:]
         for topic in topics {
@@ -75,13 +85,21 @@ extension ClusterClient {
         package var leaderEpoch: LeaderEpoch
         /// What the group has noted beside it.
         package var metadata: String
+
+        /// An offset from its parts.
+        package init(offset: Offset, leaderEpoch: LeaderEpoch, metadata: String) {
+            self.offset = offset
+            self.leaderEpoch = leaderEpoch
+            self.metadata = metadata
+        }
     }
 }
 
 extension OffsetFetchRequest {
     /// All offsets of a group.
-    fileprivate init(_ group: String, version: Int16) {
+    fileprivate init(_ group: String, version: Int16, isStable: Bool) {
         self.init()
+        requireStable = isStable && version >= 7
         guard version >= 8 else {
             groupID = group
             topics = nil

@@ -56,6 +56,13 @@ package final class BrokerConnection: Sendable {
         }
     }
 
+    /// Sends a request that is not answered: one to produce with `acks=0`.
+    ///
+    /// Throws ``ClientError``.
+    package func post<Request: WireRequest>(_ request: Request) throws(ClientError) {
+        try link.post(request, try versions.version(of: Request.self))
+    }
+
     /// Ends the connection; whoever waits for an answer gets ``ClientError/closed(_:reason:)``.
     /// Doing it twice is doing it once.
     package func close() async {

@@ -99,15 +99,7 @@ final class BrokerLink: Sendable {
         _ request: Request, _ version: Int16, waitMilliseconds: Int64
     ) async throws -> [UInt8] {
         try Task.checkCancellation()
-        let id = correlationIDs.wrappingAdd(1, ordering: .relaxed).newValue
-        let header = RequestHeader(
-            Request.self, version: version, correlationID: id, clientID: configuration.clientID)
-        let frame: [UInt8]
-        do {
-            frame = try RequestFrame(header: header, body: request).encoded()
-        } catch {
-            throw ClientError.invalidRequest(request: Request.name, reason: "\(error)")
-        }
+        let (frame, id) = try encode(request, version)
         let outgoing = RequestPipeline.Outgoing(
             frame: frame, correlationID: id, request: Request.name,
             timeoutMilliseconds: configuration.requestMilliseconds + waitMilliseconds)
@@ -126,6 +118,27 @@ final class BrokerLink: Sendable {
             isCancelled.set()
             channel.eventLoop.execute { [pipeline] in pipeline.value.abandon(id) }
         }
+    }
+
+    /// The bytes of a request, and its number.
+    private func encode<Request: WireRequest>(
+        _ request: Request, _ version: Int16
+    ) throws(ClientError) -> (frame: [UInt8], id: Int32) {
+        let id = correlationIDs.wrappingAdd(1, ordering: .relaxed).newValue
+        let header = RequestHeader(
+            Request.self, version: version, correlationID: id, clientID: configuration.clientID)
+        do {
+            return (try RequestFrame(header: header, body: request).encoded(), id)
+        } catch {
+            throw ClientError.invalidRequest(request: Request.name, reason: "\(error)")
+        }
+    }
+
+    /// Sends a request that is not answered.
+    func post<Request: WireRequest>(_ request: Request, _ version: Int16) throws(ClientError) {
+        if hasEnded.isSet { throw .closed(address, reason: "it is closed") }
+        let frame = try encode(request, version).frame
+        channel.eventLoop.execute { [pipeline] in pipeline.value.post(frame) }
     }
 
     /// Reads an answer.

@@ -64,9 +64,18 @@ final class RequestPipeline: ChannelInboundHandler {
         waiting.append(
             Waiting(
                 correlationID: outgoing.correlationID, completion: completion, expiry: expiry))
-        var buffer = context.channel.allocator.buffer(capacity: 4 + outgoing.frame.count)
-        buffer.writeInteger(Int32(outgoing.frame.count))
-        buffer.writeBytes(outgoing.frame)
+        write(outgoing.frame, context)
+    }
+
+    /// Sends a request that is not answered.
+    func post(_ frame: [UInt8]) {
+        if let context, end == nil { write(frame, context) }
+    }
+
+    private func write(_ frame: [UInt8], _ context: ChannelHandlerContext) {
+        var buffer = context.channel.allocator.buffer(capacity: 4 + frame.count)
+        buffer.writeInteger(Int32(frame.count))
+        buffer.writeBytes(frame)
         // Where it cannot be written the connection ends, which tells everybody.
         context.writeAndFlush(NIOAny(buffer), promise: nil)
     }

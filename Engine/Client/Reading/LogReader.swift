@@ -115,6 +115,7 @@ package actor LogReader {
                 continue
             }
             guard let landing = await nextLanding() else { throw CancellationError() }
+            if landing.flight == Self.nudgeNumber { return [] }
             guard let flight = flights.removeValue(forKey: landing.flight) else { continue }
             do {
                 let events = try await take(try landing.answer.get(), of: flight)
@@ -123,6 +124,15 @@ package actor LogReader {
                 try await note(error, of: flight.versions.keys)
             }
         }
+    }
+
+    /// The number of no request.
+    private static let nudgeNumber = 0
+
+    /// Has ``next()`` return soon, with nothing, so that whoever waits there looks at what else has
+    /// happened. Any thread.
+    package nonisolated func nudge() {
+        landing.yield(Landing(flight: Self.nudgeNumber, answer: .failure(CancellationError())))
     }
 
     private func nextLanding() async -> Landing? {

@@ -20,26 +20,27 @@ public struct ConsumedRecords: Sendable {
     public let leaderEpoch: LeaderEpoch
     /// The high watermark when they were fetched; `highWatermark - nextOffset` is the lag.
     public let highWatermark: Offset
-    let slice: LogSlice
+    let batches: FetchedBatches
     /// Transactions whose records are not to be seen.
     let aborted: [AbortedTransaction]
     /// The reader's, when it fetched: another one says that somebody sought since.
     let generation: Int
 
     /// Bytes of the batches, as stored.
-    public var byteCount: Int { slice.byteCount }
+    public var byteCount: Int { batches.byteCount }
 
     /// Walks over the batches, as they lie in the log; for readers of committed records, without
     /// those of aborted transactions.
     ///
     /// Their checksums were checked. Throws what `body` throws.
     public func forEachBatch(_ body: (borrowing RecordBatch) throws -> Void) throws {
-        let bytes = slice.content.all
-        var position = 0
-        while position < bytes.byteCount {
-            let batch = try RecordBatch(bytes, at: position)
-            if aborted.isEmpty || !isAborted(batch.header) { try body(batch) }
-            position += batch.header.sizeInBytes
+        try batches.withBytes { bytes in
+            var position = 0
+            while position < bytes.byteCount {
+                let batch = try RecordBatch(bytes, at: position)
+                if aborted.isEmpty || !isAborted(batch.header) { try body(batch) }
+                position += batch.header.sizeInBytes
+            }
         }
     }
 
@@ -64,6 +65,27 @@ public struct ConsumedRecords: Sendable {
             try decoder.forEachRecord(in: batch) { record in
                 if record.offset >= start { try body(record) }
             }
+        }
+    }
+}
+
+/// The bytes of whole batches, one behind the other: where the log has them, or as a cluster has
+/// sent them. A copyable handle; they stay as long as a copy lives.
+enum FetchedBatches: Sendable {
+    case log(LogSlice)
+    case copied([UInt8])
+
+    var byteCount: Int {
+        switch self {
+        case .log(let slice): slice.byteCount
+        case .copied(let bytes): bytes.count
+        }
+    }
+
+    func withBytes<Value>(_ body: (RawSpan) throws -> Value) rethrows -> Value {
+        switch self {
+        case .log(let slice): try body(slice.content.all)
+        case .copied(let bytes): try body(bytes.rawSpan)
         }
     }
 }

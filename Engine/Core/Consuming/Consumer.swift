@@ -26,9 +26,13 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
     /// One fetch from one partition.
     public typealias Element = ConsumedRecords
 
-    package let engine: Engine
+    /// The engine that it reads; it must not be asked for where a cluster is read.
+    package var engine: Engine { local! }
+    private let local: Engine?
     let configuration: ConsumerConfiguration
     let readers: PartitionReaders
+    /// What reads a cluster; nil where it reads an engine.
+    let remote: RemoteReaders?
     private var arrival: Arrival { readers.arrival }
     private let state: Mutex<State>
 
@@ -43,11 +47,20 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
         engine: Engine, readers: [PartitionReader], isOfWholeTopic: Bool,
         configuration: ConsumerConfiguration
     ) {
-        self.engine = engine
+        local = engine
+        remote = nil
         self.configuration = configuration
         self.readers = PartitionReaders(readers)
         state = Mutex(
             State(witnesses: Self.witnesses(among: readers), isOfWholeTopic: isOfWholeTopic))
+    }
+
+    init(remote: RemoteReaders, configuration: ConsumerConfiguration) {
+        local = nil
+        self.remote = remote
+        self.configuration = configuration
+        readers = PartitionReaders()
+        state = Mutex(State(witnesses: [], isOfWholeTopic: false))
     }
 
     private static func witnesses(among readers: [PartitionReader]) -> [Partition] {
@@ -58,7 +71,9 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
     // MARK: Assignment
 
     /// What is read now.
-    public var assignment: Set<TopicPartition> { Set(readers.all.map(\.id)) }
+    public var assignment: Set<TopicPartition> {
+        remote?.assignment ?? Set(readers.all.map(\.id))
+    }
 
     /// Reads these partitions from now on, instead of those of before. Those that stay go on where
     /// they are, and paused where they are; the others begin as the configuration says. One whose
@@ -67,6 +82,7 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
     /// Throws ``EngineError`` for unknown topics and partitions, for partitions offline, and where
     /// there are none; nothing has changed then.
     public func assign(_ partitions: Set<TopicPartition>) throws(EngineError) {
+        if let remote { return try remote.assign(partitions) }
         try state.withLock { state throws(EngineError) in
             var kept: Set<TopicPartition> = []
             for reader in readers.all where partitions.contains(reader.id) {
@@ -90,6 +106,7 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
     /// The offset each partition is read from next; those are missing where reading has not begun
     /// and nothing was sought.
     public var positions: [TopicPartition: Offset] {
+        if let remote { return remote.positions }
         var positions: [TopicPartition: Offset] = [:]
         for reader in readers.all { positions[reader.id] = reader.position }
         return positions
@@ -97,11 +114,14 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
 
     /// The positions as ``Engine/commitOffsets(_:ofGroup:)`` takes them: everything that was handed
     /// out until now. For the task that iterates; another one would also commit what that is at.
-    public var offsetsToCommit: [TopicPartition: OffsetToCommit] { readers.offsetsToCommit }
+    public var offsetsToCommit: [TopicPartition: OffsetToCommit] {
+        remote?.offsetsToCommit ?? readers.offsetsToCommit
+    }
 
     /// Records between the position and the high watermark, per partition: an upper bound, since
     /// markers and compacted records count.
     public var lag: [TopicPartition: Int64] {
+        if let remote { return remote.lag }
         var lag: [TopicPartition: Int64] = [:]
         for reader in readers.all { lag[reader.id] = reader.lag }
         return lag
@@ -113,6 +133,9 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
     /// not read, and ``LogError`` where a time cannot be looked up. An offset outside the log is
     /// thrown by the iteration, with the bounds.
     public func seek(_ partition: TopicPartition, to target: StartingPosition) async throws {
+        if let remote {
+            return try Self.requireRead(partition, try await remote.seek(partition, to: target))
+        }
         try await engine.workers.run { [self] in try seekBlocking(partition, to: target) }
     }
 
@@ -127,13 +150,31 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
     /// Throws ``EngineError/notAssigned(partition:group:)`` for a partition that this consumer does
     /// not read; some of the others may be paused then.
     public func pause(_ partitions: Set<TopicPartition>) throws(EngineError) {
-        for partition in partitions { try reader(of: partition).isPaused = true }
+        try setPaused(true, partitions)
     }
 
     /// Reads partitions again that were paused. Throws as ``pause(_:)``.
     public func resume(_ partitions: Set<TopicPartition>) throws(EngineError) {
-        for partition in partitions { try reader(of: partition).isPaused = false }
+        try setPaused(false, partitions)
         arrival.signal()
+    }
+
+    private func setPaused(
+        _ isPaused: Bool, _ partitions: Set<TopicPartition>
+    ) throws(EngineError) {
+        for id in partitions {
+            if let remote {
+                try Self.requireRead(id, remote.setPaused(isPaused, id))
+            } else {
+                try reader(of: id).isPaused = isPaused
+            }
+        }
+    }
+
+    private static func requireRead(
+        _ id: TopicPartition, _ isRead: Bool
+    ) throws(EngineError) {
+        guard isRead else { throw .notAssigned(partition: id.description, group: nil) }
     }
 
     private func reader(of id: TopicPartition) throws(EngineError) -> PartitionReader {
@@ -174,6 +215,7 @@ public final class Consumer: AsyncSequence, RecordSource, Sendable {
     }
 
     func fetchNext() async throws -> ConsumedRecords? {
+        if let remote { return try await remote.fetchNext() }
         while true {
             try Task.checkCancellation()
             let seen = arrival.count
@@ -237,10 +279,7 @@ extension Engine {
         assigning partitions: Set<TopicPartition>, isOfWholeTopic: Bool,
         _ configuration: ConsumerConfiguration
     ) throws(EngineError) -> Consumer {
-        guard configuration.fetchBytesMax > 0 else {
-            throw .invalidSetting(
-                name: "max.partition.fetch.bytes", reason: "give a positive number")
-        }
+        try configuration.check()
         return Consumer(
             engine: self, readers: try readers(of: partitions, configuration),
             isOfWholeTopic: isOfWholeTopic, configuration: configuration)

@@ -75,4 +75,12 @@ public struct ConsumerConfiguration: Hashable, Sendable {
         self.start = start
         self.end = end
     }
+
+    /// Throws ``EngineError/invalidSetting(name:reason:)``.
+    func check() throws(EngineError) {
+        guard fetchBytesMax > 0 else {
+            throw .invalidSetting(
+                name: "max.partition.fetch.bytes", reason: "give a positive number")
+        }
+    }
 }

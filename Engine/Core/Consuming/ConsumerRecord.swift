@@ -57,7 +57,12 @@ extension ConsumedRecords {
     ///
     /// - Returns: them, and where the next batch begins. Throws as ``forEachRecord(_:)``.
     func copyRecords(ofBatchAt position: Int) throws -> ([ConsumerRecord], next: Int) {
-        let batch = try RecordBatch(slice.content.all, at: position)
+        try batches.withBytes { try copyRecords(of: RecordBatch($0, at: position), position) }
+    }
+
+    private func copyRecords(
+        of batch: borrowing RecordBatch, _ position: Int
+    ) throws -> ([ConsumerRecord], next: Int) {
         let header = batch.header
         let next = position + header.sizeInBytes
         guard !header.attributes.isControl, aborted.isEmpty || !isAborted(header) else {

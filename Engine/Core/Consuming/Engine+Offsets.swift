@@ -85,7 +85,9 @@ extension Consumer {
     public func beginningOffsets(
         _ partitions: Set<TopicPartition>? = nil
     ) async throws -> [TopicPartition: Offset] {
-        try await engine.beginningOffsets(of: partitions ?? assignment)
+        let partitions = partitions ?? assignment
+        if let remote { return try await remote.offsets(of: partitions, at: .earliest) }
+        return try await engine.beginningOffsets(of: partitions)
     }
 
     /// Where these partitions end now, or all that are read, by the consumer's isolation level.
@@ -94,8 +96,9 @@ extension Consumer {
     public func endOffsets(
         _ partitions: Set<TopicPartition>? = nil
     ) async throws -> [TopicPartition: Offset] {
-        try await engine.endOffsets(
-            of: partitions ?? assignment, isolation: configuration.isolation)
+        let partitions = partitions ?? assignment
+        if let remote { return try await remote.offsets(of: partitions, at: .latest) }
+        return try await engine.endOffsets(of: partitions, isolation: configuration.isolation)
     }
 
     /// The first record of each partition whose timestamp is the given one or later. Partitions
@@ -105,7 +108,8 @@ extension Consumer {
     public func offsetsForTimes(
         _ times: [TopicPartition: Timestamp]
     ) async throws -> [TopicPartition: OffsetAndTimestamp] {
-        try await engine.offsetsForTimes(times, isolation: configuration.isolation)
+        if let remote { return try await remote.offsetsForTimes(times) }
+        return try await engine.offsetsForTimes(times, isolation: configuration.isolation)
     }
 }
 
@@ -116,7 +120,9 @@ extension GroupConsumer {
     public func beginningOffsets(
         _ partitions: Set<TopicPartition>? = nil
     ) async throws -> [TopicPartition: Offset] {
-        try await engine.beginningOffsets(of: partitions ?? assignment)
+        let partitions = partitions ?? assignment
+        if let remote { return try await remote.readers.offsets(of: partitions, at: .earliest) }
+        return try await engine.beginningOffsets(of: partitions)
     }
 
     /// Where these partitions end now, or all that are assigned, by the member's isolation level.
@@ -125,8 +131,10 @@ extension GroupConsumer {
     public func endOffsets(
         _ partitions: Set<TopicPartition>? = nil
     ) async throws -> [TopicPartition: Offset] {
-        try await engine.endOffsets(
-            of: partitions ?? assignment, isolation: configuration.reading.isolation)
+        let partitions = partitions ?? assignment
+        if let remote { return try await remote.readers.offsets(of: partitions, at: .latest) }
+        return try await engine.endOffsets(
+            of: partitions, isolation: configuration.reading.isolation)
     }
 
     /// The first record of each partition whose timestamp is the given one or later. Partitions
@@ -136,6 +144,8 @@ extension GroupConsumer {
     public func offsetsForTimes(
         _ times: [TopicPartition: Timestamp]
     ) async throws -> [TopicPartition: OffsetAndTimestamp] {
-        try await engine.offsetsForTimes(times, isolation: configuration.reading.isolation)
+        if let remote { return try await remote.readers.offsetsForTimes(times) }
+        return try await engine.offsetsForTimes(
+            times, isolation: configuration.reading.isolation)
     }
 }

@@ -180,7 +180,7 @@ final class PartitionReader: Sendable {
             ConsumedRecords(
                 topic: partition.topic, topicID: partition.topicID, partition: partition.index,
                 startOffset: offset, nextOffset: slice.nextOffset, leaderEpoch: epoch,
-                highWatermark: highWatermark, slice: slice, aborted: aborted,
+                highWatermark: highWatermark, batches: .log(slice), aborted: aborted,
                 generation: start.generation))
     }
 

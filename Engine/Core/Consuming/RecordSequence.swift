@@ -40,7 +40,7 @@ public struct RecordSequence: AsyncSequence, Sendable {
                     queue = nil
                 }
                 guard let records = try await source.fetchNext() else { return nil }
-                queue = RecordQueue(records, of: source.readers)
+                queue = RecordQueue(records, in: source.keeper(of: records))
             }
         }
     }
@@ -48,7 +48,8 @@ public struct RecordSequence: AsyncSequence, Sendable {
 
 /// What records one at a time need of a consumer.
 protocol RecordSource: AnyObject, Sendable {
-    var readers: PartitionReaders { get }
+    /// What keeps the position in the partition of a fetch; nil where it is not read any more.
+    func keeper(of records: ConsumedRecords) -> PositionKeeper?
 
     /// The application has come back: it is through with what it was given.
     func noteReturn() async throws
@@ -58,18 +59,44 @@ protocol RecordSource: AnyObject, Sendable {
     func fetchNext() async throws -> ConsumedRecords?
 }
 
+/// Who keeps a consumer's position in a partition.
+enum PositionKeeper: Sendable {
+    case log(PartitionReader)
+    case cluster(RemoteReaders)
+
+    func beginRecords(of records: ConsumedRecords) -> Bool {
+        switch self {
+        case .log(let reader): reader.beginRecords(of: records)
+        case .cluster(let readers): readers.beginRecords(of: records)
+        }
+    }
+
+    func handOut(_ record: ConsumerRecord, of records: ConsumedRecords) -> Bool {
+        switch self {
+        case .log(let reader): reader.handOut(record, of: records)
+        case .cluster(let readers): readers.handOut(record, of: records)
+        }
+    }
+
+    func endRecords(of records: ConsumedRecords) {
+        switch self {
+        case .log(let reader): reader.endRecords(of: records)
+        case .cluster(let readers): readers.endRecords(of: records)
+        }
+    }
+}
+
 /// The records of one fetch, copied out batch by batch, and the reader that keeps the position.
 struct RecordQueue {
-    private let reader: PartitionReader
+    private let keeper: PositionKeeper
     private let records: ConsumedRecords
     private var position = 0
     private var batch: ArraySlice<ConsumerRecord> = []
 
     /// Nil where the partition was taken away, or somebody sought, since the fetch.
-    init?(_ records: ConsumedRecords, of readers: PartitionReaders) {
-        guard let reader = readers.first(records.topicPartition), reader.beginRecords(of: records)
-        else { return nil }
-        self.reader = reader
+    init?(_ records: ConsumedRecords, in keeper: PositionKeeper?) {
+        guard let keeper, keeper.beginRecords(of: records) else { return nil }
+        self.keeper = keeper
         self.records = records
     }
 
@@ -78,13 +105,13 @@ struct RecordQueue {
     mutating func take() throws -> ConsumerRecord? {
         while batch.isEmpty {
             guard position < records.byteCount else {
-                reader.endRecords(of: records)
+                keeper.endRecords(of: records)
                 return nil
             }
             let (copied, next) = try records.copyRecords(ofBatchAt: position)
             (batch, position) = (copied[...], next)
         }
-        guard let record = batch.first, reader.handOut(record, of: records) else { return nil }
+        guard let record = batch.first, keeper.handOut(record, of: records) else { return nil }
         batch.removeFirst()
         return record
     }

@@ -67,14 +67,24 @@ struct DataDirectory: Sendable {
                     wanted: membership?.description ?? "an engine that stands alone")
             }
         }
+        try identify(
+            nodeID: membership?.nodeID ?? 1,
+            clusterID: membership?.clusterID ?? "\(TopicID.random())",
+            isMember: membership != nil)
+    }
+
+    /// Gives a new directory an identity in a cluster.
+    ///
+    /// - Parameter isMember: whether its partitions are replicas of a cluster's of Tally.
+    func identify(nodeID: Int32, clusterID: String, isMember: Bool = false) throws {
         let lines = [
-            "#", "# Written by Tally.", "node.id=\(membership?.nodeID ?? 1)",
-            "directory.id=\(TopicID.random())", "version=1",
-            "cluster.id=\(membership?.clusterID ?? TopicID.random().description)",
+            "#", "# Written by Tally.", "node.id=\(nodeID)", "directory.id=\(TopicID.random())",
+            "version=1", "cluster.id=\(clusterID)",
         ]
-        let mark = membership == nil ? [] : [Self.memberMark]
+        let mark = isMember ? [Self.memberMark] : []
         let text = (lines + mark + [""]).joined(separator: "\n")
-        try fileSystem.replace(file, with: Array(text.utf8))
+        try fileSystem.replace(
+            joinPath(path, Self.identityName), with: Array(text.utf8))
     }
 
     /// Which member of a cluster the directory is; nil for one that stands alone.

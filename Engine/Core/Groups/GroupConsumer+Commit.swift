@@ -10,7 +10,7 @@ struct ReturnedPositions: Sendable {
     private var lastCommit = ContinuousClock.now
 
     /// Everything that was handed out until now is finished with.
-    mutating func note(_ readers: PartitionReaders) { offsets = readers.offsetsToCommit }
+    mutating func note(_ offsets: [TopicPartition: OffsetToCommit]) { self.offsets = offsets }
 
     /// What is not committed yet.
     var uncommitted: [TopicPartition: OffsetToCommit] {
@@ -54,7 +54,7 @@ extension GroupConsumer {
     ///
     /// Throws as ``commit(_:)-(ConsumedRecords)``.
     public func commit() async throws {
-        try await commit(readers.offsetsToCommit)
+        try await commit(offsetsToCommit)
     }
 
     /// Commits these offsets.
@@ -78,6 +78,7 @@ extension GroupConsumer {
         _ offsets: [TopicPartition: OffsetToCommit], topicID: TopicID?
     ) async throws -> [TopicPartition: GroupError] {
         guard !offsets.isEmpty else { return [:] }
+        if let remote { return try await commitNow(offsets, on: remote) }
         try engine.requireNotClosed()
         do {
             let refusal = refusal(of: Set(offsets.keys), topicID: topicID)
@@ -100,8 +101,7 @@ extension GroupConsumer {
     ) async throws(GroupError) -> Answer {
         var request = try membership.commitRequest(offsets)
         let memberID = request.caller.memberID
-        // Made when a partition is assigned, and gone when it is revoked.
-        let owned = offsets.keys.map { readers.first($0) }
+        let isOwnedStill = ownership(of: offsets.keys)
         let limit = ContinuousClock.now + .milliseconds(configuration.sessionTimeoutMilliseconds)
         while true {
             let refusal: GroupError
@@ -115,9 +115,26 @@ extension GroupConsumer {
             }
             try? await Task.sleep(for: .milliseconds(2))
             request = try membership.commitRequest(offsets)
-            let isOwnedStill = zip(offsets.keys, owned).allSatisfy { readers.first($0) === $1 }
-            guard request.caller.memberID == memberID, isOwnedStill else { throw refusal }
+            guard request.caller.memberID == memberID, isOwnedStill() else { throw refusal }
         }
+    }
+
+    /// Tells later whether partitions have stayed this member's all the time: what reads one is
+    /// made when it is assigned, and gone when it is revoked.
+    private func ownership(
+        of partitions: Dictionary<TopicPartition, OffsetToCommit>.Keys
+    ) -> () -> Bool {
+        if let remote {
+            let owned = partitions.map { remote.readers.number(of: $0) }
+            return { zip(partitions, owned).allSatisfy { remote.readers.number(of: $0) == $1 } }
+        }
+        let owned = partitions.map { readers.first($0) }
+        return { [readers] in zip(partitions, owned).allSatisfy { readers.first($0) === $1 } }
+    }
+
+    /// Everything that was handed out until now.
+    var offsetsToCommit: [TopicPartition: OffsetToCommit] {
+        remote?.readers.offsetsToCommit ?? readers.offsetsToCommit
     }
 
     /// Why offsets of these partitions cannot be committed, to be asked on the groups' lane: their
@@ -167,8 +184,9 @@ extension GroupConsumer {
     public func committed(
         _ partitions: Set<TopicPartition>? = nil
     ) async throws -> [TopicPartition: CommittedOffset] {
-        try await engine.committedOffsets(
-            ofGroup: group, partitions: partitions ?? assignment)
+        let partitions = partitions ?? assignment
+        if let remote { return try await remote.committedOffsets(ofGroup: group, partitions) }
+        return try await engine.committedOffsets(ofGroup: group, partitions: partitions)
     }
 
     // MARK: Automatically
@@ -196,6 +214,7 @@ extension GroupConsumer {
 
     /// The offset each assigned partition is read from next.
     public var positions: [TopicPartition: Offset] {
+        if let remote { return remote.readers.positions }
         var positions: [TopicPartition: Offset] = [:]
         for reader in readers.all { positions[reader.id] = reader.position }
         return positions
@@ -204,6 +223,7 @@ extension GroupConsumer {
     /// Records between the position and the high watermark, per assigned partition: an upper
     /// bound, since markers and compacted records count.
     public var lag: [TopicPartition: Int64] {
+        if let remote { return remote.readers.lag }
         var lag: [TopicPartition: Int64] = [:]
         for reader in readers.all { lag[reader.id] = reader.lag }
         return lag
@@ -214,6 +234,10 @@ extension GroupConsumer {
     /// Throws ``EngineError/notAssigned(partition:group:)``, and ``LogError`` where a time cannot
     /// be looked up.
     public func seek(_ partition: TopicPartition, to target: StartingPosition) async throws {
+        if let remote {
+            return try requireRead(
+                partition, try await remote.readers.seek(partition, to: target))
+        }
         let reader = try reader(of: partition)
         try await engine.workers.run { try reader.seek(to: target) }
         readers.arrival.signal()
@@ -223,13 +247,29 @@ extension GroupConsumer {
     ///
     /// Throws ``EngineError/notAssigned(partition:group:)``.
     public func pause(_ partitions: Set<TopicPartition>) throws(EngineError) {
-        for partition in partitions { try reader(of: partition).isPaused = true }
+        try setPaused(true, partitions)
     }
 
     /// Reads partitions again that were paused. Throws as ``pause(_:)``.
     public func resume(_ partitions: Set<TopicPartition>) throws(EngineError) {
-        for partition in partitions { try reader(of: partition).isPaused = false }
+        try setPaused(false, partitions)
         readers.arrival.signal()
+    }
+
+    private func setPaused(
+        _ isPaused: Bool, _ partitions: Set<TopicPartition>
+    ) throws(EngineError) {
+        for id in partitions {
+            if let remote {
+                try requireRead(id, remote.readers.setPaused(isPaused, id))
+            } else {
+                try reader(of: id).isPaused = isPaused
+            }
+        }
+    }
+
+    private func requireRead(_ id: TopicPartition, _ isRead: Bool) throws(EngineError) {
+        guard isRead else { throw .notAssigned(partition: id.description, group: group) }
     }
 
     private func reader(of partition: TopicPartition) throws(EngineError) -> PartitionReader {

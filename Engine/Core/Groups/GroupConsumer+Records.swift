@@ -12,6 +12,11 @@ extension GroupConsumer: RecordSource {
     /// ```
     public var records: RecordSequence { RecordSequence(source: self) }
 
+    func keeper(of records: ConsumedRecords) -> PositionKeeper? {
+        if let remote { return .cluster(remote.readers) }
+        return readers.first(records.topicPartition).map { .log($0) }
+    }
+
     /// Commits the position behind this record, and with it all before it in its partition.
     ///
     /// Throws as ``commit(_:)-(ConsumedRecords)``.
@@ -23,6 +28,11 @@ extension GroupConsumer: RecordSource {
 extension Consumer {
     /// The records one at a time, each a copy of its own; see ``RecordSequence``.
     public var records: RecordSequence { RecordSequence(source: self) }
+
+    func keeper(of records: ConsumedRecords) -> PositionKeeper? {
+        if let remote { return .cluster(remote) }
+        return readers.first(records.topicPartition).map { .log($0) }
+    }
 }
 
 extension Producer {

@@ -27,11 +27,15 @@ public final class GroupConsumer: AsyncSequence, Sendable {
 
     /// The group's id.
     public let group: String
-    package let engine: Engine
+    /// The engine that it reads; it must not be asked for where a cluster is read.
+    package var engine: Engine { local! }
+    private let local: Engine?
+    /// What reads a cluster; nil where it reads an engine.
+    let remote: RemoteMember?
     let configuration: GroupConsumerConfiguration
     let membership: GroupMembership
     let readers = PartitionReaders()
-    let service: GroupService
+    let service: GroupService!
     let returned = Mutex(ReturnedPositions())
     let backgroundCommits = BackgroundCommits()
     let commitCounter: Counter
@@ -49,7 +53,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         engine: Engine, service: GroupService, group: String, topics: Set<String>,
         configuration: GroupConsumerConfiguration
     ) {
-        self.engine = engine
+        local = engine
+        remote = nil
         self.service = service
         self.group = group
         commitCounter = GroupMetrics.commits(of: group)
@@ -57,11 +62,38 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         self.configuration = configuration
         membership = GroupMembership(
             configuration.member(of: group), service: service, arrival: readers.arrival
-        ) { [weak engine] topic in
-            (try? engine?.partitions(of: topic)).map(\.count)
+        ) { [weak engine] topics, tell in
+            var counts: [String: Int] = [:]
+            for topic in topics {
+                counts[topic] = (try? engine?.partitions(of: topic)).map(\.count)
+            }
+            tell(counts)
         }
         membership.subscribe(to: topics)
     }
+
+    init(
+        remote: RemoteMember, group: String, topics: Set<String>,
+        configuration: GroupConsumerConfiguration
+    ) {
+        local = nil
+        service = nil
+        self.remote = remote
+        self.group = group
+        commitCounter = GroupMetrics.commits(of: group)
+        assignmentCounter = GroupMetrics.assignments(of: group)
+        self.configuration = configuration
+        let link = remote.link
+        membership = GroupMembership(
+            configuration.member(of: group), service: link, arrival: remote.readers.arrival
+        ) { [weak link] topics, tell in
+            link?.countPartitions(of: topics, answer: tell)
+        }
+        membership.subscribe(to: topics)
+    }
+
+    /// Signalled when there is something for whoever iterates.
+    private var arrival: Arrival { remote?.readers.arrival ?? readers.arrival }
 
     deinit { membership.leave() }
 
@@ -71,12 +103,14 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     ///
     /// Throws ``EngineError/unknownTopic(name:known:)``.
     public func subscribe(to topics: Set<String>) throws(EngineError) {
-        for topic in topics { _ = try engine.partitions(of: topic) }
+        for topic in topics { _ = try local?.partitions(of: topic) }
         membership.subscribe(to: topics)
     }
 
     /// What is read now.
-    public var assignment: Set<TopicPartition> { Set(readers.all.map(\.id)) }
+    public var assignment: Set<TopicPartition> {
+        remote?.readers.assignment ?? Set(readers.all.map(\.id))
+    }
 
     /// The generation that the member is in; -1 while it is in none.
     public var generation: Int32 { membership.identity.generation }
@@ -103,8 +137,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
 
     private func closeOnce() async throws {
         defer {
-            readers.removeAll()
-            readers.arrival.signal()
+            remove(assignment)
+            arrival.signal()
         }
         await backgroundCommits.wait()
         var failure: (any Error)?
@@ -116,6 +150,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         await withCheckedContinuation { continuation in
             membership.leave { continuation.resume() }
         }
+        await remote?.readers.close()
         if let failure { throw failure }
     }
 
@@ -148,7 +183,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     /// The sequence ends before its next element; the member stays until ``close()``.
     func stopAsking() {
         isStopping.store(true, ordering: .releasing)
-        readers.arrival.signal()
+        arrival.signal()
     }
 
     func attend() async throws -> Bool {
@@ -156,12 +191,13 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         if isClosing.load(ordering: .acquiring) || isStopping.load(ordering: .acquiring) {
             return false
         }
-        try engine.requireNotClosed()
+        try local?.requireNotClosed()
         while let event = membership.takeEvent() { try await handle(event) }
         return true
     }
 
     func fetchNext() async throws -> ConsumedRecords? {
+        if let remote { return try await fetchNext(remote) }
         while true {
             let seen = readers.arrival.count
             guard try await attend() else { return nil }
@@ -194,8 +230,8 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         }
         if isDue { membership.polled() }
         guard configuration.isAutoCommitting else { return }
-        let readers = readers
-        returned.withLock { $0.note(readers) }
+        let offsets = offsetsToCommit
+        returned.withLock { $0.note(offsets) }
         try await autoCommit(at: now)
     }
 
@@ -218,12 +254,12 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         case .revoke(let partitions, let attempt):
             // Also where the listener throws: the group waits for it.
             defer {
-                readers.remove(partitions)
+                remove(partitions)
                 membership.revocationDone(attempt: attempt)
             }
             try await giveUp(partitions)
         case .lost(let partitions):
-            readers.remove(partitions)
+            remove(partitions)
             try await configuration.onRebalance?(self, .lost(partitions))
         case .assigned(let partitions):
             // The listener may seek, as one does that keeps its positions elsewhere: only where it
@@ -255,6 +291,10 @@ public final class GroupConsumer: AsyncSequence, Sendable {
     /// Takes partitions on that have no position yet. Those that are offline are left out, with
     /// the first one's error.
     private func add(_ partitions: Set<TopicPartition>) -> (any Error)? {
+        if let remote {
+            remote.readers.add(partitions)
+            return nil
+        }
         var failure: (any Error)?
         for id in partitions.sorted() {
             do {
@@ -268,6 +308,11 @@ public final class GroupConsumer: AsyncSequence, Sendable {
             }
         }
         return failure
+    }
+
+    private func remove(_ partitions: Set<TopicPartition>) {
+        readers.remove(partitions)
+        remote?.readers.remove(partitions)
     }
 
     /// Has partitions without a position begin where the group stands. One that cannot is tried

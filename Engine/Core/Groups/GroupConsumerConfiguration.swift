@@ -46,10 +46,7 @@ public struct GroupConsumerConfiguration: Sendable {
 
     /// Throws ``EngineError/invalidSetting(name:reason:)``.
     func check() throws(EngineError) {
-        guard reading.fetchBytesMax > 0 else {
-            throw .invalidSetting(
-                name: "max.partition.fetch.bytes", reason: "give a positive number")
-        }
+        try reading.check()
         guard reading.end == .never else {
             throw .invalidSetting(
                 name: "end", reason: "a member of a group waits for more; leave with close()")

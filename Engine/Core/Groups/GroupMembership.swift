@@ -22,9 +22,12 @@ enum GroupEvent: Sendable {
 ///
 /// Steps run on the group service's lane. Thread rule: any thread.
 final class GroupMembership: Sendable {
-    private let service: GroupService
-    /// How many partitions a topic has; nil where there is none.
-    private let countPartitions: @Sendable (String) -> Int?
+    /// Tells how many partitions topics have; those that are not there are missing.
+    typealias CountPartitions =
+        @Sendable (Set<String>, _ tell: @escaping @Sendable ([String: Int]) -> Void) -> Void
+
+    private let service: any GroupLink
+    private let countPartitions: CountPartitions
     private let arrival: Arrival
     private let state: Mutex<State>
 
@@ -39,8 +42,8 @@ final class GroupMembership: Sendable {
 
     /// - Parameter arrival: signalled when there is an event.
     init(
-        _ configuration: GroupMemberConfiguration, service: GroupService, arrival: Arrival,
-        countPartitions: @escaping @Sendable (String) -> Int?
+        _ configuration: GroupMemberConfiguration, service: any GroupLink, arrival: Arrival,
+        countPartitions: @escaping CountPartitions
     ) {
         self.service = service
         self.arrival = arrival
@@ -162,13 +165,11 @@ final class GroupMembership: Sendable {
                     step { $0.syncAnswered(result, attempt: attempt, at: $1) }
                 }
             case .findPartitionCounts(let topics, let attempt):
-                var counts: [String: Int] = [:]
-                for topic in topics { counts[topic] = countPartitions(topic) }
-                step { [counts] in $0.partitionCounts(counts, attempt: attempt, at: $1) }
+                countPartitions(topics) { [self] counts in
+                    step { $0.partitionCounts(counts, attempt: attempt, at: $1) }
+                }
             case .heartbeat(let group, let caller, let attempt):
-                service.ask { (coordinator, now) throws(GroupError) in
-                    try coordinator.heartbeat(group: group, caller: caller, at: now)
-                } answer: { [self] result in
+                service.heartbeat(group: group, caller) { [self] result in
                     var error: GroupError?
                     if case .failure(let failure) = result { error = failure }
                     step { [error] in
@@ -176,7 +177,7 @@ final class GroupMembership: Sendable {
                     }
                 }
             case .leave(let group, let member):
-                service.leave(group, member)
+                service.leave(group, member, done: {})
             case .revoke(let partitions, let attempt):
                 add(.revoke(partitions, attempt: attempt))
             case .lost(let partitions): add(.lost(partitions))

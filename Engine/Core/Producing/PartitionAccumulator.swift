@@ -113,7 +113,7 @@ final class PartitionAccumulator: Sendable {
             }
             let byteCountMax = min(log.batchBytesMax, requestBytesMax)
             let batch = try ProducerBatch(
-                for: partition, codec: state.codec,
+                for: id, codec: state.codec,
                 capacity: max(min(state.batchCapacity, batchCapacityMax), estimate),
                 byteCountMax: byteCountMax)
             do {
@@ -431,7 +431,7 @@ extension ProducerRefusal {
 
 extension Error {
     /// Whether a builder refused a record only because the batch is full.
-    fileprivate var isBatchFull: Bool {
+    var isBatchFull: Bool {
         guard let error = self as? RecordError, case .batchTooLarge = error.kind else {
             return false
         }

@@ -20,21 +20,31 @@ public import TallyRecords
 /// Thread rule: any thread and task; two sends of one task keep their order per partition.
 public final class Producer: Sendable {
     let configuration: ProducerConfiguration
-    let parts: ProducerParts
+    /// Nil where it sends to a cluster.
+    let parts: ProducerParts!
+    /// What sends to a cluster; nil where it appends to an engine.
+    let remote: RemoteProducer?
     private let state = UnfairLock(State())
     private let alarm = Alarm()
     /// Whether the alarm is set. What is taken later is due later.
     private let isWatching = Atomic<Bool>(false)
 
     var engine: Engine { parts.engine }
-    private var account: ProducerAccount { parts.account }
+    private var account: ProducerAccount { remote?.account ?? parts.account }
 
     private struct State: Sendable {
         var topics: [String: TopicAccumulators] = [:]
     }
 
+    init(remote: RemoteProducer) {
+        configuration = remote.configuration
+        parts = nil
+        self.remote = remote
+    }
+
     init(engine: Engine, configuration: ProducerConfiguration) {
         self.configuration = configuration
+        remote = nil
         let account = ProducerAccount(
             byteCountMax: configuration.bufferBytesMax,
             isKeepingErrors: configuration.acknowledgements != .none)
@@ -63,7 +73,7 @@ public final class Producer: Sendable {
     /// a write the record may still be in the log: sending it again may store it twice.
     public func send(_ record: ProducerRecord) async throws -> RecordMetadata {
         if account.isFull || Task.isCancelled { try await waitForRoom() }
-        let mayBlock = engine.workers.isPreferredByTask
+        let mayBlock = remote == nil && engine.workers.isPreferredByTask
         return try await withCheckedThrowingContinuation { continuation in
             add(record, mayBlock: mayBlock) { continuation.resume(with: $0) }
         }
@@ -97,6 +107,7 @@ public final class Producer: Sendable {
     private func add(
         _ record: ProducerRecord, mayBlock: Bool, tell: @escaping ProducerBatch.Tell
     ) {
+        if let remote { return remote.add(record, tell: tell) }
         let topic = record.topic
         do {
             let accumulators = try accumulators(of: topic)
@@ -144,6 +155,12 @@ public final class Producer: Sendable {
             throw EngineError.producerBufferFull(
                 byteCount: account.byteCount, limit: configuration.bufferBytesMax)
         }
+        if let remote {
+            try remote.add(
+                topic: topic, partition: partition, key: key, value: value, timestamp: timestamp,
+                headers: headers, interest: ProducerBatch.Interest(token: token))
+            return
+        }
         let accumulators = try accumulators(of: topic)
         let chosen = try accumulators.choosePartition(
             of: topic, explicit: partition, key: key, value: value)
@@ -153,7 +170,9 @@ public final class Producer: Sendable {
     }
 
     /// Reports of everything that is delivered from now on, whichever way it was sent.
-    public func deliveryReports() -> DeliveryReports { DeliveryReports(parts.reports) }
+    public func deliveryReports() -> DeliveryReports {
+        DeliveryReports(remote?.reports ?? parts.reports)
+    }
 
     /// Whether ``enqueue(topic:partition:key:value:timestamp:headers:token:)`` would refuse now.
     public var isFull: Bool { account.isFull }
@@ -181,6 +200,7 @@ public final class Producer: Sendable {
 
     /// Has everything that was taken delivered.
     func deliverAll() {
+        if let remote { return remote.deliverAll() }
         for accumulator in accumulators { accumulator.deliver() }
     }
 
@@ -206,6 +226,7 @@ public final class Producer: Sendable {
     ///
     /// Throws the first error since the last flush of a record whose sender was not told.
     public func flush() async throws {
+        if let remote { return try await remote.flush() }
         let round = account.endRound()
         deliverAll()
         await account.waitUntilDone(through: round)

@@ -12,7 +12,7 @@ final class ProducerBatch: Sendable {
     /// Told of one record: where it went, or why it did not.
     typealias Tell = @Sendable (Result<RecordMetadata, any Error>) -> Void
 
-    private let partition: Partition
+    private let id: TopicPartition
     /// When the first record was taken.
     let openedAt = ContinuousClock.now
     /// Held while the batch is written, which may take long.
@@ -43,9 +43,9 @@ final class ProducerBatch: Sendable {
     }
 
     init(
-        for partition: Partition, codec: Codec, capacity: Int, byteCountMax: Int
+        for id: TopicPartition, codec: Codec, capacity: Int, byteCountMax: Int
     ) throws(RecordError) {
-        self.partition = partition
+        self.id = id
         let builder = try RecordBatchBuilder(
             codec: codec, capacity: capacity, byteCountMax: byteCountMax)
         content = Mutex(Content(builder: builder))
@@ -114,6 +114,16 @@ final class ProducerBatch: Sendable {
         }
     }
 
+    /// Finishes the batch and copies it, for whoever sends it elsewhere; again, under other numbers,
+    /// where that is asked for.
+    func encoded(as producer: BatchProducer) throws -> [UInt8] {
+        try content.withLock { content in
+            var bytes: [UInt8] = []
+            bytes.append(try content.builder.finish(producer: producer))
+            return bytes
+        }
+    }
+
     /// Takes the task that waits for the end of the linger. It holds the batch and, with the
     /// accumulator, the engine, and so is ended once the batch has arrived.
     func linger(_ task: Task<Void, Never>) {
@@ -141,7 +151,7 @@ final class ProducerBatch: Sendable {
 
     private func metadata(of waiter: Waiter, _ result: AppendResult) -> RecordMetadata {
         RecordMetadata(
-            topic: partition.topic, partition: partition.index,
+            topic: id.topic, partition: id.partition,
             offset: result.baseOffset.advanced(by: Int64(waiter.index)),
             timestamp: result.logAppendTime ?? waiter.timestamp)
     }
@@ -150,7 +160,7 @@ final class ProducerBatch: Sendable {
     func report(_ outcome: Outcome) -> DeliveryReport {
         let tokens = audience.withLock { $0.tokens }
         var report = DeliveryReport(
-            topic: partition.topic, partition: partition.index, baseOffset: nil,
+            topic: id.topic, partition: id.partition, baseOffset: nil,
             recordCount: recordCount, records: [], error: nil)
         switch outcome {
         case .success(let result): report.baseOffset = result.baseOffset

@@ -12,8 +12,7 @@ final class TopicAccumulators: Sendable {
     let accumulators: [PartitionAccumulator]
     /// What each record is held against.
     let rules: RecordRules
-    private let sticky: StickyPartition
-    private let partitioner: Partitioner?
+    private let choice: PartitionChoice
 
     init(
         _ partitions: [Partition], _ accumulators: [PartitionAccumulator], version: Int,
@@ -23,9 +22,7 @@ final class TopicAccumulators: Sendable {
         self.version = version
         self.rules = rules
         self.accumulators = accumulators
-        partitioner = configuration.partitioner
-        sticky = StickyPartition(
-            count: Int32(accumulators.count), batchBytes: configuration.batchBytes)
+        choice = PartitionChoice(count: Int32(accumulators.count), configuration)
     }
 
     /// Whether they are of the topic that has these partitions now.
@@ -44,26 +41,12 @@ final class TopicAccumulators: Sendable {
         for accumulator in accumulators { accumulator.deliver() }
     }
 
-    /// The partition a record goes to: the one that is asked for, else the partitioner's, else the
-    /// key's as every Kafka client chooses it, else one that key-less records stick to until a
-    /// batch is full.
+    /// The partition a record goes to; see ``PartitionChoice``.
     ///
     /// Throws ``EngineError/unknownPartition(topic:partition:count:)``.
     func choosePartition(
         of topic: String, explicit: Int32?, key: RawSpan?, value: RawSpan?
     ) throws(EngineError) -> Int32 {
-        let count = Int32(accumulators.count)
-        let asked =
-            explicit
-            ?? partitioner?.choose(
-                Partitioner.Record(topic: topic, partitionCount: count, key: key, value: value))
-        if let asked {
-            guard asked >= 0, asked < count else {
-                throw .unknownPartition(topic: topic, partition: asked, count: Int(count))
-            }
-            return asked
-        }
-        if let key { return Murmur2.partition(forKey: key, count: count) }
-        return sticky.next(byteCount: value?.byteCount ?? 0)
+        try choice.choose(of: topic, explicit: explicit, key: key, value: value)
     }
 }

@@ -109,6 +109,10 @@ extension Producer {
         _ offsets: [TopicPartition: OffsetToCommit], of consumer: GroupConsumer
     ) async throws {
         let transaction = try requireTransaction()
+        guard consumer.remote == nil else {
+            throw EngineError.invalidProducerState(
+                reason: "the consumer reads a cluster, and the transaction is one of an engine")
+        }
         let refusal = consumer.refusal(of: Set(offsets.keys))
         try await transaction.withGroup(consumer.group) { identity in
             try engine.requireNotClosed()
@@ -138,7 +142,7 @@ extension Producer {
     }
 
     private func requireTransaction() throws(EngineError) -> ProducerTransaction {
-        guard let transaction = parts.transaction else {
+        guard let transaction = parts?.transaction else {
             throw .invalidProducerState(
                 reason: "transactions need a transactional.id in the producer's configuration")
         }

@@ -16,6 +16,15 @@ package struct AppendResult: Hashable, Sendable {
     package var isDuplicate = false
 }
 
+extension AppendResult {
+    /// What a broker tells of a batch that it has appended: not the epoch.
+    package init(baseOffset: Offset, recordCount: Int, logAppendTime: Timestamp?) {
+        self.init(
+            baseOffset: baseOffset, nextOffset: baseOffset.advanced(by: Int64(recordCount)),
+            leaderEpoch: .none, logAppendTime: logAppendTime)
+    }
+}
+
 /// Who made the batches that are appended.
 package enum BatchOrigin: Hashable, Sendable {
     /// This process's own encoder, a moment ago: the checksum was just computed.

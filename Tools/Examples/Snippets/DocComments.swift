@@ -2,6 +2,7 @@ import GRDB
 import Logging
 import ServiceLifecycle
 import Tally
+import TallyKafka
 import TallyServer
 import TallyStateStore
 
@@ -14,6 +15,27 @@ func serve(_ engine: Engine) async throws {
     let server = try TallyServer(engine: engine)
     let address = try await server.start()
     print(address)
+}
+
+// MARK: Backends
+
+func backend(_ engine: Engine) async throws {
+    let backend = Backend.embedded(engine)
+    let producer = try backend.producer()
+    _ = try await producer.send(key: "GOT-01:SKU-101", value: "received 12", to: "stock")
+    try await producer.flush()
+}
+
+func backend(_ engine: Engine, brokers: String?) async throws {
+    let backend =
+        if let brokers { try Backend.kafka(bootstrap: brokers) } else { Backend.embedded(engine) }
+    let producer = try backend.producer()
+    _ = try await producer.send(key: "GOT-01:SKU-101", value: "received 12", to: "stock")
+    let consumer = try backend.consumer(
+        assigning: try await backend.partitions(ofTopic: "stock"), .init(end: .currentEnd))
+    for try await record in consumer.records {
+        print(record.partition, record.offset, record.keyText ?? "", record.valueText ?? "")
+    }
 }
 
 // MARK: Consuming
