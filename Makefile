@@ -4,6 +4,7 @@
 # make bench    the figures of the README
 # make interop  real Kafka clients against `tally serve`
 # make bench-server  the figures of the server
+# make bench-cluster the figures of clusters of three
 # make simulate clusters under faults: make simulate SEEDS=10000
 # make check    what must hold before a change goes in: format, layering, no warnings, tests
 #
@@ -16,7 +17,7 @@ TRAITS ?=
 TEST_TRAITS ?= Gzip,Snappy,Zstd,Etcd
 SOURCES := Package.swift Engine StateStore Tools Tests
 
-.PHONY: run test example bench bench-server interop simulate check format layering lint setup setup-tests \
+.PHONY: run test example bench bench-server bench-cluster interop simulate check format layering lint setup setup-tests \
 	release test-build example-build
 
 run: release
@@ -39,10 +40,15 @@ example: setup
 # TALLY_REQUIRE_INTEROP=1 makes that a failure.
 interop: test-build
 	@sh Tests/Interop/run.sh .build/debug/tally || { code=$$?; [ $$code -eq 77 ] || exit $$code; }
+	@sh Tests/Interop/run.sh .build/debug/tally --cluster || { code=$$?; [ $$code -eq 77 ] || exit $$code; }
 
 # The server under librdkafka (librdkafka-dev), beside its limits.
 bench-server: release
 	@sh Tools/ServerBench/run.sh .build/release/tally
+
+# Clusters on this machine, with the same client: replication, catching up, failover.
+bench-cluster: release
+	@sh Tools/ClusterBench/run.sh .build/release/tally
 
 # Replication, in one thread from one seed: as many seeds as one likes. FLAW=name builds a mistake in.
 SEEDS ?= 1000

@@ -312,6 +312,13 @@ let package = Package(
             ],
             path: "Tests/EtcdTests", swiftSettings: plainSettings),
         .testTarget(
+            name: "FailoverTests",
+            dependencies: [
+                "TallyRecords", "TallyReplication", "TallyWire", "Tally", "TallyClient",
+                "TallyCluster", "TallyEtcd", "TallyStateStore", "TallyCommand", "TallyTestSupport",
+            ],
+            path: "Tests/FailoverTests", swiftSettings: plainSettings),
+        .testTarget(
             name: "WireTests", dependencies: ["TallyWire", "TallyTestSupport"],
             path: "Tests/WireTests", swiftSettings: plainSettings),
         .testTarget(

@@ -13,7 +13,9 @@ long='^(CrashTests|CompactionTests|LogTests|ScenarioTests)\.'
 computing='^SimulationTests\.'
 # And those that measure silence, hold leases of seconds, or talk over sockets, behind all others.
 quiet='^ServerTests\.'
-leases='^(ClientTests|ClusterTests|EtcdTests|MemberTests)\.'
+leases='^(ClientTests|ClusterTests|EtcdTests|KafkaTests|MemberTests)\.'
+# Clusters of processes, each as busy as its producer lets it be: nobody else is to wait for them.
+clusters='^FailoverTests\.'
 
 run() {
     {
@@ -29,9 +31,11 @@ if [ $# -gt 0 ]; then
 else
     run --filter "$computing" || status=1
     run --filter "$long" || status=1
-    run --skip "$computing" --skip "$long" --skip "$quiet" --skip "$leases" || status=1
+    run --skip "$computing" --skip "$long" --skip "$quiet" --skip "$leases" \
+        --skip "$clusters" || status=1
     run --filter "$leases" || status=1
     run --filter "$quiet" || status=1
+    run --filter "$clusters" || status=1
 fi
 if [ "$status" -ne 0 ]; then
     printf '\nWhat failed:\n'

@@ -10,6 +10,7 @@ import time
 
 from interop import checks
 from interop.checks import Running, Stage
+from interop.cluster import Cluster
 from interop.expect import Failed
 from interop.server import Server
 
@@ -18,7 +19,9 @@ DESCRIPTORS = 8192
 
 MODULES = (
     "test_kcat", "test_confluent", "test_aio", "test_kafka_python", "test_cross", "test_embedded",
-    "test_server", "test_restart", "test_readme")
+    "test_server", "test_restart", "test_readme", "test_cluster")
+# What the suite does to a cluster while clients are at work: after how many seconds, and what.
+KILLED_AFTER, STARTED_AFTER = 5, 10
 
 
 class Suite:
@@ -45,11 +48,26 @@ class Suite:
         self.step("server.has ended no client's connection", self.server.check_connections)
         self.step("server.wrote what inspect --verify finds clean", self.server.verify)
 
-    def stage(self, stage, jobs):
+    def run_cluster(self):
+        """The checks of a cluster, which loses a member meanwhile and gets it back."""
+        if not self.step("server.three members start", self.server.start):
+            return
+        self.stage(Stage.FAILOVER, len(self.chosen), [
+            (KILLED_AFTER, "server.a member is killed", self.server.kill_one),
+            (STARTED_AFTER, "server.it is started again", self.server.start_one_again)])
+        self.step("server.all replicas are in sync again", self.server.wait_until_in_sync)
+        self.step("server.all stop", self.server.stop)
+        self.step("server.each wrote what inspect --verify finds clean", self.server.verify)
+
+    def stage(self, stage, jobs, events=()):
+        """Runs the checks of a stage, and meanwhile what is due after so many seconds."""
+        began, events = time.monotonic(), list(events)
         waiting = [check for check in self.chosen if check.stage == stage]
         under_way = []
         was_alive = self.server.is_alive()
-        while waiting or under_way:
+        while waiting or under_way or events:
+            if events and time.monotonic() - began >= events[0][0]:
+                self.step(*events.pop(0)[1:])
             while waiting and len(under_way) < jobs:
                 under_way.append(Running(waiting.pop(0), self.server))
             for running in list(under_way):
@@ -92,6 +110,8 @@ def main():
         "--only", action="append", default=[], help="a part of FAMILY.CHECK; may be repeated")
     parser.add_argument("--jobs", type=int, default=4, help="how many checks run at a time")
     parser.add_argument("--keep", action="store_true", help="keep the server's directory")
+    parser.add_argument(
+        "--cluster", action="store_true", help="the checks of a cluster of three, and only they")
     parser.add_argument("--list", action="store_true", help="print the checks' names, and end")
     arguments = parser.parse_args()
 
@@ -99,7 +119,8 @@ def main():
         importlib.import_module(f"interop.{module}")
     chosen = [
         check for check in checks.ALL
-        if not arguments.only or any(part in check.title for part in arguments.only)]
+        if (check.stage == Stage.FAILOVER) == arguments.cluster
+        and (not arguments.only or any(part in check.title for part in arguments.only))]
     if arguments.list:
         print("\n".join(check.title for check in chosen))
         return 0
@@ -111,10 +132,13 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
 
     began = time.monotonic()
-    server = Server(arguments.tally.resolve())
+    server = (Cluster if arguments.cluster else Server)(arguments.tally.resolve())
     suite = Suite(server, chosen, arguments.jobs)
     try:
-        suite.run()
+        if arguments.cluster:
+            suite.run_cluster()
+        else:
+            suite.run()
     finally:
         if server.is_alive():
             server.kill()

@@ -27,6 +27,8 @@ class Stage(enum.IntEnum):
     BEFORE_RESTART = 2
     AFTER_RESTART = 3
     LAST = 4
+    # Of a cluster, of which a member is killed meanwhile.
+    FAILOVER = 5
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 import Foundation
-import TallyTestSupport
 import Testing
 
-/// A real etcd of a test's own on 127.0.0.1, with a data directory of its own, that may be killed,
-/// stopped and started again.
-final class EtcdServer {
+/// A real etcd of a test's own, on 127.0.0.1 if nothing else is said, with a data directory of its
+/// own, that may be killed, stopped and started again.
+///
+/// Thread rule: one task at a time, which is the test's.
+package final class EtcdServer: @unchecked Sendable {
     /// How the members of one cluster find each other.
     struct Address {
         var name: String
+        var host: String
         var clientPort: Int
         var peerPort: Int
     }
@@ -33,20 +35,20 @@ final class EtcdServer {
     deinit { kill() }
 
     /// Where clients find it.
-    var endpoint: String { "\(scheme)://127.0.0.1:\(address.clientPort)" }
+    package var endpoint: String { "\(scheme)://\(address.host):\(address.clientPort)" }
 
     /// So many of them, started, that make one cluster.
-    static func start(
-        _ count: Int = 1, in directory: TemporaryDirectory, scheme: String = "http",
-        extraArguments: [String] = []
+    package static func start(
+        _ count: Int = 1, in directory: TemporaryDirectory, host: String = "127.0.0.1",
+        scheme: String = "http", extraArguments: [String] = []
     ) async throws -> [EtcdServer] {
         // A port that was free a moment ago may be taken meanwhile.
         for attempt in 0..<5 {
             let ports = try FreePorts.some(2 * count)
             let addresses = (0..<count).map { number in
                 Address(
-                    name: "m\(number)-\(attempt)", clientPort: ports[2 * number],
-                    peerPort: ports[2 * number + 1])
+                    name: "m\(number)-\(attempt)", host: host,
+                    clientPort: ports[2 * number], peerPort: ports[2 * number + 1])
             }
             let servers = addresses.map {
                 EtcdServer(
@@ -63,16 +65,16 @@ final class EtcdServer {
     }
 
     /// A directory for its data, which are not verified as Tally's logs.
-    static func directory() throws -> TemporaryDirectory {
+    package static func directory() throws -> TemporaryDirectory {
         try TemporaryDirectory(holdsDamage: true)
     }
 
     /// Starts it, or starts it again behind `kill`.
-    func launch() throws {
+    package func launch() throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try #require(Self.program))
         let client = endpoint
-        let peer = "http://127.0.0.1:\(address.peerPort)"
+        let peer = "http://\(address.host):\(address.peerPort)"
         // Elections within a fraction of a second, and leases of a second.
         process.arguments =
             [
@@ -80,7 +82,8 @@ final class EtcdServer {
                 "--listen-client-urls", client, "--advertise-client-urls", client,
                 "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                 "--initial-cluster",
-                cluster.map { "\($0.name)=http://127.0.0.1:\($0.peerPort)" }.joined(separator: ","),
+                cluster.map { "\($0.name)=http://\($0.host):\($0.peerPort)" }
+                    .joined(separator: ","),
                 "--heartbeat-interval", "20", "--election-timeout", "200", "--logger", "zap",
             ] + extraArguments
         try Data().write(to: log)
@@ -95,7 +98,7 @@ final class EtcdServer {
     private var log: URL { URL(fileURLWithPath: directory.path("\(address.name).log")) }
 
     /// Waits until it takes connections and its cluster has a leader; false where it ended.
-    func waitUntilReady() async -> Bool {
+    package func waitUntilReady() async -> Bool {
         for _ in 0..<1500 {
             guard process?.isRunning == true else { return false }
             let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
@@ -106,13 +109,13 @@ final class EtcdServer {
     }
 
     /// With SIGSTOP, or SIGCONT.
-    func signal(_ number: Int32) {
+    package func signal(_ number: Int32) {
         guard let process else { return }
         _ = Glibc.kill(process.processIdentifier, number)
     }
 
     /// With SIGKILL. Its data stay.
-    func kill() {
+    package func kill() {
         guard let process, process.isRunning else { return }
         signal(SIGKILL)
         process.waitUntilExit()
@@ -134,7 +137,7 @@ final class EtcdServer {
 
     /// Whether there is one; said aloud where there is none, since tests are skipped then. With
     /// `TALLY_REQUIRE_ETCD`, which continuous integration sets, they are not: they fail.
-    static let isThere: Bool = {
+    package static let isThere: Bool = {
         let isRequired = ProcessInfo.processInfo.environment["TALLY_REQUIRE_ETCD"] != nil
         guard program == nil, !isRequired else { return true }
         let text =
@@ -147,12 +150,13 @@ final class EtcdServer {
 
 extension Trait where Self == ConditionTrait {
     /// Skips a test, saying so, where there is no etcd.
-    static var needsEtcd: Self { .enabled(if: EtcdServer.isThere, "needs etcd") }
+    package static var needsEtcd: Self { .enabled(if: EtcdServer.isThere, "needs etcd") }
 }
 
 /// Ports of 127.0.0.1 that nobody listens on.
-enum FreePorts {
-    static func some(_ count: Int) throws -> [Int] {
+package enum FreePorts {
+    /// So many different ones.
+    package static func some(_ count: Int) throws -> [Int] {
         // All are held until the last is known, so that none comes twice.
         var descriptors: [Int32] = []
         defer { for descriptor in descriptors { close(descriptor) } }
