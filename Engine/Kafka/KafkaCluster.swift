@@ -108,8 +108,8 @@ final class KafkaCluster: RemoteCluster {
         }
     }
 
-    /// Throws at once for what is not there: those that lead it would be looked for in vain, and for
-    /// long.
+    /// Throws at once for what is not there: those that lead it would be looked for in vain, and
+    /// for long.
     private func requireKnown(_ partitions: Set<TopicPartition>) async throws {
         let view = await client.currentView
         for id in partitions where view.topics[id.topic]?.partitions[id.partition] == nil {

@@ -2,8 +2,8 @@ import Tally
 import TallyClient
 import TallyWire
 
-/// What a cluster has said, or why it could not be asked, where none of the errors of ``Tally`` says
-/// the same.
+/// What a cluster has said, or why it could not be asked, where none of the errors of ``Tally``
+/// says the same.
 public struct KafkaError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Kafka's number for the error; nil where it is none of a broker: a connection that fails, an
     /// answer that does not come.

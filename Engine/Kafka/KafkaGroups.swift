@@ -153,7 +153,8 @@ final class KafkaGroups: RemoteGroups {
     ) async throws(GroupError) -> [TopicPartition: CommittedOffset] {
         let found: [TopicPartition: ClusterClient.CommittedOffset]
         do {
-            found = try await offsets.committedOffsets(ofGroup: group, isStable: true)
+            found = try await offsets.committedOffsets(
+                ofGroup: group, partitions: partitions, isStable: true)
         } catch let error as ClientError {
             throw GroupError(error, group, "")
         } catch {

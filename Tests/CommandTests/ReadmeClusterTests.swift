@@ -70,7 +70,7 @@ struct ReadmeClusterTests {
             let copy = place.directory.path("kafka-logs")
             for command in commands {
                 let words = command.split(separator: " ").dropFirst().map {
-                    $0.replacing("kafka:9092", with: target.address)
+                    String($0).replacing("kafka:9092", with: target.address)
                         .replacing("./kafka-logs", with: copy)
                 }
                 #expect(words.suffix(2) == ["--data", "./tally-data"])

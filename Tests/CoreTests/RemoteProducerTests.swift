@@ -1,5 +1,4 @@
 import Synchronization
-import TallyGroups
 import TallyRecords
 import TallyTestSupport
 import Testing

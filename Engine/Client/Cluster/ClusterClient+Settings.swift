@@ -36,17 +36,20 @@ extension ClusterClient {
 
     /// What a group has committed, by partition.
     ///
-    /// - Parameter isStable: whether to refuse, with UNSTABLE_OFFSET_COMMIT, where a transaction is
-    ///   about to change some of it; brokers before Kafka 2.5 do not know.
+    /// - Parameters:
+    ///   - partitions: which ones; nil for all.
+    ///   - isStable: whether to refuse, with UNSTABLE_OFFSET_COMMIT, where a transaction is
+    ///     about to change some of it; brokers before Kafka 2.5 do not know.
     /// Throws as ``settings(ofTopic:)``.
     package func committedOffsets(
-        ofGroup group: String, isStable: Bool = false
+        ofGroup group: String, partitions: Set<TopicPartition>? = nil, isStable: Bool = false
     ) async throws -> [TopicPartition: CommittedOffset] {
         let topics = try await retrying {
             let connection = try await self.connect(.groupCoordinator(group))
             let version = try connection.versions.version(of: OffsetFetchRequest.self)
             let answer = try await connection.send(
-                OffsetFetchRequest(group, version: version, isStable: isStable))
+                OffsetFetchRequest(
+                    group, partitions, version: version, isStable: isStable))
             let found = answer.groups.first
             let code = found?.errorCode ?? answer.errorCode
             guard code == .none else {
@@ -96,18 +99,29 @@ extension ClusterClient {
 }
 
 extension OffsetFetchRequest {
-    /// All offsets of a group.
-    fileprivate init(_ group: String, version: Int16, isStable: Bool) {
+    /// Offsets of a group: of these partitions, or all.
+    fileprivate init(
+        _ group: String, _ partitions: Set<TopicPartition>?, version: Int16, isStable: Bool
+    ) {
         self.init()
         requireStable = isStable && version >= 7
+        let wanted = partitions.map { partitions in
+            Dictionary(grouping: partitions, by: \.topic).sorted { $0.key < $1.key }
+                .map { name, partitions in
+                    var topic = Topic()
+                    topic.name = name
+                    topic.partitions = partitions.map(\.partition).sorted()
+                    return topic
+                }
+        }
         guard version >= 8 else {
             groupID = group
-            topics = nil
+            topics = wanted
             return
         }
-        var wanted = Group()
-        wanted.groupID = group
-        wanted.topics = nil
-        groups = [wanted]
+        var named = Group()
+        named.groupID = group
+        named.topics = wanted
+        groups = [named]
     }
 }

@@ -114,8 +114,8 @@ final class ProducerBatch: Sendable {
         }
     }
 
-    /// Finishes the batch and copies it, for whoever sends it elsewhere; again, under other numbers,
-    /// where that is asked for.
+    /// Finishes the batch and copies it, for whoever sends it elsewhere; again, under other
+    /// numbers, where that is asked for.
     func encoded(as producer: BatchProducer) throws -> [UInt8] {
         try content.withLock { content in
             var bytes: [UInt8] = []

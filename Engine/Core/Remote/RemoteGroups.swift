@@ -2,8 +2,8 @@ package import TallyGroups
 package import TallyRecords
 
 /// The groups of a cluster, one request at a time, for one member. What cannot be asked is
-/// `coordinatorNotAvailable`. Thread rule: any task; requests of a member that waits in ``join(_:)``
-/// or ``sync(_:)`` are not held up by it.
+/// `coordinatorNotAvailable`. Thread rule: any task; requests of a member that waits in
+/// ``join(_:)`` or ``sync(_:)`` are not held up by it.
 package protocol RemoteGroups: AnyObject, Sendable {
     /// Waits as long as the group does for its members.
     func join(_ request: JoinRequest) async throws(GroupError) -> JoinAnswer

@@ -153,7 +153,8 @@ struct ClusterExport: Sendable {
     ) async throws {
         let check = ExportCheck(engine: engine, cluster: cluster, target: target)
         for (group, offsets) in committed.sorted(by: { $0.key < $1.key }) {
-            let there = try await cluster.committedOffsets(ofGroup: group)
+            let there = try await cluster.committedOffsets(
+                ofGroup: group, partitions: Set(offsets.keys))
             var moved: [TopicPartition: ClusterClient.CommittedOffset] = [:]
             for (id, offset) in offsets {
                 guard let noted = await notebook.partition(id) else { continue }
