@@ -183,7 +183,8 @@ struct TransactionWireTests {
     }
 
     @Test(
-        "a second producer of the id fences the first, and its transaction is aborted", arguments: [false, true])
+        "a second producer of the id fences the first, and its transaction is aborted",
+        arguments: [false, true])
     func fencing(isRecorded: Bool) async throws {
         try await ServedEngine.with(engine: { $0.record(isRecorded) }) { served in
             try await served.engine.createTopic("t", partitions: 1)
@@ -204,7 +205,8 @@ struct TransactionWireTests {
     }
 
     @Test(
-        "offsets in a transaction count when it commits, and do not when it aborts", arguments: [false, true])
+        "offsets in a transaction count when it commits, and do not when it aborts",
+        arguments: [false, true])
     func offsets(isRecorded: Bool) async throws {
         try await ServedEngine.with(engine: { $0.record(isRecorded) }) { served in
             try await served.engine.createTopic("t", partitions: 1)

@@ -91,7 +91,8 @@ struct InternalTopicsTests {
         try await engine.commitOffsets([first: offset(3)], ofGroup: "outside")
         try await engine.commitOffsets([first: offset(9)], ofGroup: "gone")
         try await engine.deleteGroup("gone")
-        let consumer = try engine.consumer(group: "members", topics: ["a"])
+        let consumer = try engine.consumer(
+            group: "members", topics: ["a"], .fromTheBeginning)
         var iterator = consumer.makeAsyncIterator()
         let records = try #require(try await iterator.next())
         try await consumer.commit(records)
@@ -140,6 +141,9 @@ struct InternalTopicsTests {
         }
         try await engine.commitOffsets([first: offset(7)], ofGroup: "g")
         #expect(try await committed(engine, "g") == [7])
+        for _ in 0..<500 where store.refusedCount == 0 {
+            try await Task.sleep(for: .milliseconds(10))
+        }
         #expect(store.refusedCount > 0)
         try copyLiveDirectory(path, to: directory.path("crashed"))
         try await engine.close()
@@ -264,7 +268,7 @@ struct InternalTopicsTests {
         let engine = try await open()
         try await engine.createTopic("a", partitions: 1)
         _ = try await engine.producer().send(key: nil, value: "1", to: "a")
-        let consumer = try engine.consumer(group: "g", topics: ["a"])
+        let consumer = try engine.consumer(group: "g", topics: ["a"], .fromTheBeginning)
         var iterator = consumer.makeAsyncIterator()
         let records = try #require(try await iterator.next())
         let member = try await engine.describeGroup("g")
@@ -346,6 +350,15 @@ struct InternalTopicsTests {
         try await plain.createTopic(topic, partitions: 1)
         try await plain.deleteTopic(topic)
         try await plain.close()
+    }
+}
+
+extension GroupConsumerConfiguration {
+    /// A member that reads what its group has committed nothing of from its beginning.
+    static var fromTheBeginning: GroupConsumerConfiguration {
+        var configuration = GroupConsumerConfiguration()
+        configuration.reading.reset = .earliest
+        return configuration
     }
 }
 

@@ -66,7 +66,7 @@ struct RecordedTransactionTests {
         for number in 0..<3 {
             _ = try await engine.producer().send(key: nil, value: "\(number)", to: "a")
         }
-        let consumer = try engine.consumer(group: "g", topics: ["a"])
+        let consumer = try engine.consumer(group: "g", topics: ["a"], .fromTheBeginning)
         var iterator = consumer.makeAsyncIterator()
         let records = try #require(try await iterator.next())
         return (engine, consumer, records)
@@ -112,7 +112,9 @@ struct RecordedTransactionTests {
         }
     }
 
-    @Test("a decision that was recorded is carried out by whoever reads it", arguments: [true, false])
+    @Test(
+        "a decision that was recorded is carried out by whoever reads it",
+        arguments: [true, false])
     func prepared(commits: Bool) async throws {
         let (engine, consumer, records) = try await group()
         let producer = try await producer(engine)

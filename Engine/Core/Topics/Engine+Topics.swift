@@ -150,8 +150,9 @@ extension Engine {
                 state.catalog = catalog
                 state.partitions[name] = opened
             }
-            // Groups may want it already: those that have read a topic of this name.
-            groups.partitionsChanged()
+            // Groups may want it already: those that have read a topic of this name. Not here: it
+            // may be a group that has an internal topic made, and holds its lock.
+            lane.submit { [groups] in groups.partitionsChanged() }
         }
     }
 
