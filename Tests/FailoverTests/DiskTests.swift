@@ -36,7 +36,8 @@ extension FailoverTests {
         @Test("a follower without a disk is waited for no more, and started anew it is in sync")
         func follower() async throws {
             try await run { cluster, mount in
-                let traffic = try await Traffic.start(in: cluster, leaders: [1, 2, 1])
+                let traffic = try await Traffic.start(
+                    in: cluster, replicas: [[1, 2, 3], [2, 1, 3], [1, 3, 2]])
                 let member = cluster.member(Self.member)
                 try fill(mount)
                 try await cluster.wait(traffic.topic, "it is out of all in-sync sets") {
@@ -56,7 +57,8 @@ extension FailoverTests {
         @Test("a leader without a disk says so and acknowledges nothing; others lead when it ends")
         func leader() async throws {
             try await run { cluster, mount in
-                let traffic = try await Traffic.start(in: cluster, partitions: 1, leaders: [3])
+                let traffic = try await Traffic.start(
+                    in: cluster, partitions: 1, replicas: [[3, 1, 2]])
                 let member = cluster.member(Self.member)
                 try fill(mount)
                 let deadline = ContinuousClock.now + .seconds(10)

@@ -24,6 +24,18 @@ extension FailoverTests {
             }
         }
 
+        @Test("all are killed at once, and come back with all that was acknowledged")
+        func all() async throws {
+            try await ProcessCluster.with { cluster in
+                let traffic = try await Traffic.start(in: cluster)
+                for member in cluster.members { member.kill() }
+                for member in cluster.members { try member.launch() }
+                for member in cluster.members { try await member.waitUntilReady() }
+                try await traffic.goesOn()
+                try await traffic.expectNothingLost()
+            }
+        }
+
         @Test("one after the other is killed, before the last is back in sync")
         func rapid() async throws {
             var random = SeededGenerator.fromEnvironment()
@@ -42,6 +54,32 @@ extension FailoverTests {
                 }
                 for member in cluster.members { try await member.waitUntilReady() }
                 try await traffic.goesOn("seed \(random.seed)")
+                try await traffic.expectNothingLost()
+            }
+        }
+
+        @Test("a new leader tells of no end before the one that readers have seen")
+        func highWatermark() async throws {
+            try await ProcessCluster.with { cluster in
+                // Who controls is to stay, and to lead next.
+                let image = try await cluster.administration.image()
+                let next = try #require(image.controller?.record.member.rawValue)
+                let others = cluster.members.map(\.id).filter { $0 != next }
+                let traffic = try await Traffic.start(
+                    in: cluster, partitions: 6,
+                    replicas: Array(repeating: [others[0], next, others[1]], count: 6))
+                let (killed, paused) = (cluster.member(others[0]), cluster.member(others[1]))
+                killed.kill()
+                // Its lease is longer than that of who was killed, so that for a while the new
+                // leader waits for it, and does not know what was committed last.
+                try await Task.sleep(for: .seconds(1))
+                paused.signal(SIGSTOP)
+                try await cluster.waitUntilLed(traffic.topic, byOthersThan: killed.id)
+                try await Task.sleep(for: .milliseconds(500))
+                paused.signal(SIGCONT)
+                try killed.launch()
+                try await killed.waitUntilReady()
+                try await traffic.goesOn()
                 try await traffic.expectNothingLost()
             }
         }

@@ -14,10 +14,10 @@ struct Traffic {
     /// Creates a topic of which no record is acknowledged before two members have it, and begins.
     static func start(
         in cluster: ProcessCluster, topic: String = "orders", partitions: Int32 = 3,
-        leaders: [Int32]? = nil
+        replicas: [[Int32]]? = nil
     ) async throws -> Traffic {
         try await cluster.createTopic(
-            topic, partitions: partitions, leaders: leaders,
+            topic, partitions: partitions, replicas: replicas,
             settings: ["min.insync.replicas": "2"])
         try await cluster.waitUntilInSync(topic)
         let traffic = Traffic(

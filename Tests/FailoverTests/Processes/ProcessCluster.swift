@@ -134,18 +134,19 @@ final class ProcessCluster: @unchecked Sendable {
 
     /// Creates a topic with a replica at each member.
     ///
-    /// - Parameter leaders: who leads each partition; nil: they take turns.
+    /// - Parameter replicas: who keeps each partition, the preferred leader first; nil: they take
+    ///   turns.
     func createTopic(
-        _ name: String, partitions: Int32, leaders: [Int32]?, settings: [String: String]
+        _ name: String, partitions: Int32, replicas: [[Int32]]?, settings: [String: String]
     ) async throws {
         var topic = CreateTopicsRequest.Topic()
         topic.name = name
-        topic.partitionCount = leaders == nil ? partitions : -1
-        topic.replicationFactor = leaders == nil ? Int16(members.count) : -1
-        topic.assignments = (leaders ?? []).enumerated().map { partition, leader in
+        topic.partitionCount = replicas == nil ? partitions : -1
+        topic.replicationFactor = replicas == nil ? Int16(members.count) : -1
+        topic.assignments = (replicas ?? []).enumerated().map { partition, members in
             var assignment = CreateTopicsRequest.Assignment()
             assignment.partitionIndex = Int32(partition)
-            assignment.brokerIDs = [leader] + members.map(\.id).filter { $0 != leader }
+            assignment.brokerIDs = members
             return assignment
         }
         topic.configs = settings.map { name, value in
