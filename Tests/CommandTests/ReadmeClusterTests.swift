@@ -74,7 +74,7 @@ struct ReadmeClusterTests {
                         .replacing("./kafka-logs", with: copy)
                 }
                 #expect(words.suffix(2) == ["--data", "./tally-data"])
-                let run = try place.run(Array(words.dropLast(2)), input: [])
+                let run = try place.run(words.dropLast(2).map { String($0) }, input: [])
                 #expect(run.exitCode == 0, "\(run)")
             }
             for name in ["orders", "customers"] {
