@@ -249,15 +249,23 @@ import Testing
             let careless = try backend.producer(configuration)
             #expect(try await careless.send(key: nil, value: "0", to: "a").offset == Offset(-1))
             try await careless.flush()
+            try await waits(for: Offset(1), in: engine)
             configuration.acknowledgements = .leader
-            let zero = TopicPartition(topic: "a", partition: 0)
-            for _ in 0..<200 {
-                if try await engine.endOffsets(of: [zero])[zero] == Offset(1) { break }
-                try await Task.sleep(for: .milliseconds(20))
-            }
             let leader = try backend.producer(configuration)
             #expect(try await leader.send(key: nil, value: "1", to: "a").offset == Offset(1))
+            // The leader has it; that readers see it comes with its sync.
+            try await waits(for: Offset(2), in: engine)
             #expect(try await values(of: "a", in: backend) == [0: ["0", "1"]])
         }
+    }
+
+    /// Waits until readers of the partition come to an offset.
+    private func waits(for end: Offset, in engine: Engine) async throws {
+        let zero = TopicPartition(topic: "a", partition: 0)
+        for _ in 0..<1000 {
+            if try await engine.endOffsets(of: [zero])[zero] == end { return }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        Issue.record("nothing came")
     }
 }
