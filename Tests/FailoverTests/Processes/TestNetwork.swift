@@ -42,7 +42,8 @@ final class TestNetwork: @unchecked Sendable {
         }
         make "$@" >&2 && echo made
         read -r line
-        for i in $(seq "$3"); do ip netns del "$1-$i"; done
+        # Links first: a namespace lives on for as long as somebody holds a socket in it.
+        for i in $(seq "$3"); do ip link del "$1v$i"; ip netns del "$1-$i"; done
         ip link del "$1"
         """
 
