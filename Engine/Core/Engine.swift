@@ -39,6 +39,8 @@ public final class Engine: Service {
     package let groups: GroupService
     private let groupNotes: GroupNotesWriter
     package let transactions: TransactionService
+    /// Where groups and transactions are recorded in internal topics; nil where they are not.
+    let coordination: Coordination?
 
     struct State: ~Copyable, Sendable {
         var catalog: TopicCatalog { didSet { names = catalog.names } }
@@ -72,18 +74,27 @@ public final class Engine: Service {
         self.environment = environment
         self.reserve = reserve
         self.workers = workers
+        let catalog = state.catalog
         self.state = UnfairLock(state)
         longWorkers = WorkerPool(name: "tally-long", threadsMax: configuration.threadsMax)
         compactor = Compactor(data: data, reserve: reserve, configuration: configuration)
         stateOfEngine = engineState
         lane = SerialLane(on: workers)
+        let coordination = configuration.internalTopics.map { [lane, longWorkers] in
+            Coordination(
+                $0, catalog: catalog, lane: lane, workers: workers, longWorkers: longWorkers,
+                state: engineState, of: configuration)
+        }
+        self.coordination = coordination
         groups = GroupService(
-            lane: lane, store: engineState.offsets, configuration: configuration.groups)
+            lane: lane, store: coordination?.offsetsStore ?? engineState.offsets,
+            configuration: configuration.groups, journal: coordination?.offsetsJournal)
         groupNotes = GroupNotesWriter(data: data, workers: longWorkers)
         transactions = TransactionService(
             lane: lane, workers: workers, store: engineState.transactions,
             configuration: configuration.transactions, groups: groups,
-            logger: configuration.logger)
+            logger: configuration.logger, journal: coordination?.transactionsJournal,
+            producerIDs: configuration.producerIDs)
         groupNotes.begin()
         groups.whenMembersChange { [weak groups, weak groupNotes] in
             groupNotes?.change { [weak groups] tell in groups?.describeAll(tell) }
@@ -100,7 +111,17 @@ public final class Engine: Service {
                 return .failed
             }
         }
+        beginCoordination()
         housekeeper.start(for: self)
+    }
+
+    private func beginCoordination() {
+        coordination?.begin(self)
+        transactions.write { [weak self] partition, work in
+            await self?.writeMarker(
+                to: partition, work.decision, producer: work.producer,
+                coordinatorEpoch: work.coordinatorEpoch) ?? .failed
+        }
     }
 
     /// An engine that is dropped without ``close()`` ends its threads and gives the directory
@@ -191,6 +212,7 @@ public final class Engine: Service {
             workers.close()
             longWorkers.close()
         }
+        await coordination?.finish()
         // Behind what is under way; who comes later is told.
         let closing = stateOfEngine
         let stateClosed: Result<Void, any Error> = await lane.outcome { try closing.close() }
@@ -276,7 +298,7 @@ public final class Engine: Service {
     }
 
     /// Which topic has a name now; nil where there is none.
-    private func identity(of topic: String) -> TopicID? {
+    func identity(of topic: String) -> TopicID? {
         state.withLock { $0.catalog.topics[topic]?.id }
     }
 

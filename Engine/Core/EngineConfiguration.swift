@@ -54,6 +54,11 @@ public struct EngineConfiguration: Sendable {
     public var groups = GroupConfiguration()
     /// Limits and times of transactions.
     public var transactions = TransactionConfiguration()
+    /// Whether groups and transactions are recorded in Kafka's internal topics before they count,
+    /// and how; nil for not at all: they are kept in ``state`` alone.
+    package var internalTopics: InternalTopicsConfiguration?
+    /// Where producer ids come from; nil for ids that are drawn from so many that none comes twice.
+    package var producerIDs: (any ProducerIDGenerator)?
     /// Where the engine writes what it did that somebody may ask about later.
     public var logger = Logger(label: "tally", factory: { _ in SwiftLogNoOpLogHandler() })
 

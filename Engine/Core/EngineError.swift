@@ -20,6 +20,9 @@ public enum EngineError: Error, Hashable, Sendable {
     case topicExists(name: String)
     /// The name cannot be a topic's.
     case invalidTopicName(name: String, reason: String)
+    /// The topic is one in which coordinators record what they decide: it can be read, and nothing
+    /// else.
+    case internalTopic(name: String)
     /// A configuration name is unknown or its value cannot be used.
     case invalidConfiguration(name: String, value: String, reason: String)
     /// Nobody has said that the topic is compacted.
@@ -122,6 +125,8 @@ extension EngineError: CustomStringConvertible {
             "Topic \"\(name)\" exists already. Delete it first, or choose another name."
         case .invalidTopicName(let name, let reason):
             "\"\(name)\" cannot be the name of a topic: \(reason)."
+        case .internalTopic(let name):
+            "Topic \"\(name)\" is where coordinators record what they decide. It can only be read."
         case .invalidConfiguration(let name, let value, let reason):
             "\(name)=\(value) cannot be used: \(reason)."
         case .notCopy(let topic):

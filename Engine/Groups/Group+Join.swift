@@ -184,6 +184,11 @@ extension Group {
             prepareRebalance(in: &context)
             return
         }
+        // Whoever takes the group over must know the new id: it would fence the member.
+        guard keepRestarted(in: context) else {
+            prepareRebalance(in: &context)
+            return
+        }
         members[newID]?.joinToken = nil
         var answer = joinAnswer(for: newID, withMembers: false)
         if wasLeader {
@@ -197,6 +202,13 @@ extension Group {
             }
         }
         context.effects.append(.joinAnswered(token, .success(answer)))
+    }
+
+    private func keepRestarted(in context: GroupContext) -> Bool {
+        guard context.store.keepsMembers else { return true }
+        let changed = OffsetStoreChange.metadata(
+            group: id, metadataWithMembers { $0.assignment })
+        return (try? context.store.apply([changed])) != nil
     }
 
     /// Whether a static member that restarted wants the same topics. Consumers' metadata also

@@ -124,7 +124,7 @@ extension Group {
         do throws(OffsetStoreError) {
             try context.store.apply(changes)
         } catch {
-            throw .coordinatorNotAvailable(reason: error.reason)
+            throw error.groupError
         }
     }
 }

@@ -118,7 +118,7 @@ extension Group {
     private mutating func joinFailed(_ error: OffsetStoreError, in context: inout GroupContext) {
         for var member in membersInOrder where member.joinToken != nil {
             Self.answer(
-                &member, .failure(.coordinatorNotAvailable(reason: error.reason)), in: &context)
+                &member, .failure(error.groupError), in: &context)
             member.isNew = false
             members[member.id] = member
             renewSession(of: member.id, at: context.now)
@@ -174,6 +174,7 @@ extension Group {
         case .preparingRebalance:
             throw .rebalanceInProgress
         case .completingRebalance:
+            if memberID == leaderID { try storeMembers(request.assignments, in: context) }
             if var member = members[memberID] {
                 Self.answerSync(&member, .failure(.rebalanceInProgress), in: &context)
                 member.syncToken = token
@@ -193,6 +194,19 @@ extension Group {
             answerSync(memberID, in: &context)
         }
         if members.values.allSatisfy({ !$0.owesSync }) { syncDeadline = nil }
+    }
+
+    /// Stores who is to read what, before anybody hears of it, where that is kept.
+    private func storeMembers(
+        _ assignments: [String: [UInt8]], in context: GroupContext
+    ) throws(GroupError) {
+        guard context.store.keepsMembers else { return }
+        do throws(OffsetStoreError) {
+            try context.store.apply(
+                [.metadata(group: id, metadataWithMembers { assignments[$0.id] ?? [] })])
+        } catch {
+            throw error.groupError
+        }
     }
 
     private mutating func answerSync(_ memberID: String, in context: inout GroupContext) {

@@ -84,13 +84,44 @@ struct Group {
 
     init(id: String) { self.id = id }
 
-    init(_ stored: StoredGroup) {
+    /// A group as it was stored; its members, where they are stored, have as long to be heard of as
+    /// a session lasts.
+    init(_ stored: StoredGroup, at now: GroupTime) {
         id = stored.group
         generation = max(stored.metadata.generation, 0)
         protocolType = stored.metadata.protocolType
         emptySince = stored.metadata.emptySince
         offsets = stored.offsets
         for pending in stored.pendingOffsets { pendingOffsets[pending.producerID] = pending }
+        restoreMembers(stored.metadata, at: now)
+    }
+
+    private mutating func restoreMembers(_ stored: StoredGroupMetadata, at now: GroupTime) {
+        guard let name = stored.protocolName, !stored.members.isEmpty else { return }
+        for known in stored.members where members[known.memberID] == nil {
+            let timeout = Int64(max(known.sessionTimeoutMilliseconds, 1))
+            var member = Member(
+                id: known.memberID, instanceID: known.instanceID, clientID: known.clientID,
+                clientHost: known.clientHost, sessionTimeoutMilliseconds: timeout,
+                rebalanceTimeoutMilliseconds: Int64(max(known.rebalanceTimeoutMilliseconds, 1)),
+                supportsSkippingAssignment: false,
+                protocols: [GroupProtocol(name: name, metadata: known.subscription)],
+                assignment: known.assignment, order: nextOrder,
+                sessionDeadline: now.instant.advanced(byMilliseconds: timeout))
+            member.isNew = false
+            nextOrder += 1
+            members[member.id] = member
+            countProtocols(of: member, by: 1)
+            if let instanceID = member.instanceID { staticMembers[instanceID] = member.id }
+            note(member.sessionDeadline)
+        }
+        state = .stable
+        protocolName = name
+        let leads = stored.leaderID.map { members[$0] != nil } ?? false
+        leaderID = leads ? stored.leaderID : membersInOrder.first?.id
+        emptySince = nil
+        // Of two members with one instance id the later counts; a log of ours has no two.
+        staticMembers = staticMembers.filter { members[$0.value]?.instanceID == $0.key }
     }
 
     var membersInOrder: [Member] { members.values.sorted { $0.order < $1.order } }
@@ -98,6 +129,22 @@ struct Group {
     var storedMetadata: StoredGroupMetadata {
         StoredGroupMetadata(
             generation: generation, protocolType: protocolType, emptySince: emptySince)
+    }
+
+    /// The same with all members, and what each is to read.
+    func metadataWithMembers(_ assignment: (Member) -> [UInt8]) -> StoredGroupMetadata {
+        var metadata = StoredGroupMetadata(generation: generation, protocolType: protocolType)
+        metadata.protocolName = protocolName
+        metadata.leaderID = leaderID
+        metadata.members = membersInOrder.map { member in
+            StoredMember(
+                memberID: member.id, instanceID: member.instanceID, clientID: member.clientID,
+                clientHost: member.clientHost,
+                rebalanceTimeoutMilliseconds: Int32(clamping: member.rebalanceTimeoutMilliseconds),
+                sessionTimeoutMilliseconds: Int32(clamping: member.sessionTimeoutMilliseconds),
+                subscription: member.metadata(for: protocolName), assignment: assignment(member))
+        }
+        return metadata
     }
 
     /// Whether nothing of the group is worth keeping.

@@ -85,7 +85,7 @@ extension GroupCoordinator {
     }
 
     private func requireCommittable(_ request: OffsetCommitRequest) throws(GroupError) {
-        try Self.requireGroupID(request.group)
+        try requireGroupID(request.group)
         // Somebody who was a member once, of a group that is gone.
         guard groups[request.group] != nil || request.caller.generation < 0 else {
             throw .illegalGeneration(given: request.caller.generation, current: 0)
@@ -159,7 +159,7 @@ extension GroupCoordinator {
     public mutating func deleteOffsets(
         group id: String, partitions: Set<TopicPartition>, at now: GroupTime
     ) throws(GroupError) -> [TopicPartition: GroupError] {
-        try Self.requireGroupID(id)
+        try requireGroupID(id)
         guard let group = groups[id] else { throw .groupIDNotFound(id) }
         var refused: [TopicPartition: GroupError] = [:]
         if group.state != .empty {
@@ -180,11 +180,21 @@ extension GroupCoordinator {
     /// - Throws: `groupIDNotFound`, `nonEmptyGroup`, and `coordinatorNotAvailable` where the store
     ///   fails.
     public mutating func deleteGroup(_ id: String) throws(GroupError) {
-        try Self.requireGroupID(id)
+        try requireGroupID(id)
         guard let group = groups[id] else { throw .groupIDNotFound(id) }
         guard group.state == .empty else { throw .nonEmptyGroup(id) }
-        try write([.deleteGroup(group: group.id)])
+        // What a log has of a transaction under way cannot be taken back from it.
+        guard !store.keepsMembers || group.pendingOffsets.isEmpty else { throw .nonEmptyGroup(id) }
+        try write(deletion(of: group))
         groups[id] = nil
+    }
+
+    /// What has all of a group go.
+    private func deletion(of group: Group) -> [OffsetStoreChange] {
+        let offsets = Set(group.offsets.keys)
+        let each = OffsetStoreChange.deleteOffsets(group: group.id, offsets)
+        let isNamed = store.keepsMembers && !offsets.isEmpty
+        return (isNamed ? [each] : []) + [.deleteGroup(group: group.id)]
     }
 
     /// A topic was deleted: no group has an offset in it any more, so that another topic of its
@@ -192,6 +202,7 @@ extension GroupCoordinator {
     ///
     /// - Throws: `coordinatorNotAvailable` where the store fails. Nothing has changed then.
     public mutating func topicDeleted(_ topic: String) throws(GroupError) {
+        if store.keepsMembers { return try forget(topic) }
         var changes: [OffsetStoreChange] = []
         var changed = groups
         for (id, var group) in groups {
@@ -217,6 +228,23 @@ extension GroupCoordinator {
         groups = changed
     }
 
+    /// The same, group by group, where the store is a log: what one partition of it does not take
+    /// must not undo what another has. That pending offsets go is not written: the ids of topics
+    /// tell it to whoever reads the log.
+    private mutating func forget(_ topic: String) throws(GroupError) {
+        for id in groups.keys.sorted() {
+            guard var group = groups[id] else { continue }
+            let going = Set(group.offsets.keys.filter { $0.topic == topic })
+            if !going.isEmpty { try write([.deleteOffsets(group: id, going)]) }
+            for partition in going { group.offsets[partition] = nil }
+            for (producerID, var pending) in group.pendingOffsets {
+                pending.offsets = pending.offsets.filter { $0.key.topic != topic }
+                group.pendingOffsets[producerID] = pending.offsets.isEmpty ? nil : pending
+            }
+            groups[id] = group
+        }
+    }
+
     /// Old offsets go, and groups that have nothing left. What the store does not take stays until
     /// the next time.
     mutating func expireOffsets(at now: GroupTime) {
@@ -225,13 +253,14 @@ extension GroupCoordinator {
         guard !overflow else { return }
         for id in groups.keys.sorted() {
             guard var group = groups[id] else { continue }
+            let before = group
             let going = group.expiredOffsets(before: Timestamp(milliseconds: limit))
             for partition in going { group.offsets[partition] = nil }
             let isGone = group.isForgettable && (group.emptySince?.rawValue ?? limit) <= limit
             guard isGone || !going.isEmpty else { continue }
             do throws(GroupError) {
                 try write(
-                    [isGone ? .deleteGroup(group: id) : .deleteOffsets(group: id, going)])
+                    isGone ? deletion(of: before) : [.deleteOffsets(group: id, going)])
                 groups[id] = isGone ? nil : group
             } catch {
                 continue
@@ -243,7 +272,7 @@ extension GroupCoordinator {
         do throws(OffsetStoreError) {
             try store.apply(changes)
         } catch {
-            throw .coordinatorNotAvailable(reason: error.reason)
+            throw error.groupError
         }
     }
 
@@ -253,7 +282,7 @@ extension GroupCoordinator {
     ///
     /// - Throws: `groupIDNotFound`.
     public func describe(_ id: String) throws(GroupError) -> GroupDescription {
-        try Self.requireGroupID(id)
+        try requireGroupID(id)
         guard let group = groups[id] else { throw .groupIDNotFound(id) }
         let isSettled = group.state == .stable
         return GroupDescription(

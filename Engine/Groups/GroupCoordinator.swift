@@ -1,3 +1,5 @@
+package import TallyRecords
+
 /// All consumer groups of an engine: Kafka's classic group protocol as a state machine.
 ///
 /// It has no threads and no clock: whoever drives it hands in requests and the time, hands out the
@@ -16,6 +18,8 @@ public struct GroupCoordinator: ~Copyable, Sendable {
     let store: any OffsetStore
     let makeMemberID: @Sendable (String) -> String
     var groups: [String: Group] = [:]
+    /// Which partitions of `__consumer_offsets` it answers for; nil where it keeps all groups.
+    package var partitions: CoordinatorPartitions?
     private var effects: [GroupEffect] = []
     private var nextSequence: Int64 = 0
     var nextRetentionCheck: GroupInstant
@@ -38,21 +42,28 @@ public struct GroupCoordinator: ~Copyable, Sendable {
             byMilliseconds: max(configuration.offsetsRetentionCheckMilliseconds, 1))
         var changes: [OffsetStoreChange] = []
         for stored in try store.loadGroups() {
-            var group = Group(stored)
+            var group = Group(stored, at: now)
             // It had members when the engine stopped. They are gone, and its offsets begin to age.
             if group.protocolType != nil, group.emptySince == nil {
                 group.emptySince = now.timestamp
                 changes.append(.metadata(group: group.id, group.storedMetadata))
             }
-            let committed = group.offsets.values.map(\.sequence)
-            let pending = group.pendingOffsets.values.flatMap { $0.offsets.values.map(\.sequence) }
-            for sequence in committed + pending where sequence >= nextSequence {
-                nextSequence = sequence == .max ? .max : sequence + 1
-            }
-            groups[group.id] = group
+            add(group)
         }
         if !changes.isEmpty { try store.apply(changes) }
     }
+
+    /// Takes a group over that was stored.
+    mutating func add(_ group: Group) {
+        let committed = group.offsets.values.map(\.sequence)
+        let pending = group.pendingOffsets.values.flatMap { $0.offsets.values.map(\.sequence) }
+        for sequence in committed + pending where sequence >= nextSequence {
+            nextSequence = sequence == .max ? .max : sequence + 1
+        }
+        groups[group.id] = group
+    }
+
+    mutating func add(_ more: [GroupEffect]) { effects += more }
 
     /// What is to be answered, in order; each effect is given out once.
     public mutating func takeEffects() -> [GroupEffect] {
@@ -92,7 +103,7 @@ public struct GroupCoordinator: ~Copyable, Sendable {
     /// A member joins, or joins again. The answer is an effect.
     public mutating func join(_ request: JoinRequest, token: GroupToken, at now: GroupTime) {
         answeringJoin(token) { (coordinator) throws(GroupError) in
-            try Self.requireGroupID(request.group)
+            try coordinator.requireGroupID(request.group)
             let allowed = coordinator.configuration.sessionTimeouts
             guard allowed.contains(request.sessionTimeoutMilliseconds) else {
                 throw .invalidSessionTimeout(
@@ -151,6 +162,11 @@ public struct GroupCoordinator: ~Copyable, Sendable {
     public mutating func leave(
         group id: String, members: [LeavingMember], at now: GroupTime
     ) -> [Result<Void, GroupError>] {
+        do throws(GroupError) {
+            try requireServed(id)
+        } catch {
+            return members.map { _ in .failure(error) }
+        }
         guard groups[id] != nil else {
             return members.map { .failure(.unknownMemberID($0.memberID)) }
         }
@@ -167,13 +183,14 @@ public struct GroupCoordinator: ~Copyable, Sendable {
     }
 
     private func requireMembers(of id: String, for memberID: String) throws(GroupError) {
-        try Self.requireGroupID(id)
+        try requireGroupID(id)
         guard groups[id] != nil else { throw .unknownMemberID(memberID) }
     }
 
-    static func requireGroupID(_ id: String) throws(GroupError) {
+    func requireGroupID(_ id: String) throws(GroupError) {
         // No store could keep a NUL character, and it must not take others' commits along.
         guard !id.isEmpty, !id.utf8.contains(0) else { throw .invalidGroupID(id) }
+        try requireServed(id)
     }
 
     // MARK: Changing a group

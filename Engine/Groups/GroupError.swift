@@ -1,8 +1,13 @@
 /// Why a coordinator refuses a request. Cases have the names of Kafka's errors, and their codes on
 /// the wire.
 public enum GroupError: Error, Hashable, Sendable {
-    /// The store could not be read or written; the request may be sent again.
+    /// The store could not be read or written, or what it was told is not known to be safe in time:
+    /// it may count or not. The request may be sent again.
     case coordinatorNotAvailable(reason: String)
+    /// Another member of the cluster answers for this group: ask who (FindCoordinator).
+    case notCoordinator(String)
+    /// What is known of the group is being read: ask again soon.
+    case coordinatorLoadInProgress
     /// The group has no such member: it never joined, has left, or was too late with a heartbeat.
     case unknownMemberID(String)
     /// The request is of another generation than the group.
@@ -43,6 +48,8 @@ public enum GroupError: Error, Hashable, Sendable {
     public var code: Int16 {
         switch self {
         case .coordinatorNotAvailable: 15
+        case .notCoordinator: 16
+        case .coordinatorLoadInProgress: 14
         case .unknownMemberID: 25
         case .illegalGeneration: 22
         case .rebalanceInProgress: 27
@@ -70,6 +77,10 @@ extension GroupError: CustomStringConvertible {
         switch self {
         case .coordinatorNotAvailable(let reason):
             "COORDINATOR_NOT_AVAILABLE: \(reason). Try again."
+        case .notCoordinator(let id):
+            "NOT_COORDINATOR: another member of the cluster answers for the group '\(id)'. Ask who."
+        case .coordinatorLoadInProgress:
+            "COORDINATOR_LOAD_IN_PROGRESS: what is known of the group is being read. Try again."
         case .unknownMemberID(let id):
             "UNKNOWN_MEMBER_ID: the group has no member '\(id)'. Join again as a new one."
         case .illegalGeneration(let given, let current):

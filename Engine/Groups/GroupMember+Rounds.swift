@@ -223,7 +223,7 @@ extension GroupMember {
             lastHeard = max(lastHeard, waiting.sent)
             // While partitions are being given up, it joins anyway when that is done.
             rejoin(at: now)
-        case .coordinatorNotAvailable:
+        case .coordinatorNotAvailable, .coordinatorLoadInProgress, .notCoordinator:
             break
         case let error?:
             roundFailed(error, at: now)
@@ -238,7 +238,7 @@ extension GroupMember {
         case .rebalanceInProgress:
             state = .stable
             rejoin(at: now)
-        case .coordinatorNotAvailable:
+        case .coordinatorNotAvailable, .coordinatorLoadInProgress, .notCoordinator:
             state = .joinDue(
                 now.advanced(byMilliseconds: max(configuration.retryBackoffMilliseconds, 1)))
         default:

@@ -180,12 +180,17 @@ public struct OffsetStoreError: Error, Hashable, Sendable, CustomStringConvertib
     public var reason: String
     /// Whether what is stored cannot be understood, and trying again is of no use.
     public var isCorruption: Bool
+    /// What to tell whoever asked, where that is something else than that the store failed.
+    package var refusal: GroupError?
 
     /// An error with its reason.
     public init(reason: String, isCorruption: Bool = false) {
         self.reason = reason
         self.isCorruption = isCorruption
     }
+
+    /// What whoever asked for the change is told.
+    var groupError: GroupError { refusal ?? .coordinatorNotAvailable(reason: reason) }
 
     /// The reason.
     public var description: String { reason }

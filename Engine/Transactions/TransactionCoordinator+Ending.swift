@@ -33,6 +33,7 @@ extension TransactionCoordinator {
         _ transactionalID: String, producer: ProducerIdentity, _ decision: TransactionDecision,
         keepsEpoch: Bool, token: TransactionToken, now: Timestamp
     ) throws(TransactionError) -> ProducerIdentity? {
+        try requireServed(transactionalID)
         guard let known = entries[transactionalID]?.record else {
             throw .invalidProducerIDMapping
         }
@@ -123,8 +124,8 @@ extension TransactionCoordinator {
                 .perform(
                     TransactionWork(
                         transactionalID: transactionalID, producer: record.producer,
-                        decision: decision, coordinatorEpoch: coordinatorEpoch, target: target,
-                        transactionEpoch: record.transactionEpoch)))
+                        decision: decision, coordinatorEpoch: coordinatorEpoch(of: transactionalID),
+                        target: target, transactionEpoch: record.transactionEpoch)))
         }
         schedule(transactionalID)
     }
@@ -137,7 +138,7 @@ extension TransactionCoordinator {
         // In place: a transaction may have thousands of partitions.
         guard let state = entries[id]?.record.state, state.isPrepared,
             state.decision == work.decision, entries[id]?.record.producer == work.producer,
-            coordinatorEpoch == work.coordinatorEpoch
+            coordinatorEpoch(of: id) == work.coordinatorEpoch
         else { return }
         switch outcome {
         case .done, .refused:

@@ -34,6 +34,7 @@ extension TransactionCoordinator {
         expected: ProducerIdentity? = nil, now: Timestamp
     ) throws(TransactionError) -> ProducerIdentity {
         try Self.checkName(transactionalID, of: "transactional id")
+        try requireServed(transactionalID)
         guard timeoutMilliseconds > 0,
             timeoutMilliseconds <= configuration.transactionTimeoutMillisecondsMax
         else { throw .invalidTransactionTimeout }
@@ -106,7 +107,14 @@ extension TransactionCoordinator {
         _ group: String, to transactionalID: String, producer: ProducerIdentity, now: Timestamp
     ) throws(TransactionError) {
         try Self.checkName(group, of: "group")
-        try extend(transactionalID, by: producer, now: now) { $0.groups.insert(group) }
+        let partition = offsetsPartition(of: group)
+        try extend(transactionalID, by: producer, now: now) { record in
+            if let partition {
+                record.partitions.insert(partition)
+            } else {
+                record.groups.insert(group)
+            }
+        }
     }
 
     private mutating func extend(
@@ -162,7 +170,10 @@ extension TransactionCoordinator {
         guard record.state.isIdle || record.state == .ongoing else {
             throw .concurrentTransactions
         }
-        guard record.state == .ongoing, record.groups.contains(group) else {
+        let takesPart =
+            offsetsPartition(of: group).map { record.partitions.contains($0) }
+            ?? record.groups.contains(group)
+        guard record.state == .ongoing, takesPart else {
             throw .invalidTransactionState
         }
     }
@@ -171,6 +182,7 @@ extension TransactionCoordinator {
     func record(
         _ transactionalID: String, of producer: ProducerIdentity
     ) throws(TransactionError) -> TransactionRecord {
+        try requireServed(transactionalID)
         guard let record = entries[transactionalID]?.record, record.producer.id == producer.id
         else { throw .invalidProducerIDMapping }
         guard record.producer.epoch == producer.epoch else { throw .producerFenced }

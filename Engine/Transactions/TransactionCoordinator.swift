@@ -49,8 +49,14 @@ public struct TransactionCoordinator: ~Copyable, Sendable {
 
     /// The settings it runs with.
     public let configuration: TransactionConfiguration
-    /// The coordinator's term, which markers carry.
+    /// The coordinator's term, which markers carry, where it keeps all transactional ids.
     public let coordinatorEpoch: Int32
+    /// Which partitions of `__transaction_state` it answers for, and in which epochs; nil where it
+    /// keeps all transactional ids.
+    package var partitions: CoordinatorPartitions?
+    /// The partitions of `__consumer_offsets`, where groups take part as those; nil where they do
+    /// by their names.
+    package var offsetsPartitionCount: Int32?
 
     let store: any TransactionStore
     var producerIDs: any ProducerIDGenerator
@@ -84,20 +90,27 @@ public struct TransactionCoordinator: ~Copyable, Sendable {
         _ store: any TransactionStore, earlierProducers: EarlierProducers, now: Timestamp
     ) throws(TransactionStoreError) -> [String: Entry] {
         var entries: [String: Entry] = [:]
-        for var record in try store.loadTransactions() {
-            let problems = record.verify()
-            guard problems.isEmpty, entries[record.transactionalID] == nil else {
-                throw .corrupt(
-                    reason: problems.first ?? "\(record.transactionalID) is there twice")
+        for record in try store.loadTransactions() {
+            guard entries[record.transactionalID] == nil else {
+                throw .corrupt(reason: "\(record.transactionalID) is there twice")
             }
-            // A clock that was set back since must not keep a transaction open for long.
-            record.startedAt = record.startedAt.map { min($0, now) }
-            record.updatedAt = min(record.updatedAt, now)
-            var entry = Entry(record: record)
-            entry.isAbandoned = earlierProducers == .areGone
-            entries[record.transactionalID] = entry
+            entries[record.transactionalID] = try entry(
+                record, earlierProducers: earlierProducers, now: now)
         }
         return entries
+    }
+
+    static func entry(
+        _ stored: TransactionRecord, earlierProducers: EarlierProducers, now: Timestamp
+    ) throws(TransactionStoreError) -> Entry {
+        if let problem = stored.verify().first { throw .corrupt(reason: problem) }
+        var record = stored
+        // A clock that was set back since must not keep a transaction open for long.
+        record.startedAt = record.startedAt.map { min($0, now) }
+        record.updatedAt = min(record.updatedAt, now)
+        var entry = Entry(record: record)
+        entry.isAbandoned = earlierProducers == .areGone
+        return entry
     }
 
     /// Takes what is to be done and was not taken before.
@@ -116,6 +129,7 @@ public struct TransactionCoordinator: ~Copyable, Sendable {
     ///
     /// - Throws: `transactionalIDNotFound`.
     public func describe(_ transactionalID: String) throws(TransactionError) -> TransactionRecord {
+        try requireServed(transactionalID)
         guard let entry = entries[transactionalID] else { throw .transactionalIDNotFound }
         return entry.record
     }

@@ -27,11 +27,17 @@ public enum TransactionError: Error, Hashable, Sendable {
     case invalidRequest(reason: String)
     /// The state could not be stored: ask again. It may have been stored nevertheless.
     case coordinatorNotAvailable(reason: String)
+    /// Another member of the cluster answers for this transactional id: ask who (FindCoordinator).
+    case notCoordinator
+    /// What is known of the transactional id is being read: ask again soon.
+    case coordinatorLoadInProgress
 
     /// Kafka's number for the error in its protocol.
     public var code: Int16 {
         switch self {
+        case .coordinatorLoadInProgress: 14
         case .coordinatorNotAvailable: 15
+        case .notCoordinator: 16
         case .invalidRequest: 42
         case .invalidProducerEpoch: 47
         case .invalidTransactionState: 48
@@ -70,6 +76,12 @@ extension TransactionError: CustomStringConvertible {
             "TRANSACTIONAL_ID_NOT_FOUND: no producer uses this transactional id"
         case .invalidRequest(let reason):
             "INVALID_REQUEST: \(reason)"
+        case .notCoordinator:
+            "NOT_COORDINATOR: another member of the cluster answers for the transactional id; ask "
+                + "who"
+        case .coordinatorLoadInProgress:
+            "COORDINATOR_LOAD_IN_PROGRESS: what is known of the transactional id is being read; "
+                + "try again"
         case .coordinatorNotAvailable(let reason):
             "COORDINATOR_NOT_AVAILABLE: the transaction's state could not be stored (\(reason)); "
                 + "try again"

@@ -20,6 +20,12 @@ public protocol TransactionStore: Sendable {
     /// it throws, some of them may have been made, none without those before it.
     func apply(_ changes: [TransactionChange]) throws(TransactionStoreError)
 
+    /// Makes these the records of the transactional ids for which `belongs` is true: those of before
+    /// go.
+    func replaceTransactions(
+        where belongs: (String) -> Bool, with records: [TransactionRecord]
+    ) throws(TransactionStoreError)
+
     /// Takes `count` (1 or more) producer ids that nobody has had, none of them below `least`.
     func reserveProducerIDs(
         count: Int64, notBelow least: Int64
@@ -27,6 +33,18 @@ public protocol TransactionStore: Sendable {
 }
 
 extension TransactionStore {
+    /// By reading all, and making the changes that follow.
+    public func replaceTransactions(
+        where belongs: (String) -> Bool, with records: [TransactionRecord]
+    ) throws(TransactionStoreError) {
+        var changes: [TransactionChange] = []
+        for stored in try loadTransactions() where belongs(stored.transactionalID) {
+            changes.append(.remove(transactionalID: stored.transactionalID))
+        }
+        changes += records.map { .save($0) }
+        if !changes.isEmpty { try apply(changes) }
+    }
+
     /// One after the other.
     public func apply(_ changes: [TransactionChange]) throws(TransactionStoreError) {
         for change in changes {

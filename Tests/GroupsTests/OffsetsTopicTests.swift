@@ -255,6 +255,20 @@ struct OffsetsTopicTests {
         }
     }
 
+    @Test("an offset is of the topic that had the name then, and of no other")
+    func identities() throws {
+        let id = Array(UInt8(1)...16)
+        let batches = try OffsetsTopicBatch.batches(
+            of: [.offsets(group: "g", [first: offset(1)])], count: 1, identify: { _ in id })
+        let record = batches[0].records[0]
+        #expect(record.value?.prefix(2) == [0, 4])
+        for (current, count) in [(id, 1), (Array(repeating: 9, count: 16), 0)] {
+            var replay = OffsetsTopicReplay { topic, found in topic == "t" && found == current }
+            try replay.read(record, at: .zero)
+            #expect(replay.groups.count == count)
+        }
+    }
+
     @Test("members are kept as they are")
     func members() throws {
         var metadata = StoredGroupMetadata(generation: 8, protocolType: "consumer")

@@ -47,6 +47,13 @@ final class ServedEngine: Sendable {
     func connect() async throws -> WireClient { try await .connect(to: address) }
 }
 
+extension EngineConfiguration {
+    /// Has groups and transactions recorded in internal topics, or not.
+    mutating func record(_ isRecorded: Bool) {
+        internalTopics = isRecorded ? InternalTopicsConfiguration() : nil
+    }
+}
+
 /// A batch of records of text.
 func batch(
     _ values: [String], key: String? = "k", producer: BatchProducer = .none,

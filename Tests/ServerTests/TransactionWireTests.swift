@@ -99,9 +99,10 @@ struct TransactionWireTests {
         return values
     }
 
-    @Test("by the first version of the protocol a producer keeps its epoch")
-    func oldProtocol() async throws {
-        try await ServedEngine.with { served in
+    @Test(
+        "by the first version of the protocol a producer keeps its epoch", arguments: [false, true])
+    func oldProtocol(isRecorded: Bool) async throws {
+        try await ServedEngine.with(engine: { $0.record(isRecorded) }) { served in
             try await served.engine.createTopic("t", partitions: 1)
             let client = try await served.connect()
             var remote = try await Remote.begin(client)
@@ -181,9 +182,11 @@ struct TransactionWireTests {
         }
     }
 
-    @Test("a second producer of the id fences the first, and its transaction is aborted")
-    func fencing() async throws {
-        try await ServedEngine.with { served in
+    @Test(
+        "a second producer of the id fences the first, and its transaction is aborted",
+        arguments: [false, true])
+    func fencing(isRecorded: Bool) async throws {
+        try await ServedEngine.with(engine: { $0.record(isRecorded) }) { served in
             try await served.engine.createTopic("t", partitions: 1)
             let client = try await served.connect()
             var first = try await Remote.begin(client)
@@ -201,9 +204,11 @@ struct TransactionWireTests {
         }
     }
 
-    @Test("offsets in a transaction count when it commits, and do not when it aborts")
-    func offsets() async throws {
-        try await ServedEngine.with { served in
+    @Test(
+        "offsets in a transaction count when it commits, and do not when it aborts",
+        arguments: [false, true])
+    func offsets(isRecorded: Bool) async throws {
+        try await ServedEngine.with(engine: { $0.record(isRecorded) }) { served in
             try await served.engine.createTopic("t", partitions: 1)
             let client = try await served.connect()
             var remote = try await Remote.begin(client)
@@ -240,12 +245,15 @@ struct TransactionWireTests {
         }
     }
 
-    @Test("an open transaction goes on when the server comes back, until its timeout")
-    func restart() async throws {
+    @Test(
+        "an open transaction goes on when the server comes back, until its timeout",
+        arguments: [false, true])
+    func restart(isRecorded: Bool) async throws {
         let directory = try TemporaryDirectory()
         var configuration = EngineConfiguration()
         configuration.state = .sqlite
         configuration.transactions.areProducersRemote = true
+        configuration.record(isRecorded)
         var remote: Remote?
         for life in 0..<2 {
             let engine = try await Engine.open(at: directory.path, configuration: configuration)

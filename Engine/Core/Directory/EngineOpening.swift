@@ -15,11 +15,19 @@ struct EngineOpening: Sendable {
         do {
             let partitions = try await openPartitions(prepared)
             try await workers.run { try renewCheckpoints(prepared, partitions) }
-            return Engine(
+            let engine = Engine(
                 data: data, configuration: configuration, environment: prepared.environment,
                 reserve: prepared.reserve, workers: workers, engineState: prepared.engineState,
                 state: Engine.State(
                     catalog: prepared.catalog, partitions: partitions, lock: prepared.lock))
+            do {
+                try await engine.leadAllCoordinators()
+            } catch {
+                // It has the lock and the state.
+                try? await engine.close()
+                throw error
+            }
+            return engine
         } catch {
             try? prepared.engineState.close()
             prepared.lock.release()

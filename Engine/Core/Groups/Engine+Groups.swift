@@ -12,7 +12,7 @@ extension Engine {
     ///
     /// Throws ``EngineError/group(_:)`` with `groupIDNotFound`.
     public func describeGroup(_ group: String) async throws -> GroupDescription {
-        try await askGroups { (coordinator, _) throws(GroupError) in
+        try await askGroups(about: group) { (coordinator, _) throws(GroupError) in
             try coordinator.describe(group)
         }
     }
@@ -21,7 +21,7 @@ extension Engine {
     public func committedOffsets(
         ofGroup group: String, partitions: Set<TopicPartition>? = nil
     ) async throws -> [TopicPartition: CommittedOffset] {
-        let answers = try await askGroups { coordinator, _ in
+        let answers = try await askGroups(about: group) { coordinator, _ in
             coordinator.fetchOffsets(group: group, partitions: partitions)
         }
         return answers.compactMapValues { try? $0.get() }
@@ -47,19 +47,20 @@ extension Engine {
     ///
     /// Throws ``EngineError/group(_:)`` with `groupIDNotFound` or `nonEmptyGroup`.
     public func deleteGroup(_ group: String) async throws {
-        try await askGroups { (coordinator, _) throws(GroupError) in
+        try await askGroups(about: group) { (coordinator, _) throws(GroupError) in
             try coordinator.deleteGroup(group)
         }
     }
 
     func askGroups<Success: Sendable>(
+        about group: String? = nil,
         _ request:
             @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
             Success
     ) async throws -> Success {
         try requireNotClosed()
         do {
-            return try await groups.ask(request)
+            return try await groups.ask(about: group, request)
         } catch {
             throw EngineError.group(error)
         }

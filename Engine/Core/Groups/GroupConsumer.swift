@@ -310,7 +310,7 @@ public final class GroupConsumer: AsyncSequence, Sendable {
         of partitions: Set<TopicPartition>
     ) async throws -> [TopicPartition: CommittedOffset]? {
         let group = group
-        let answers = try await engine.askGroups { coordinator, _ in
+        let answers = try await engine.askGroups(about: group) { coordinator, _ in
             coordinator.fetchOffsets(group: group, partitions: partitions, requiresStable: true)
         }
         var committed: [TopicPartition: CommittedOffset] = [:]

@@ -17,7 +17,9 @@ package final class GroupService: Sendable {
     private let lane: SerialLane
     private let store: any OffsetStore
     private let configuration: GroupConfiguration
-    private let state = Mutex(State())
+    /// Where groups are recorded before they count; nil where the store is all there is.
+    let journal: CoordinationJournal<OffsetStoreChange>?
+    let state = Mutex(State())
     private let alarm = Alarm()
     private let commits = UnfairLock(WaitingCommits())
 
@@ -35,36 +37,48 @@ package final class GroupService: Sendable {
         static let turnMax = 1000
     }
 
-    private struct State: ~Copyable {
+    struct State: ~Copyable {
         /// Nil before the first request, and while the store cannot be read.
         var coordinator: GroupCoordinator?
         var nextToken: UInt64 = 0
-        var joins: [GroupToken: Answer<JoinAnswer>] = [:]
-        var syncs: [GroupToken: Answer<SyncAnswer>] = [:]
+        /// With the groups that they are about.
+        var joins: [GroupToken: (group: String, answer: Answer<JoinAnswer>)] = [:]
+        var syncs: [GroupToken: (group: String, answer: Answer<SyncAnswer>)] = [:]
         var members: [WeakMember] = []
         var membersChanged: (@Sendable () -> Void)?
     }
 
-    private struct WeakMember {
+    struct WeakMember {
         weak var membership: GroupMembership?
     }
 
-    init(lane: SerialLane, store: any OffsetStore, configuration: GroupConfiguration) {
+    init(
+        lane: SerialLane, store: any OffsetStore, configuration: GroupConfiguration,
+        journal: CoordinationJournal<OffsetStoreChange>? = nil
+    ) {
         self.lane = lane
         self.store = store
         self.configuration = configuration
+        self.journal = journal
     }
+
+    /// The store, where it is a journal.
+    var journaledStore: JournaledOffsetStore? { store as? JournaledOffsetStore }
+
+    /// The partitions of `__consumer_offsets`; nil where groups are not recorded there.
+    var partitionCount: Int32? { journaledStore?.partitionCount }
 
     /// Ends the timer, and has members look up: the engine is being closed.
     func stop() {
         alarm.stop()
+        journal?.stop()
         let members = state.withLock { $0.members.compactMap(\.membership) }
         for member in members { member.wake() }
         // Those who wait for a rebalance would wait for ever.
         lane.submit { [self] in
             let (joins, syncs) = state.withLock { state in
                 defer { (state.joins, state.syncs) = ([:], [:]) }
-                return (state.joins.values, state.syncs.values)
+                return (state.joins.values.map(\.answer), state.syncs.values.map(\.answer))
             }
             let closed = GroupError.coordinatorNotAvailable(reason: "the engine is closed")
             for join in joins { join(.failure(closed)) }
@@ -151,7 +165,7 @@ package final class GroupService: Sendable {
         submit { [self] in
             let failure = use { (state, now) throws(GroupError) in
                 let token = Self.takeToken(&state)
-                state.joins[token] = answer
+                state.joins[token] = (request.group, answer)
                 state.coordinator?.join(request, token: token, at: now)
             }
             if case .failure(let error) = failure { answer(.failure(error)) }
@@ -183,7 +197,9 @@ package final class GroupService: Sendable {
                     return state.coordinator!.leave(group: group, members: members, at: now)
                 }
                 hurryMembers(of: group)
-                continuation.resume(returning: result)
+                whenCommitted(group) { failure in
+                    continuation.resume(returning: failure.map { .failure($0) } ?? result)
+                }
                 state.withLock { $0.membersChanged }?()
             }
         }
@@ -203,7 +219,7 @@ package final class GroupService: Sendable {
         submit { [self] in
             let failure = use { (state, now) throws(GroupError) in
                 let token = Self.takeToken(&state)
-                state.syncs[token] = answer
+                state.syncs[token] = (request.group, answer)
                 state.coordinator?.sync(request, token: token, at: now)
             }
             if case .failure(let error) = failure { answer(.failure(error)) }
@@ -211,28 +227,34 @@ package final class GroupService: Sendable {
     }
 
     /// Any request that the coordinator answers at once.
+    ///
+    /// - Parameter group: which group it is about, where the answer must not tell of what is not
+    ///   committed.
     func ask<Success: Sendable>(
+        about group: String? = nil,
         _ request:
             @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
             Success, answer: @escaping Answer<Success>
     ) {
         submit { [self] in
-            answer(
-                use { (state, now) throws(GroupError) in
-                    guard state.coordinator != nil else { throw Self.notLoaded }
-                    return try request(&state.coordinator!, now)
-                })
+            let result = use { (state, now) throws(GroupError) in
+                guard state.coordinator != nil else { throw Self.notLoaded }
+                if let group { try state.coordinator!.requireServed(group) }
+                return try request(&state.coordinator!, now)
+            }
+            whenCommitted(group) { failure in answer(failure.map { .failure($0) } ?? result) }
         }
     }
 
-    /// Any request that the coordinator answers at once, waited for.
+    /// Any request that the coordinator answers at once, waited for; see ``ask(about:_:answer:)``.
     package func ask<Success: Sendable>(
+        about group: String? = nil,
         _ request:
             @escaping @Sendable (inout GroupCoordinator, GroupTime) throws(GroupError) ->
             Success
     ) async throws(GroupError) -> Success {
         let result: Result<Success, GroupError> = await withCheckedContinuation { continuation in
-            ask(request) { continuation.resume(returning: $0) }
+            ask(about: group, request) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -272,19 +294,35 @@ package final class GroupService: Sendable {
             commit.answer(.failure(error))
             return false
         }
+        for part in parts(of: turn) { commit(part) }
+    }
+
+    /// What is written in one step: all of a turn, or what goes to one partition of a journal, so
+    /// that one which fails does not take the others along.
+    private func parts(of turn: [WaitingCommits.Commit]) -> [[WaitingCommits.Commit]] {
+        guard journal != nil else { return [turn] }
+        let partitions = Dictionary(grouping: turn) { partition(of: $0.request.group) }
+        return partitions.sorted { ($0.key ?? -1) < ($1.key ?? -1) }.map(\.value)
+    }
+
+    private func commit(_ turn: [WaitingCommits.Commit]) {
         let results = use { (state, now) throws(GroupError) in
             guard state.coordinator != nil else { throw Self.notLoaded }
             return state.coordinator!.commit(turn.map(\.request), at: now)
         }
         switch results {
         case .success(let results):
-            for (commit, result) in zip(turn, results) { commit.answer(result) }
+            for (commit, result) in zip(turn, results) {
+                whenCommitted(commit.request.group) { failure in
+                    commit.answer(failure.map { .failure($0) } ?? result)
+                }
+            }
         case .failure(let error):
             for commit in turn { commit.answer(.failure(error)) }
         }
     }
 
-    private static let notLoaded = GroupError.coordinatorNotAvailable(
+    static let notLoaded = GroupError.coordinatorNotAvailable(
         reason: "the groups are not loaded")
 
     private static func takeToken(_ state: inout State) -> GroupToken {
@@ -293,7 +331,7 @@ package final class GroupService: Sendable {
     }
 
     /// Uses the coordinator, which is loaded first where it is not, and hands out its effects.
-    private func use<Success>(
+    func use<Success>(
         _ body: (inout State, GroupTime) throws(GroupError) -> Success
     ) -> Result<Success, GroupError> {
         let now = Self.now
@@ -319,6 +357,10 @@ package final class GroupService: Sendable {
             state.coordinator = try GroupCoordinator(
                 configuration: configuration, store: store, at: now
             ) { "\($0)-\(UUID().uuidString.lowercased())" }
+            if let journaled = store as? JournaledOffsetStore {
+                state.coordinator?.partitions = CoordinatorPartitions(
+                    topic: .consumerOffsets, count: journaled.partitionCount)
+            }
         } catch {
             throw .coordinatorNotAvailable(reason: error.description)
         }
@@ -330,10 +372,20 @@ package final class GroupService: Sendable {
         for effect in effects {
             switch effect {
             case .joinAnswered(let token, let result):
-                state.withLock { $0.joins.removeValue(forKey: token) }?(result)
+                guard let join = state.withLock({ $0.joins.removeValue(forKey: token) }) else {
+                    continue
+                }
+                whenCommitted(join.group) { failure in
+                    join.answer(failure.map { .failure($0) } ?? result)
+                }
             case .syncAnswered(let token, let result):
                 haveMembersChanged = true
-                state.withLock { $0.syncs.removeValue(forKey: token) }?(result)
+                guard let sync = state.withLock({ $0.syncs.removeValue(forKey: token) }) else {
+                    continue
+                }
+                whenCommitted(sync.group) { failure in
+                    sync.answer(failure.map { .failure($0) } ?? result)
+                }
             }
         }
     }

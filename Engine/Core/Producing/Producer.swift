@@ -257,6 +257,7 @@ public final class Producer: Sendable {
             // A topic that was deleted and created again has other partitions.
             let known = state.topics[topic]
             if let known, known.isCurrent(for: partitions) { return known }
+            try engine.requireNotInternal(topic)
             // Read before the configuration: a change between the two is seen next time.
             let version = partitions.first?.configurationVersion.load(ordering: .acquiring) ?? 0
             let topicConfiguration = try engine.configuration(of: topic)

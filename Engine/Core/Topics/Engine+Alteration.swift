@@ -52,7 +52,8 @@ extension Engine {
     public func alterTopic(
         _ name: String, setting settings: [String: String] = [:], resetting names: [String] = []
     ) async throws -> [SettingChange] {
-        try await workers.run { [self] in
+        try requireNotInternal(name)
+        return try await workers.run { [self] in
             try withLogErrors { try alter(name, settings, resetting: names) }
         }
     }
@@ -142,6 +143,7 @@ extension Engine {
     public func createPartitions(
         ofTopic name: String, count: Int
     ) async throws -> TopicDescription {
+        try requireNotInternal(name)
         guard (1...TopicLimits.partitionsMax).contains(count) else {
             throw EngineError.invalidPartitionCount(count)
         }

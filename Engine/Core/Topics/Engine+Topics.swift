@@ -52,7 +52,9 @@ extension Engine {
         _ name: String, partitions count: Int,
         configuration: TopicConfiguration = TopicConfiguration()
     ) async throws -> TopicDescription {
-        try await createTopic(name, id: .random(), partitions: count, configuration: configuration)
+        try requireNotInternal(name)
+        return try await createTopic(
+            name, id: .random(), partitions: count, configuration: configuration)
     }
 
     /// The same, with an identity: that of the topic in another place which this one is a copy of.
@@ -116,6 +118,14 @@ extension Engine {
         }
     }
 
+    /// Creates an internal topic; blocks. The same as ``createTopic(_:partitions:configuration:)``,
+    /// but for the lane that groups run on, which waits for it.
+    func makeTopic(
+        _ name: String, partitions count: Int, _ configuration: TopicConfiguration
+    ) throws {
+        try withLogErrors { try create(name, .random(), partitions: count, configuration) }
+    }
+
     private func create(
         _ name: String, _ id: TopicID, partitions count: Int, _ configuration: TopicConfiguration
     ) throws {
@@ -140,8 +150,9 @@ extension Engine {
                 state.catalog = catalog
                 state.partitions[name] = opened
             }
-            // Groups may want it already: those that have read a topic of this name.
-            groups.partitionsChanged()
+            // Groups may want it already: those that have read a topic of this name. Not here: it
+            // may be a group that has an internal topic made, and holds its lock.
+            lane.submit { [groups] in groups.partitionsChanged() }
         }
     }
 
@@ -180,6 +191,7 @@ extension Engine {
     /// Throws ``EngineError/unknownTopic(name:known:)``, and ``EngineError/group(_:)`` where the
     /// topic is gone and what groups have committed in it could not be forgotten.
     public func deleteTopic(_ name: String) async throws {
+        try requireNotInternal(name)
         try await workers.run { [self] in try withLogErrors { try delete(name) } }
         groups.partitionsChanged()
         // Of another topic of its name its offsets say nothing.

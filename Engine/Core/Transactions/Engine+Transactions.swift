@@ -63,7 +63,8 @@ extension Engine {
     public func abortTransaction(
         topic: String, partition index: Int32, producerID: Int64, producerEpoch: Int16? = nil
     ) async throws -> TransactionAbort {
-        try await workers.run { [self] in
+        try requireNotInternal(topic)
+        return try await workers.run { [self] in
             let partition = try partition(index, of: topic)
             // What takes long, reading the producers, comes before the lock.
             _ = try partition.log.producerStates()

@@ -29,7 +29,7 @@ extension Producer {
         while true {
             try engine.requireNotClosed()
             do throws(TransactionError) {
-                return try await engine.transactions.ask {
+                return try await engine.transactions.ask(about: transactionalID) {
                     (coordinator, now) throws(TransactionError) in
                     try coordinator.initProducerID(
                         transactionalID, timeoutMilliseconds: timeout, now: now)
@@ -114,12 +114,8 @@ extension Producer {
             try engine.requireNotClosed()
             do throws(GroupError) {
                 let refused = try await consumer.asMember(offsets) { (request) throws(GroupError) in
-                    try await engine.groups.ask { (coordinator, now) throws(GroupError) in
-                        if let error = refusal() { throw error }
-                        return try coordinator.commitInTransaction(
-                            request, producerID: identity.id, producerEpoch: identity.epoch,
-                            at: now)
-                    }
+                    try await engine.groups.commitInTransaction(
+                        request, producer: identity, unless: refusal)
                 }
                 if let first = refused.min(by: { $0.key < $1.key }) { throw first.value }
             } catch {

@@ -283,7 +283,8 @@ final class ProducerTransaction: Sendable {
     }
 
     private func includeWaiting() {
-        service.ask { [self] (coordinator, now) throws(TransactionError) in
+        service.ask(about: transactionalID) {
+            [self] (coordinator, now) throws(TransactionError) in
             // Who comes from now on begins the next step.
             let (identity, asking) = state.withLock { state in
                 state.asking = state.waiting
@@ -335,7 +336,8 @@ final class ProducerTransaction: Sendable {
     private func include(group: String, by identity: ProducerIdentity) async throws(EngineError) {
         let transactionalID = transactionalID
         do throws(TransactionError) {
-            try await service.ask { (coordinator, now) throws(TransactionError) in
+            try await service.ask(about: transactionalID) {
+                (coordinator, now) throws(TransactionError) in
                 try coordinator.addGroup(group, to: transactionalID, producer: identity, now: now)
             }
         } catch {

@@ -16,7 +16,7 @@ package import TallyTransactions
 package final class TransactionService: Sendable {
     typealias Answer<Success> = @Sendable (Result<Success, TransactionError>) -> Void
 
-    /// Tells a partition how a transaction ended; blocks, on a thread of its own.
+    /// Tells a partition that is led here how a transaction ended; blocks, on a thread of its own.
     typealias MarkerWriter =
         @Sendable (_ partition: TopicPartition, TransactionWork) -> TransactionWorkOutcome
 
@@ -24,9 +24,13 @@ package final class TransactionService: Sendable {
     private let workers: WorkerPool
     private let store: BufferedTransactionStore
     private let configuration: TransactionConfiguration
-    private let groups: GroupService
+    private let producerIDs: any ProducerIDGenerator
+    let groups: GroupService
     private let logger: Logger
     private let markers = Mutex(Markers())
+    /// Where transactional ids are recorded before they count; nil where the store is all there is.
+    let journal: TransactionJournal?
+    let others = Mutex(OtherMembers())
     private let state = Mutex(State())
     private let isStopped = Atomic<Bool>(false)
     private let waiters = UnfairLock(Waiters())
@@ -39,7 +43,7 @@ package final class TransactionService: Sendable {
         var write: MarkerWriter?
     }
 
-    private struct State: ~Copyable {
+    struct State: ~Copyable {
         /// Nil before it was loaded, and while the store cannot be read.
         var coordinator: TransactionCoordinator?
         /// Loaded before: whoever was given an identity is alive.
@@ -51,6 +55,8 @@ package final class TransactionService: Sendable {
     private struct Waiters: Sendable {
         var nextToken: UInt64 = 0
         var answers: [TransactionToken: Answer<ProducerIdentity>] = [:]
+        /// Whose end it is.
+        var ids: [TransactionToken: String] = [:]
 
         /// What tells those who wait for too long.
         var limits: [TransactionToken: Task<Void, Never>] = [:]
@@ -59,6 +65,7 @@ package final class TransactionService: Sendable {
         /// time is over held 3 KB a transaction.
         mutating func take(_ token: TransactionToken) -> Answer<ProducerIdentity>? {
             limits.removeValue(forKey: token)?.cancel()
+            ids[token] = nil
             return answers.removeValue(forKey: token)
         }
 
@@ -69,14 +76,17 @@ package final class TransactionService: Sendable {
 
     init(
         lane: SerialLane, workers: WorkerPool, store: any TransactionStore,
-        configuration: TransactionConfiguration, groups: GroupService, logger: Logger
+        configuration: TransactionConfiguration, groups: GroupService, logger: Logger,
+        journal: TransactionJournal? = nil, producerIDs: (any ProducerIDGenerator)? = nil
     ) {
         self.lane = lane
         self.workers = workers
-        self.store = BufferedTransactionStore(store)
+        self.store = BufferedTransactionStore(journal?.store ?? store)
         self.configuration = configuration
         self.groups = groups
         self.logger = logger
+        self.journal = journal
+        self.producerIDs = producerIDs ?? DrawnProducerIDs()
     }
 
     /// Loads what is stored, and finishes what was decided and not finished. Transactions without
@@ -95,6 +105,7 @@ package final class TransactionService: Sendable {
     /// directory is opened again.
     func stop() {
         alarm.stop()
+        journal?.journal.stop()
         isStopped.store(true, ordering: .releasing)
         let answers = waiters.withLock { $0.takeAll() }
         for answer in answers { answer(.failure(Self.closed)) }
@@ -106,7 +117,11 @@ package final class TransactionService: Sendable {
     // MARK: Requests
 
     /// Any request that the coordinator answers at once.
+    ///
+    /// - Parameter transactionalID: which id it is about, where the answer must not tell of what is
+    ///   not committed.
     func ask<Success: Sendable>(
+        about transactionalID: String? = nil,
         _ request:
             @escaping @Sendable (
                 inout TransactionCoordinator, Timestamp
@@ -114,21 +129,23 @@ package final class TransactionService: Sendable {
         answer: @escaping Answer<Success>
     ) {
         submit(
+            about: transactionalID,
             { (state, now) throws(TransactionError) in
                 guard state.coordinator != nil else { throw Self.notLoaded }
                 return try request(&state.coordinator!, now)
             }, answer: answer)
     }
 
-    /// Any request that the coordinator answers at once, waited for.
+    /// Any request that the coordinator answers at once, waited for; see ``ask(about:_:answer:)``.
     package func ask<Success: Sendable>(
+        about transactionalID: String? = nil,
         _ request:
             @escaping @Sendable (
                 inout TransactionCoordinator, Timestamp
             ) throws(TransactionError) -> Success
     ) async throws(TransactionError) -> Success {
         let result: Result<Success, TransactionError> = await withCheckedContinuation { waiter in
-            ask(request) { waiter.resume(returning: $0) }
+            ask(about: transactionalID, request) { waiter.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -157,8 +174,8 @@ package final class TransactionService: Sendable {
     ) async throws(TransactionError) -> ProducerIdentity {
         let result: Result<ProducerIdentity, TransactionError>
         result = await withCheckedContinuation { waiter in
-            let token = register { waiter.resume(returning: $0) }
-            submit { (state, now) throws(TransactionError) in
+            let token = register(transactionalID) { waiter.resume(returning: $0) }
+            submit(about: transactionalID) { (state, now) throws(TransactionError) in
                 state.coordinator?.endTransaction(
                     transactionalID, producer: producer, decision, keepsEpoch: keepsEpoch,
                     token: token, now: now)
@@ -173,11 +190,14 @@ package final class TransactionService: Sendable {
     }
 
     /// Whoever waits for an end is told once, by whatever comes first.
-    private func register(_ answer: @escaping Answer<ProducerIdentity>) -> TransactionToken {
+    private func register(
+        _ transactionalID: String, _ answer: @escaping Answer<ProducerIdentity>
+    ) -> TransactionToken {
         waiters.withLock { waiters in
             waiters.nextToken += 1
             let token = TransactionToken(rawValue: waiters.nextToken)
             waiters.answers[token] = answer
+            if journal != nil { waiters.ids[token] = transactionalID }
             return token
         }
     }
@@ -218,19 +238,23 @@ package final class TransactionService: Sendable {
 
     /// Something to do with the coordinator, unless that is not to be had. Returns what tells how
     /// it went, which is called when the turn is stored, or with the error why it is not.
-    private typealias Step =
-        @Sendable (inout State, Timestamp, TransactionError?) -> Tell
+    private struct Step: Sendable {
+        /// Whose answer waits for what is known of the id to be committed; nil where it need not.
+        var transactionalID: String?
+        var take: @Sendable (inout State, Timestamp, TransactionError?) -> Tell
+    }
     private typealias Tell = @Sendable (TransactionError?) -> Void
 
     /// Beyond this, the groups would wait too long behind one write.
     private static var turnMax: Int { 1000 }
 
-    private func submit<Success: Sendable>(
+    func submit<Success: Sendable>(
+        about transactionalID: String? = nil,
         _ body: @escaping @Sendable (inout State, Timestamp) throws(TransactionError) -> Success,
         answer: @escaping Answer<Success>
     ) {
         let isFirst = steps.withLock { steps in
-            steps.append { state, now, failure in
+            let step = Step(transactionalID: transactionalID) { state, now, failure in
                 let result: Result<Success, TransactionError>
                 do throws(TransactionError) {
                     if let failure { throw failure }
@@ -240,6 +264,7 @@ package final class TransactionService: Sendable {
                 }
                 return { failure in answer(failure.map { .failure($0) } ?? result) }
             }
+            steps.append(step)
             return steps.count == 1
         }
         if isFirst { lane.submit { [self] in takeTurn() } }
@@ -257,15 +282,37 @@ package final class TransactionService: Sendable {
         if isMore { lane.submit { [self] in takeTurn() } }
         let now = Timestamp.now
         let outcome = state.withLock { state in take(turn, &state, now) }
-        for tell in outcome.tells { tell(outcome.failure) }
+        tell(turn, outcome)
         for answer in outcome.lost { answer(.failure(outcome.failure ?? Self.notLoaded)) }
-        for effect in outcome.effects { perform(effect) }
+        for effect in outcome.effects { performWhenCommitted(effect) }
+        if let journal, !outcome.failedPartitions.isEmpty {
+            journal.reload(outcome.failedPartitions)
+        }
         if let deadline = outcome.deadline { setAlarm(deadline, now: now) }
+    }
+
+    /// Answers each step of a turn when what it is about is committed.
+    private func tell(_ turn: [Step], _ outcome: Outcome) {
+        for (step, tell) in zip(turn, outcome.tells) {
+            if outcome.failure == nil, let id = step.transactionalID, let journal {
+                let partition = journal.partition(of: id)
+                if let failure = outcome.failedPartitions[partition] {
+                    tell(failure.transactionError)
+                } else {
+                    journal.journal.whenCommitted(partition) { tell($0?.transactionError) }
+                }
+            } else {
+                tell(outcome.failure)
+            }
+        }
     }
 
     /// What a turn led to.
     private struct Outcome {
+        /// One for each step.
         var tells: [Tell] = []
+        /// The partitions of a journal that did not take what was decided.
+        var failedPartitions: [Int32: CommitFailure] = [:]
         /// Why nothing of the turn counts; nil where it does.
         var failure: TransactionError?
         /// Those who wait for an end, where nobody will tell them any more.
@@ -281,15 +328,17 @@ package final class TransactionService: Sendable {
             if isStopped.load(ordering: .acquiring) { throw Self.closed }
             try load(&state, at: now)
         } catch {
-            outcome.tells = turn.map { $0(&state, now, error) }
+            outcome.tells = turn.map { $0.take(&state, now, error) }
             if error != Self.closed { outcome.deadline = retryTime(after: now) }
             return outcome
         }
         store.beginTurn()
-        outcome.tells = turn.map { $0(&state, now, nil) }
+        outcome.tells = turn.map { $0.take(&state, now, nil) }
         do throws(TransactionStoreError) {
             try store.endTurn()
-            outcome.effects = state.coordinator?.takeEffects() ?? []
+            outcome.failedPartitions = journal?.store.takeFailures() ?? [:]
+            forget(outcome.failedPartitions, &state, &outcome)
+            outcome.effects += state.coordinator?.takeEffects() ?? []
             outcome.deadline = state.coordinator?.nextDeadline
         } catch {
             // The coordinator thinks that all of it is stored: what is shall be read again.
@@ -301,6 +350,29 @@ package final class TransactionService: Sendable {
         return outcome
     }
 
+    /// The coordinator thinks that what these partitions did not take is stored: it is read again
+    /// from what is, and whoever waits for an end in them is told.
+    private func forget(
+        _ failed: [Int32: CommitFailure], _ state: inout State, _ outcome: inout Outcome
+    ) {
+        guard let journal, !failed.isEmpty else { return }
+        let isFailed = { (id: String) in failed[journal.partition(of: id)] != nil }
+        outcome.effects = (state.coordinator?.takeEffects() ?? []).filter { effect in
+            if case .perform(let work) = effect { !isFailed(work.transactionalID) } else { true }
+        }
+        for (partition, failure) in failed {
+            let epoch = state.coordinator?.partitions?.led[partition]?.epoch
+            state.coordinator?.unload(partition)
+            state.coordinator?.partitions?.note(
+                .failed("\(failure.transactionError)"), of: partition, epoch: epoch ?? .none)
+        }
+        let lost = waiters.withLock { waiters in
+            waiters.ids.filter { isFailed($0.value) }.compactMap { waiters.take($0.key) }
+        }
+        let reason = TransactionError.coordinatorNotAvailable(reason: "it could not be recorded")
+        for answer in lost { answer(.failure(reason)) }
+    }
+
     private func retryTime(after now: Timestamp) -> Timestamp {
         Timestamp(milliseconds: now.rawValue &+ max(configuration.retryPauseMilliseconds, 1))
     }
@@ -309,10 +381,15 @@ package final class TransactionService: Sendable {
         guard state.coordinator == nil else { return }
         do throws(TransactionStoreError) {
             state.coordinator = try TransactionCoordinator(
-                configuration: configuration, store: store, producerIDs: DrawnProducerIDs(),
+                configuration: configuration, store: store, producerIDs: producerIDs,
                 earlierProducers: state.isReloading || configuration.areProducersRemote
                     ? .mayBeAlive : .areGone, now: now)
             state.isReloading = true
+            if let journal {
+                state.coordinator?.partitions = CoordinatorPartitions(
+                    topic: .transactionState, count: journal.store.partitionCount)
+                state.coordinator?.offsetsPartitionCount = journal.store.offsetsPartitionCount
+            }
         } catch {
             throw .coordinatorNotAvailable(reason: error.description)
         }
@@ -333,19 +410,40 @@ package final class TransactionService: Sendable {
 
     // MARK: Effects
 
+    /// What was decided is committed before anybody hears of it.
+    private func performWhenCommitted(_ effect: TransactionEffect) {
+        guard let journal else { return perform(effect) }
+        switch effect {
+        case .answer(let token, let result):
+            guard let id = waiters.withLock({ $0.ids[token] }) else { return }
+            journal.journal.whenCommitted(journal.partition(of: id)) { [weak self] failure in
+                self?.answer(token, failure.map { .failure($0.transactionError) } ?? result)
+            }
+        case .perform(let work):
+            // However long that takes: nobody else would do it.
+            let partition = journal.partition(of: work.transactionalID)
+            journal.journal.whenCommitted(partition, hasTimeLimit: false) { [weak self] _ in
+                self?.perform(effect)
+            }
+        }
+    }
+
     private func perform(_ effect: TransactionEffect) {
         switch effect {
         case .answer(let token, let result):
             answer(token, result)
         case .perform(let work):
             switch work.target {
-            case .partition(let partition):
-                guard let writeMarker = markers.withLock({ $0.write }) else { return }
-                workers.submit { [self] in report(work, writeMarker(partition, work)) }
-            case .group:
-                tellGroups(work)
+            case .partition(let partition): tell(partition, work)
+            case .group: tellGroups(work)
             }
         }
+    }
+
+    /// Has a marker written here, on a thread that may block.
+    func writeHere(_ partition: TopicPartition, _ work: TransactionWork) {
+        guard let writeMarker = markers.withLock({ $0.write }) else { return }
+        workers.submit { [self] in report(work, writeMarker(partition, work)) }
     }
 
     /// All groups of the producer at once: those that have nothing of it have nothing to do.
@@ -365,6 +463,7 @@ package final class TransactionService: Sendable {
     /// Has groups forget what is pending of a producer whose transaction was aborted before that
     /// came.
     func dropOffsets(of producer: ProducerIdentity) async {
+        if journal != nil { return await dropRecordedOffsets(of: producer) }
         do throws(GroupError) {
             try await groups.ask { (coordinator, now) throws(GroupError) in
                 try coordinator.endTransaction(
@@ -376,35 +475,10 @@ package final class TransactionService: Sendable {
         }
     }
 
-    private func report(_ work: TransactionWork, _ outcome: TransactionWorkOutcome) {
+    func report(_ work: TransactionWork, _ outcome: TransactionWorkOutcome) {
         submit { (state, now) throws(TransactionError) in
             state.coordinator?.report(work, outcome, now: now)
         } answer: { _ in
-        }
-    }
-}
-
-/// Producer ids that need no register; see ``ProducerIdentity/drawn()``.
-private struct DrawnProducerIDs: ProducerIDGenerator {
-    mutating func next() throws(TransactionStoreError) -> Int64 { ProducerIdentity.drawn().id }
-}
-
-extension Partition {
-    /// Writes the marker that ends a transaction here, and syncs it: when all were told the
-    /// coordinator forgets who they were, and a marker that is lost then is written by nobody.
-    func write(_ work: TransactionWork) -> TransactionWorkOutcome {
-        do {
-            let log = try log
-            let appended = try log.appendMarker(
-                didCommit: work.decision == .commit, producerID: work.producer.id,
-                producerEpoch: work.producer.epoch, coordinatorEpoch: work.coordinatorEpoch,
-                now: .now)
-            try log.flush(reaching: appended.nextOffset)
-            return .done
-        } catch LogError.producer {
-            return .refused
-        } catch {
-            return .failed
         }
     }
 }

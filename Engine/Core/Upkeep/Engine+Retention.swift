@@ -19,6 +19,7 @@ extension Engine {
     public func deleteRecords(
         ofTopic topic: String, partition: Int32, before offset: Offset? = nil
     ) async throws -> Offset {
+        try requireNotInternal(topic)
         let log = try self.partition(partition, of: topic).log
         return try await workers.run { [self] in
             try withLogErrors {

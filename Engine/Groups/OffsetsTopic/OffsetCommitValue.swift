@@ -3,7 +3,10 @@ package import TallyRecords
 /// How far a group has read a partition, as `__consumer_offsets` keeps it. The bytes are Kafka's
 /// `OffsetCommitValue`, versions 0 to 4; see FORMAT.md.
 package struct OffsetCommitValue: Hashable, Sendable {
-    /// The version that is written: what Kafka 4.0 writes, and every version from 2.1 on reads.
+    /// The version that is written where the topic's id is known, as Kafka does since it has one;
+    /// it reads it, but for the id, since 3.5.
+    package static let identifiedVersion: Int16 = 4
+    /// The version that is written otherwise.
     package static let version: Int16 = 3
 
     /// The next offset to be read.
@@ -68,10 +71,12 @@ package struct OffsetCommitValue: Hashable, Sendable {
             expireTimestamp: Timestamp(milliseconds: expireTimestamp), topicID: topicID)
     }
 
-    /// The bytes, of a version from 0 to 4; what that has no room for is not written.
+    /// The bytes, of a version from 0 to 4; what that has no room for is not written. Without one,
+    /// the lowest with room for everything but a time to be forgotten at.
     package func encoded(
-        version: Int16 = version
+        version chosen: Int16? = nil
     ) throws(CoordinatorRecordError) -> [UInt8] {
+        let version = chosen ?? (topicID == nil ? Self.version : Self.identifiedVersion)
         guard (0...4).contains(version) else {
             throw .unknownVersion(of: "the value of an offset", version)
         }

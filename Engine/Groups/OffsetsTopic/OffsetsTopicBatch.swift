@@ -17,9 +17,14 @@ package struct OffsetsTopicBatch: Hashable, Sendable {
     /// That pending offsets go has no record of its own: the marker says it that ends the
     /// producer's transaction, or the producer's next epoch.
     ///
+    /// - Parameters:
+    ///   - count: the partitions of the topic.
+    ///   - identify: the 16 bytes of the id that a topic has now; nil where nobody knows it. An
+    ///     offset is kept with it, so that it does not count for another topic of the name.
     /// - Throws: `textTooLong`.
     package static func batches(
-        of changes: [OffsetStoreChange], count: Int32
+        of changes: [OffsetStoreChange], count: Int32,
+        identify: (_ topic: String) -> [UInt8]? = { _ in nil }
     ) throws(CoordinatorRecordError) -> [OffsetsTopicBatch] {
         var batches: [OffsetsTopicBatch] = []
         var last: [Int32: Int] = [:]
@@ -29,7 +34,7 @@ package struct OffsetsTopicBatch: Hashable, Sendable {
             if case .pendingOffsets(_, let id, let epoch, _) = change {
                 producer = BatchProducer(id: id, epoch: epoch, baseSequence: -1)
             }
-            let records = try change.records()
+            let records = try change.records(identify)
             if let index = last[partition], batches[index].producer == producer {
                 batches[index].records += records
                 batches[index].changes.append(change)
@@ -57,7 +62,9 @@ extension OffsetStoreChange {
     }
 
     /// The records that say it.
-    fileprivate func records() throws(CoordinatorRecordError) -> [CoordinatorRecord] {
+    fileprivate func records(
+        _ identify: (String) -> [UInt8]?
+    ) throws(CoordinatorRecordError) -> [CoordinatorRecord] {
         switch self {
         case .metadata(let group, let metadata):
             [
@@ -66,7 +73,7 @@ extension OffsetStoreChange {
                     value: try GroupMetadataValue(metadata).encoded())
             ]
         case .offsets(let group, let offsets), .pendingOffsets(let group, _, _, let offsets):
-            try Self.records(group, offsets)
+            try Self.records(group, offsets, identify)
         case .deleteOffsets(let group, let partitions):
             try Self.tombstones(group, partitions)
         case .deleteGroup(let group):
@@ -77,13 +84,14 @@ extension OffsetStoreChange {
     }
 
     private static func records(
-        _ group: String, _ offsets: [TopicPartition: CommittedOffset]
+        _ group: String, _ offsets: [TopicPartition: CommittedOffset],
+        _ identify: (String) -> [UInt8]?
     ) throws(CoordinatorRecordError) -> [CoordinatorRecord] {
         var records: [CoordinatorRecord] = []
         for (partition, offset) in offsets.sorted(by: { $0.key < $1.key }) {
             let value = OffsetCommitValue(
                 offset: offset.offset, leaderEpoch: offset.leaderEpoch, metadata: offset.metadata,
-                commitTimestamp: offset.commitTimestamp)
+                commitTimestamp: offset.commitTimestamp, topicID: identify(partition.topic))
             records.append(
                 CoordinatorRecord(
                     key: try OffsetsTopicKey.offset(group: group, partition).encoded(),

@@ -11,6 +11,7 @@ package struct OffsetsTopicReplay: Sendable {
     /// Records that said something.
     package private(set) var knownCount = 0
 
+    private let isCurrent: @Sendable (_ topic: String, _ topicID: [UInt8]) -> Bool
     private var metadata: [String: StoredGroupMetadata] = [:]
     private var offsets: [String: [TopicPartition: CommittedOffset]] = [:]
     private var pending: [Int64: Transaction] = [:]
@@ -21,7 +22,16 @@ package struct OffsetsTopicReplay: Sendable {
     }
 
     /// Nothing was read yet.
-    package init() {}
+    ///
+    /// - Parameter isCurrent: whether a topic has this id now, or none that is known: offsets of
+    ///   another are those of a topic that was deleted, and say nothing.
+    package init(
+        isCurrent: @escaping @Sendable (_ topic: String, _ topicID: [UInt8]) -> Bool = { _, _ in
+            true
+        }
+    ) {
+        self.isCurrent = isCurrent
+    }
 
     /// The next record.
     ///
@@ -39,9 +49,12 @@ package struct OffsetsTopicReplay: Sendable {
                 StoredGroupMetadata(try GroupMetadataValue(decoding: bytes))
             }
         case .offset(let group, let partition):
-            let committed = try record.value.map { (bytes) throws(CoordinatorRecordError) in
-                CommittedOffset(try OffsetCommitValue(decoding: bytes), sequence: offset.rawValue)
+            let value = try record.value.map { (bytes) throws(CoordinatorRecordError) in
+                try OffsetCommitValue(decoding: bytes)
             }
+            let isOfAnother = value?.topicID.map { !isCurrent(partition.topic, $0) } ?? false
+            let committed =
+                isOfAnother ? nil : value.map { CommittedOffset($0, sequence: offset.rawValue) }
             guard let producer else {
                 offsets[group, default: [:]][partition] = committed
                 break

@@ -20,6 +20,9 @@ package struct AppendResult: Hashable, Sendable {
 package enum BatchOrigin: Hashable, Sendable {
     /// This process's own encoder, a moment ago: the checksum was just computed.
     case ownEncoder
+    /// A coordinator of this process that records its own state: as ``ownEncoder``, and offsets of a
+    /// producer's transaction have no sequence to be checked, as in Kafka.
+    case coordinator
     /// Anybody else: everything is checked first.
     case outside
 }
@@ -33,6 +36,8 @@ private struct BatchSurvey {
     var control: ControlRecord?
     /// When the coordinator was asked about its transaction.
     var verification: TransactionStanding?
+    /// Whether sequences are looked at.
+    var hasSequences = true
 }
 
 extension PartitionLog {
@@ -61,6 +66,7 @@ extension PartitionLog {
     ) throws(LogError) -> AppendResult {
         var survey = try survey(batches.bytes, origin, now)
         survey.verification = verification
+        survey.hasSequences = origin != .coordinator
         guard origin == .outside, var recoded = try recoded(batches.bytes) else {
             return try append(&batches, surveyed: survey, now: now)
         }
@@ -186,7 +192,9 @@ extension PartitionLog {
         if let control = survey.control {
             try checkMarker(control, of: survey.first, &writer)
             writer.markerCount += 1
-        } else if let known = try checkProducer(of: survey.first, &writer) {
+        } else if let known = try checkProducer(
+            of: survey.first, hasSequences: survey.hasSequences, &writer)
+        {
             return AppendResult(
                 baseOffset: known.firstOffset, nextOffset: known.lastOffset.advanced(by: 1),
                 leaderEpoch: writer.epoch,

@@ -32,11 +32,11 @@ extension PartitionLog {
 
     /// Whether a producer may append this batch; the batch in the log where it is there already.
     func checkProducer(
-        of header: RecordBatchHeader, _ writer: inout Writer
+        of header: RecordBatchHeader, hasSequences: Bool = true, _ writer: inout Writer
     ) throws(LogError) -> ProducerBatchRange? {
         guard header.producerID >= 0 else { return nil }
         try loadProducers(&writer)
-        switch writer.producers?.verdict(on: header) {
+        switch writer.producers?.verdict(on: header, hasSequences: hasSequences) {
         case .append, nil: return nil
         case .duplicate(let batch): return batch
         case .refuse(let reason):

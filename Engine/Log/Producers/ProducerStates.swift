@@ -45,16 +45,21 @@ package struct ProducerStates: Sendable {
         case refuse(ProducerRefusal.Reason)
     }
 
-    /// Whether a client may append this batch now.
-    func verdict(on header: RecordBatchHeader) -> Verdict {
+    /// Whether this batch may be appended now.
+    ///
+    /// - Parameter hasSequences: false for a coordinator's, which is no client and sends nothing
+    ///   twice.
+    func verdict(on header: RecordBatchHeader, hasSequences: Bool = true) -> Verdict {
         guard header.producerID >= 0, let known = producers[header.producerID] else {
             return .append
         }
-        if let batch = known.duplicate(of: header) { return .duplicate(batch) }
+        if hasSequences, let batch = known.duplicate(of: header) { return .duplicate(batch) }
         guard header.producerEpoch >= known.epoch else {
             return .refuse(.invalidProducerEpoch(current: known.epoch))
         }
-        if let expected = expectedSequence(of: header, known), header.baseSequence != expected {
+        if hasSequences, let expected = expectedSequence(of: header, known),
+            header.baseSequence != expected
+        {
             return .refuse(.outOfOrderSequence(expected: expected))
         }
         if known.transactionStart != nil, !header.attributes.isTransactional {

@@ -11,7 +11,7 @@ extension Broker {
             var answer = DescribeGroupsResponse.Group()
             answer.groupID = id
             do {
-                let group = try await engine.groups.ask {
+                let group = try await engine.groups.ask(about: id) {
                     (coordinator, _) throws(GroupError) in try coordinator.describe(id)
                 }
                 fill(&answer, with: group, context)
@@ -241,7 +241,7 @@ extension Broker {
                     }
                 })
         }
-        let found = try await engine.groups.ask { coordinator, _ in
+        let found = try await engine.groups.ask(about: group) { coordinator, _ in
             coordinator.fetchOffsets(
                 group: group, partitions: wanted, requiresStable: requiresStable)
         }
@@ -283,7 +283,7 @@ extension Broker {
                 }
             })
         do {
-            let refused = try await engine.groups.ask {
+            let refused = try await engine.groups.ask(about: request.groupID) {
                 (coordinator, now) throws(GroupError) in
                 try coordinator.deleteOffsets(
                     group: request.groupID, partitions: partitions, at: now)

@@ -55,6 +55,7 @@ extension Broker {
         var topic = MetadataResponse.Topic()
         topic.name = description.name
         topic.topicID = WireUUID(description.id)
+        topic.isInternal = engine.isInternal(description.name)
         topic.partitions = description.partitions.map { partition in
             var answer = MetadataResponse.Partition()
             answer.partitionIndex = partition.index
@@ -91,6 +92,7 @@ extension Broker {
                 break
             }
             answer.topicID = WireUUID(description.id)
+            answer.isInternal = engine.isInternal(name)
             answer.partitions = partitions.prefix(left).map(partition)
             response.topics.append(answer)
             if partitions.count > left {

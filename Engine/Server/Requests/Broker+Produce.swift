@@ -75,6 +75,7 @@ extension Broker {
         in transactionalID: String?, _ context: Context,
         _ answer: inout ProduceResponse.Partition
     ) async throws -> PartitionLog {
+        try engine.requireNotInternal(topic)
         let partition = try engine.partition(answer.index, of: topic)
         let log = try partition.log
         let result = try await append(
@@ -129,11 +130,11 @@ extension Broker {
         let id = TopicPartition(topic: partition.topic, partition: partition.index)
         let producer = ProducerIdentity(id: header.producerID, epoch: header.producerEpoch)
         do {
-            try await engine.transactions.ask {
-                (coordinator, _) throws(TransactionError) in
-                try coordinator.verify(id, in: transactionalID, producer: producer)
-            }
-        } catch .concurrentTransactions, .coordinatorNotAvailable {
+            try await engine.transactions.participate(
+                id, in: transactionalID, producer: producer, verifyOnly: true)
+        } catch .concurrentTransactions, .coordinatorNotAvailable, .notCoordinator,
+            .coordinatorLoadInProgress
+        {
             // Producers try again what they know from the answer to a write.
             throw ClientRequestError.notEnoughReplicas
         } catch .transactionAbortable where context.version < 11 {

@@ -12,7 +12,7 @@ extension Broker {
             request.producerID >= 0
             ? ProducerIdentity(id: request.producerID, epoch: request.producerEpoch) : nil
         do {
-            let producer = try await engine.transactions.ask {
+            let producer = try await engine.transactions.ask(about: request.transactionalID) {
                 (coordinator, now) throws(TransactionError) in
                 guard let id = request.transactionalID else {
                     return try coordinator.newProducer()
@@ -75,7 +75,8 @@ extension Broker {
             return { missing.contains($0) ? .unknownTopicOrPartition : .operationNotAttempted }
         }
         do {
-            try await engine.transactions.ask { (coordinator, now) throws(TransactionError) in
+            try await engine.transactions.ask(about: transactionalID) {
+                (coordinator, now) throws(TransactionError) in
                 guard verifyOnly else {
                     return try coordinator.addPartitions(
                         ids, to: transactionalID, producer: producer, now: now)
@@ -115,7 +116,8 @@ extension Broker {
         var response = AddOffsetsToTransactionResponse()
         let producer = ProducerIdentity(id: request.producerID, epoch: request.producerEpoch)
         do {
-            try await engine.transactions.ask { (coordinator, now) throws(TransactionError) in
+            try await engine.transactions.ask(about: request.transactionalID) {
+                (coordinator, now) throws(TransactionError) in
                 try coordinator.addGroup(
                     request.groupID, to: request.transactionalID, producer: producer, now: now)
             }
@@ -148,6 +150,9 @@ extension Broker {
         _ context: Context
     ) async throws -> [TopicPartition: GroupError] {
         let producer = ProducerIdentity(id: request.producerID, epoch: request.producerEpoch)
+        if let partition = engine.offsetsPartition(ofGroup: request.groupID) {
+            return try await self.commit(commit, in: partition, request, producer, context)
+        }
         if context.version >= 5 {
             // The second version of the protocol does not ask for the group to be added before.
             try await engine.transactions.ask { (coordinator, now) throws(TransactionError) in
@@ -176,6 +181,54 @@ extension Broker {
                     commit, producerID: producer.id, producerEpoch: producer.epoch, at: now))
         }
         return try outcome.get()
+    }
+
+    /// The same where groups are recorded: the partition of the group takes part, as any other, and
+    /// the coordinator of the transaction may be another member.
+    private func commit(
+        _ commit: TallyGroups.OffsetCommitRequest, in partition: TopicPartition,
+        _ request: TransactionOffsetCommitRequest, _ producer: ProducerIdentity, _ context: Context
+    ) async throws -> [TopicPartition: GroupError] {
+        let refusal = refusal(of: commit.offsets.keys)
+        // Asked again where another transaction ended between the answer and the append.
+        while true {
+            let standing = try engine.transactionStanding(of: producer, in: partition)
+            if !standing.isOpen {
+                try await takePart(partition, in: request, producer, context)
+            }
+            let result = await append(commit, producer, standing, unless: refusal)
+            guard result == .failure(.concurrentTransactions),
+                try engine.transactionStanding(of: producer, in: partition) != standing
+            else { return try result.get() }
+        }
+    }
+
+    private func append(
+        _ commit: TallyGroups.OffsetCommitRequest, _ producer: ProducerIdentity,
+        _ standing: TransactionStanding, unless refusal: @escaping GroupService.Refusal
+    ) async -> Result<[TopicPartition: GroupError], GroupError> {
+        do {
+            return .success(
+                try await engine.groups.commitInTransaction(
+                    commit, producer: producer, verification: standing, unless: refusal))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// The second version of the protocol does not ask for the group to be added before; of the
+    /// first, clients know no other word for a group that was not.
+    private func takePart(
+        _ partition: TopicPartition, in request: TransactionOffsetCommitRequest,
+        _ producer: ProducerIdentity, _ context: Context
+    ) async throws(TransactionError) {
+        do throws(TransactionError) {
+            try await engine.transactions.participate(
+                partition, in: request.transactionalID, producer: producer,
+                verifyOnly: context.version < 5)
+        } catch {
+            throw error == .transactionAbortable ? .invalidTransactionState : error
+        }
     }
 
     /// A transaction is committed or aborted. Clients of the first version of the protocol keep
@@ -226,7 +279,7 @@ extension Broker {
             answer.producerID = -1
             answer.producerEpoch = -1
             do {
-                let record = try await engine.transactions.ask {
+                let record = try await engine.transactions.ask(about: id) {
                     (coordinator, _) throws(TransactionError) in try coordinator.describe(id)
                 }
                 answer.transactionState = record.state.rawValue

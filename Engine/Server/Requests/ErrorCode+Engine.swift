@@ -20,7 +20,7 @@ extension ErrorCode {
         switch error {
         case .unknownTopic, .unknownPartition, .topicReplaced: .unknownTopicOrPartition
         case .topicExists: .topicAlreadyExists
-        case .invalidTopicName: .invalidTopicException
+        case .invalidTopicName, .internalTopic: .invalidTopicException
         case .invalidConfiguration, .configurationIsStated, .configurationIsNotStated,
             .invalidSetting:
             .invalidConfig

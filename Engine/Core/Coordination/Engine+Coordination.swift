@@ -1,0 +1,165 @@
+import Synchronization
+import TallyGroups
+import TallyLog
+package import TallyRecords
+package import TallyTransactions
+
+// What a member of a cluster is told of the partitions of the internal topics, and what it tells
+// others; an engine that leads all of them tells itself when it is opened.
+
+extension Engine {
+    /// This engine leads a partition of an internal topic from now on: reads it to its end, makes
+    /// the state of exactly its groups or transactional ids anew from it, and answers for them when
+    /// all that was read is committed; until then they are told to ask again. Decisions of
+    /// transactions that were not carried out everywhere are, again where need be.
+    ///
+    /// Does nothing where that epoch, or a newer one, is led already. Any task; takes as long as
+    /// reading takes, and as the high watermark takes to reach what was read.
+    ///
+    /// - Parameter epoch: the leader epoch in which it leads.
+    /// - Throws: where the partition cannot be read or understood. It stays unavailable then
+    ///   (COORDINATOR_NOT_AVAILABLE with the reason), the others are not touched; calling again,
+    ///   also with the same epoch, tries again.
+    package func becomeCoordinator(of partition: TopicPartition, epoch: LeaderEpoch) async throws {
+        guard coordination != nil, let topic = InternalTopic(rawValue: partition.topic) else {
+            return
+        }
+        try await load([partition.partition], of: topic, isOpening: false) { _ in epoch }
+    }
+
+    /// This engine leads a partition of an internal topic no longer: its groups or transactional
+    /// ids are forgotten in memory, whoever waits for them is told to ask another member, and so is
+    /// whoever asks from now on. What the state has of them stays there until somebody leads it
+    /// again, and says nothing meanwhile.
+    ///
+    /// - Parameter epoch: that of the leader that follows, so that a message which is late does
+    ///   nothing; nil where it is not known. Any task.
+    package func resignCoordinator(of partition: TopicPartition, epoch: LeaderEpoch?) async {
+        switch InternalTopic(rawValue: partition.topic) {
+        case .consumerOffsets: _ = await groups.resign(partition.partition, epoch: epoch)
+        case .transactionState: _ = await transactions.resign(partition.partition, epoch: epoch)
+        case nil: break
+        }
+    }
+
+    /// Writes a transaction's marker in a partition that is led here, as a coordinator here or
+    /// elsewhere wants it (WriteTxnMarkers); in `__consumer_offsets` it ends what is pending in the
+    /// groups of the partition.
+    ///
+    /// - Returns: `done` when it is committed; `failed` where nobody knows, or the partition is not
+    ///   led here; `refused` where a newer producer or coordinator has written. Any task.
+    package func writeMarker(
+        to partition: TopicPartition, _ decision: TransactionDecision, producer: ProducerIdentity,
+        coordinatorEpoch: Int32
+    ) async -> TransactionWorkOutcome {
+        let producer = BatchProducer(id: producer.id, epoch: producer.epoch, baseSequence: -1)
+        if coordination != nil, partition.topic == InternalTopic.consumerOffsets.rawValue {
+            return await groups.write(
+                GroupService.Marker(
+                    partition: partition.partition, producer: producer,
+                    didCommit: decision == .commit, coordinatorEpoch: coordinatorEpoch))
+        }
+        do {
+            let log = try self.partition(partition.partition, of: partition.topic).log
+            let end = try await workers.run {
+                let end = try log.appendMarker(
+                    didCommit: decision == .commit, producerID: producer.id,
+                    producerEpoch: producer.epoch, coordinatorEpoch: coordinatorEpoch, now: .now
+                ).nextOffset
+                try log.flush(reaching: end)
+                return end
+            }
+            return await log.isCommitted(end, within: markerTimeLimit) ? .done : .failed
+        } catch EngineError.unknownTopic, EngineError.unknownPartition {
+            // Deleted: nobody reads there.
+            return .done
+        } catch LogError.producer {
+            return .refused
+        } catch {
+            return .failed
+        }
+    }
+
+    private var markerTimeLimit: Duration {
+        .milliseconds(coordination?.configuration.commitTimeoutMilliseconds ?? 30_000)
+    }
+
+    // MARK: Loading
+
+    /// Leads everything, where there is nobody else; at the opening.
+    func leadAllCoordinators() async throws {
+        guard let coordination, coordination.configuration.leadsAll else { return }
+        try await migrateState(coordination)
+        for topic in InternalTopic.allCases {
+            let all = Array(0..<coordination.partitionCount(of: topic))
+            do {
+                try await load(all, of: topic, isOpening: true) { [self] partition in
+                    try? self.partition(partition, of: topic.rawValue).log.leaderEpoch
+                }
+            } catch {
+                // It was said in the log, and is said to whoever asks; the others work.
+            }
+        }
+    }
+
+    /// Leads partitions, reads them and serves them. Throws the first error when all were tried.
+    private func load(
+        _ partitions: [Int32], of topic: InternalTopic, isOpening: Bool,
+        epoch: @escaping @Sendable (Int32) -> LeaderEpoch?
+    ) async throws {
+        var loading: [CoordinatorLoading] = []
+        for partition in partitions {
+            let epoch = epoch(partition) ?? LeaderEpoch(0)
+            let isNew =
+                switch topic {
+                case .consumerOffsets: await groups.lead(partition, epoch: epoch)
+                case .transactionState: await transactions.lead(partition, epoch: epoch)
+                }
+            guard isNew else { continue }
+            loading.append(
+                CoordinatorLoading(
+                    engine: self, topic: topic, partition: partition, epoch: epoch,
+                    isOpening: isOpening))
+        }
+        var firstError: (any Error)?
+        await withTaskGroup(of: (any Error)?.self) { group in
+            for load in loading { group.addTask { await load.run() } }
+            for await error in group { firstError = firstError ?? error }
+        }
+        if let firstError { throw firstError }
+    }
+
+    /// Reads partitions of `__transaction_state` again that did not take a decision, until they are
+    /// served or led elsewhere.
+    func reloadTransactions(_ failed: [Int32: CommitFailure]) {
+        for partition in failed.keys {
+            Task { [weak self] in
+                var pause = Duration.milliseconds(200)
+                while (try? await Task.sleep(for: pause)) != nil, let self {
+                    guard let standing = await transactions.led(partition),
+                        case .failed = standing.standing
+                    else { return }
+                    try? await becomeCoordinator(
+                        of: TopicPartition(
+                            topic: InternalTopic.transactionState.rawValue, partition: partition),
+                        epoch: standing.epoch)
+                    pause = min(pause * 2, .seconds(10))
+                }
+            }
+        }
+    }
+}
+
+extension PartitionLog {
+    /// Whether what lies before an offset is committed by then; looks now and then, since the log
+    /// may be taken from us meanwhile.
+    func isCommitted(_ end: Offset, within limit: Duration) async -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while highWatermark < end {
+            guard .now < deadline, stopReason == nil else { return false }
+            try? await Task.sleep(for: .milliseconds(2))
+            if Task.isCancelled { return false }
+        }
+        return true
+    }
+}
