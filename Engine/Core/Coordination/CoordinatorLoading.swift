@@ -16,56 +16,29 @@ struct CoordinatorLoading: Sendable {
 
     private var name: String { "\(topic.rawValue)-\(partition)" }
 
-    /// Returns why it cannot be served; nil where it is, or is led elsewhere by now.
-    func run() async -> (any Error)? {
-        do {
-            switch topic {
-            case .consumerOffsets: try await loadGroups()
-            case .transactionState: try await loadTransactions()
-            }
-            return nil
-        } catch {
-            engine.configuration.logger.error("\(name) cannot be served: \(error)")
-            switch topic {
-            case .consumerOffsets: await engine.groups.fail(partition, epoch: epoch, "\(error)")
-            case .transactionState:
-                await engine.transactions.fail(partition, epoch: epoch, "\(error)")
-            }
-            return error
+    /// Says why it cannot be served.
+    func fail(_ error: any Error) async {
+        engine.configuration.logger.error("\(name) cannot be served: \(error)")
+        switch topic {
+        case .consumerOffsets: await engine.groups.fail(partition, epoch: epoch, "\(error)")
+        case .transactionState: await engine.transactions.fail(partition, epoch: epoch, "\(error)")
         }
     }
 
-    private func loadGroups() async throws {
+    /// The groups of the partition; nil where it is led elsewhere by now.
+    func groups() async throws -> [StoredGroup]? {
         let found = try await read { [engine] reader in
             try reader.groups { topic, id in
                 engine.identity(of: topic).map { $0.bytes == id } ?? true
             }
         }
-        let groups = found ?? []
-        let count = engine.groups.partitionCount ?? 1
-        let store = engine.stateOfEngine.offsets
-        await engine.coordination?.offsets.replace { [partition] in
-            try store.replaceGroups(
-                where: { InternalTopic.partition(of: $0, count: count) == partition },
-                with: groups)
-        }
-        _ = await engine.groups.serve(groups, of: partition, epoch: epoch)
+        return await isLedStill() ? found ?? [] : nil
     }
 
-    private func loadTransactions() async throws {
+    /// The transactional ids of the partition; nil where it is led elsewhere by now.
+    func transactions() async throws -> [TransactionRecord]? {
         let found = try await read { reader in try reader.transactions() }
-        let records = found ?? []
-        let count = engine.partitionCount(of: .transactionState) ?? 1
-        let store = engine.stateOfEngine.transactions
-        await engine.coordination?.transactions.replace { [partition] in
-            try store.replaceTransactions(
-                where: { InternalTopic.partition(of: $0, count: count) == partition },
-                with: records)
-        }
-        let areGone = isOpening && !engine.configuration.transactions.areProducersRemote
-        _ = try await engine.transactions.serve(
-            records, of: partition, epoch: epoch,
-            earlierProducers: areGone ? .areGone : .mayBeAlive)
+        return await isLedStill() ? found ?? [] : nil
     }
 
     /// Reads the log, and waits until what was read is committed: it might be taken back from a

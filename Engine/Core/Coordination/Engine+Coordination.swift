@@ -121,12 +121,85 @@ extension Engine {
                     engine: self, topic: topic, partition: partition, epoch: epoch,
                     isOpening: isOpening))
         }
-        var firstError: (any Error)?
-        await withTaskGroup(of: (any Error)?.self) { group in
-            for load in loading { group.addTask { await load.run() } }
-            for await error in group { firstError = firstError ?? error }
+        let errors =
+            switch topic {
+            case .consumerOffsets: await serveGroups(loading)
+            case .transactionState: await serveTransactions(loading)
+            }
+        if let first = errors.first { throw first }
+    }
+
+    /// Reads partitions in parallel, makes the state of all of them anew in one step, and serves
+    /// them. Returns why some cannot be served.
+    private func serveGroups(_ loading: [CoordinatorLoading]) async -> [any Error] {
+        let (found, errors) = await read(loading) { try await $0.groups() }
+        let partitions = Set(found.map(\.loading.partition))
+        let count = groups.partitionCount ?? 1
+        let store = stateOfEngine.offsets
+        await coordination?.offsets.replace {
+            try store.replaceGroups(
+                where: { partitions.contains(InternalTopic.partition(of: $0, count: count)) },
+                with: found.flatMap(\.content))
         }
-        if let firstError { throw firstError }
+        for (loading, content) in found {
+            _ = await groups.serve(content, of: loading.partition, epoch: loading.epoch)
+        }
+        return errors
+    }
+
+    private func serveTransactions(_ loading: [CoordinatorLoading]) async -> [any Error] {
+        var (found, errors) = await read(loading) { try await $0.transactions() }
+        let partitions = Set(found.map(\.loading.partition))
+        let count = partitionCount(of: .transactionState) ?? 1
+        let store = stateOfEngine.transactions
+        await coordination?.transactions.replace { [found] in
+            try store.replaceTransactions(
+                where: { partitions.contains(InternalTopic.partition(of: $0, count: count)) },
+                with: found.flatMap(\.content))
+        }
+        let isRemote = configuration.transactions.areProducersRemote
+        for (loading, content) in found {
+            do {
+                _ = try await transactions.serve(
+                    content, of: loading.partition, epoch: loading.epoch,
+                    earlierProducers: loading.isOpening && !isRemote ? .areGone : .mayBeAlive)
+            } catch {
+                await loading.fail(error)
+                errors.append(error)
+            }
+        }
+        return errors
+    }
+
+    /// Reads all that can be read; the others are told of and left unavailable.
+    private func read<Content: Sendable>(
+        _ loading: [CoordinatorLoading],
+        _ body: @escaping @Sendable (CoordinatorLoading) async throws -> Content?
+    ) async -> (
+        found: [(loading: CoordinatorLoading, content: Content)], errors: [any Error]
+    ) {
+        await withTaskGroup(of: (CoordinatorLoading, Result<Content?, any Error>).self) { group in
+            for loading in loading {
+                group.addTask {
+                    do {
+                        return (loading, .success(try await body(loading)))
+                    } catch {
+                        await loading.fail(error)
+                        return (loading, .failure(error))
+                    }
+                }
+            }
+            var found: [(loading: CoordinatorLoading, content: Content)] = []
+            var errors: [any Error] = []
+            for await (loading, result) in group {
+                switch result {
+                case .success(let content?): found.append((loading, content))
+                case .success(nil): continue
+                case .failure(let error): errors.append(error)
+                }
+            }
+            return (found, errors)
+        }
     }
 
     /// Reads partitions of `__transaction_state` again that did not take a decision, until they are
