@@ -388,9 +388,8 @@ let package = Package(
         .testTarget(
             name: "StateStoreTests",
             dependencies: [
-                "TallyLog", "TallyGroups", "TallyTransactions", "Tally", "TallyStateStore",
-                "TallyTestSupport",
-                "TallyStateChild",
+                "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions", "Tally",
+                "TallyStateStore", "TallyTestSupport", "TallyStateChild",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/StateStoreTests", swiftSettings: plainSettings),

@@ -25,9 +25,9 @@ public struct ClusterConfiguration: Sendable {
     public var throttledBytesPerSecond: Int?
     /// `default.replication.factor`: of topics that are created without one.
     public var replicationFactor: Int16 = 1
-    /// `offsets.topic.replication.factor` and `transaction.state.log.replication.factor`: replicas of
-    /// the topics that keep groups, their offsets and transactions. Neither is there before so many
-    /// members are.
+    /// `offsets.topic.replication.factor` and `transaction.state.log.replication.factor`: replicas
+    /// of the topics that keep groups, their offsets and transactions. Neither is there before so
+    /// many members are.
     public var internalTopicsReplicationFactor: Int16 = 3
     /// `offsets.topic.num.partitions` and `transaction.state.log.num.partitions`, where the topics
     /// are not there yet.

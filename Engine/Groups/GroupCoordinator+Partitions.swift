@@ -15,8 +15,8 @@ extension GroupCoordinator {
         }
     }
 
-    /// Takes the groups of a partition over, as they were read from it: what was known of them goes.
-    /// Members that are stored go on as if nothing had happened.
+    /// Takes the groups of a partition over, as they were read from it: what was known of them
+    /// goes. Members that are stored go on as if nothing had happened.
     package mutating func load(
         _ stored: [StoredGroup], ofPartition partition: Int32, at now: GroupTime
     ) {

@@ -53,8 +53,8 @@ public final class TallyServer: Service {
 
     /// A server of an engine; it does not listen yet.
     ///
-    /// - Parameter cluster: what the engine is a member of; nil where it stands alone. To be started
-    ///   behind the server, since it tells others where that is.
+    /// - Parameter cluster: what the engine is a member of; nil where it stands alone. To be
+    ///   started behind the server, since it tells others where that is.
     ///
     /// Throws ``ServerError/invalidSetting(name:reason:)``.
     public init(

@@ -20,8 +20,8 @@ public protocol TransactionStore: Sendable {
     /// it throws, some of them may have been made, none without those before it.
     func apply(_ changes: [TransactionChange]) throws(TransactionStoreError)
 
-    /// Makes these the records of the transactional ids for which `belongs` is true: those of before
-    /// go.
+    /// Makes these the records of the transactional ids for which `belongs` is true: those of
+    /// before go.
     func replaceTransactions(
         where belongs: (String) -> Bool, with records: [TransactionRecord]
     ) throws(TransactionStoreError)

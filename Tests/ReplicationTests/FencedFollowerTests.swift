@@ -2,8 +2,8 @@ import TallyRecords
 import TallyReplication
 import Testing
 
-/// The controller takes members whose lease has ended out of in-sync sets: acknowledgements wait for
-/// them no longer than that, however long `replica.lag.time.max.ms` is.
+/// The controller takes members whose lease has ended out of in-sync sets: acknowledgements wait
+/// for them no longer than that, however long `replica.lag.time.max.ms` is.
 @Suite("Followers whose member is gone")
 struct FencedFollowerTests {
     private func now(_ milliseconds: Int64) -> CoordinationInstant {

@@ -6,7 +6,8 @@ import TallyReplication
 import TallyTransactions
 import TallyWire
 
-/// What coordinators of this member ask of others: connections to them, opened when they are needed.
+/// What coordinators of this member ask of others: connections to them, opened when they are
+/// needed.
 ///
 /// Thread rule: any task.
 final class MemberRequests: Sendable {

@@ -177,8 +177,8 @@ final class ReplicaFetcher: Sendable {
     private func truncate(_ replica: Replica, to offset: Offset) throws {
         configuration.logger.info(
             """
-            \(replica.partition.name) is cut from \(replica.log.logEnd) to \(offset), where it parts \
-            from that of member \(leader).
+            \(replica.partition.name) is cut from \(replica.log.logEnd) to \(offset), where it \
+            parts from that of member \(leader).
             """)
         try engine.truncateReplica(replica.log, to: offset)
     }

@@ -286,8 +286,8 @@ package final class Replica: Sendable {
         }
     }
 
-    /// Runs something with the log of a follower, as long as it is in an epoch; nil where it is not.
-    /// Blocks while another does, or takes another role.
+    /// Runs something with the log of a follower, as long as it is in an epoch; nil where it is
+    /// not. Blocks while another does, or takes another role.
     func whileFollowing<Result>(
         in epoch: LeaderEpoch,
         _ body: (inout PartitionFollower, LogHistory) throws -> Result

@@ -127,8 +127,8 @@ final class ReplicaSet: Sendable {
         where image.topics[topic.name]?.record.id != topic.id.number {
             configuration.logger.warning(
                 """
-                The cluster has no topic \(topic.name) with id \(topic.id). What lies here of it is \
-                left alone; a new topic of the name takes its place.
+                The cluster has no topic \(topic.name) with id \(topic.id). What lies here of it \
+                is left alone; a new topic of the name takes its place.
                 """)
         }
     }

@@ -46,8 +46,8 @@ extension Engine {
         }
     }
 
-    /// The log of a partition of an internal topic, which is made where it is not there yet and this
-    /// engine leads all.
+    /// The log of a partition of an internal topic, which is made where it is not there yet and
+    /// this engine leads all.
     func log(_ partition: Int32, of topic: InternalTopic) throws -> PartitionLog {
         do throws(EngineError) {
             return try self.partition(partition, of: topic.rawValue).log

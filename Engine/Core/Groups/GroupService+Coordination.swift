@@ -12,8 +12,8 @@ extension GroupService {
         partitionCount.map { InternalTopic.partition(of: group, count: $0) }
     }
 
-    /// Calls back when all that is known of a group is committed; at once where nothing is recorded,
-    /// or where it is. On the lane.
+    /// Calls back when all that is known of a group is committed; at once where nothing is
+    /// recorded, or where it is. On the lane.
     func whenCommitted(_ group: String?, _ tell: @escaping @Sendable (GroupError?) -> Void) {
         guard let journal, let group, let partition = partition(of: group) else {
             return tell(nil)

@@ -109,7 +109,8 @@ public struct TopicConfiguration: Hashable, Sendable {
         return source.isEmpty ? nil : source
     }
 
-    /// `min.insync.replicas`: how many replicas must be in sync for `acks=all`. Of use in a cluster.
+    /// `min.insync.replicas`: how many replicas must be in sync for `acks=all`. Of use in a
+    /// cluster.
     public var inSyncReplicasMin: Int { Int(value(of: .inSyncReplicasMin)) ?? 1 }
 
     /// `unclean.leader.election.enable`: whether a replica that was not in sync may lead where no

@@ -29,8 +29,8 @@ extension AppendResult {
 package enum BatchOrigin: Hashable, Sendable {
     /// This process's own encoder, a moment ago: the checksum was just computed.
     case ownEncoder
-    /// A coordinator of this process that records its own state: as ``ownEncoder``, and offsets of a
-    /// producer's transaction have no sequence to be checked, as in Kafka.
+    /// A coordinator of this process that records its own state: as ``ownEncoder``, and offsets of
+    /// a producer's transaction have no sequence to be checked, as in Kafka.
     case coordinator
     /// Anybody else: everything is checked first.
     case outside

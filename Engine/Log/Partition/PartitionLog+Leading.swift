@@ -1,4 +1,3 @@
-import Foundation
 import Synchronization
 package import TallyRecords
 
@@ -136,28 +135,6 @@ extension PartitionLog {
             }
         }
         guard isInTime else { throw .notEnoughInTime(partition: name, milliseconds: 0) }
-        guard try isCommitted(before: end, in: epoch) else { throw .notLeader(partition: name) }
-    }
-
-    /// Returns once everything before an offset is committed: below the high watermark, and with
-    /// enough replicas in sync. Blocks.
-    ///
-    /// - Parameters:
-    ///   - epoch: the epoch in which it was appended.
-    ///   - milliseconds: how long to wait at most.
-    ///
-    /// Throws as ``isCommitted(before:in:)``, and ``LogError/notEnoughInTime(partition:milliseconds:)``.
-    package func waitUntilCommitted(
-        before end: Offset, in epoch: LeaderEpoch, milliseconds: Int64 = 30_000
-    ) throws(LogError) {
-        if try isCommitted(before: end, in: epoch) { return }
-        let isReached = DispatchSemaphore(value: 0)
-        highWatermarkMark.whenReached(end) { _ in isReached.signal() }
-        let deadline = DispatchTime.now() + .milliseconds(Int(clamping: milliseconds))
-        guard isReached.wait(timeout: deadline) == .success else {
-            throw .notEnoughInTime(partition: name, milliseconds: milliseconds)
-        }
-        // Fails where the wait ended because somebody else leads by now.
         guard try isCommitted(before: end, in: epoch) else { throw .notLeader(partition: name) }
     }
 }

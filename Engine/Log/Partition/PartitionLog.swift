@@ -67,8 +67,8 @@ package final class PartitionLog: Sendable {
         var markerCount: UInt64 = 0
         /// Snapshots of it that the next sync writes.
         var snapshots: [PendingSnapshot] = []
-        /// Whom the log tells of what it has while it leads replicas; nil while it follows, and where
-        /// there are none.
+        /// Whom the log tells of what it has while it leads replicas; nil while it follows, and
+        /// where there are none.
         var replication: (any LogReplication)?
         var stopReason: String?
         /// Whether those who wait were told that the log has stopped.

@@ -1,5 +1,6 @@
 /// Reads keys and values of the internal topics, in Kafka's plain encoding or its flexible one
-/// (lengths as variable-length numbers plus one, tagged fields). Any bytes give a value or an error.
+/// (lengths as variable-length numbers plus one, tagged fields). Any bytes give a value or an
+/// error.
 package struct CoordinatorRecordReader {
     let bytes: [UInt8]
     package private(set) var position = 0

@@ -59,8 +59,8 @@ private struct Fetch {
         var byteCount = 0
         /// Something that is no records, and is told at once.
         var hasError = false
-        /// Where to wait, by partition: behind which high watermark, and, for replicas, behind which
-        /// log end.
+        /// Where to wait, by partition: behind which high watermark, and, for replicas, behind
+        /// which log end.
         var marks: [(partition: Partition, position: Offset, logEnd: Offset?)] = []
     }
 

@@ -8,8 +8,8 @@ struct ClusterRemoveCommand: AsyncParsableCommand {
         commandName: "remove",
         abstract: "Move everything that a member keeps to others, so that it can go.",
         discussion: """
-            Waits until all is moved; then the member keeps nothing, and its process may be stopped \
-            and its directory deleted. Interrupted, it goes on where it was when it is run again. \
+            Waits until all is moved; then the member keeps nothing, and its process may be \
+            stopped and its directory deleted. Interrupted, it goes on where it was when it is run again. \
             Run it before the member is stopped: what nobody else has cannot be moved.
             """)
 
@@ -65,8 +65,8 @@ struct ClusterAddCommand: AsyncParsableCommand {
         commandName: "add",
         abstract: "Give a new member its share of what the others keep.",
         discussion: """
-            Start the member first: `tally serve --cluster ... --node-id N`. It takes over replicas, \
-            one of each partition at most, until it keeps about as many as the others.
+            Start the member first: `tally serve --cluster ... --node-id N`. It takes over \
+            replicas, one of each partition at most, until it keeps about as many as the others.
             """)
 
     @Argument(help: "The member's number.")
