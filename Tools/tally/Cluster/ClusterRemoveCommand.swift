@@ -9,8 +9,8 @@ struct ClusterRemoveCommand: AsyncParsableCommand {
         abstract: "Move everything that a member keeps to others, so that it can go.",
         discussion: """
             Waits until all is moved; then the member keeps nothing, and its process may be \
-            stopped and its directory deleted. Interrupted, it goes on where it was when it is run again. \
-            Run it before the member is stopped: what nobody else has cannot be moved.
+            stopped and its directory deleted. Interrupted, it goes on where it was when it is \
+            run again. Run it before the member is stopped: what nobody else has cannot be moved.
             """)
 
     @Argument(help: "The member's number.")
