@@ -39,7 +39,7 @@ import Testing
     @Test("applying shows the difference, makes it so, and then finds nothing to do")
     func apply() throws {
         let path = try contract(
-            topic("orders", partitions: 3, "retention.ms: 5, min.insync.replicas: 2")
+            topic("orders", partitions: 3, "retention.ms: 5, preallocate: true")
                 + topic("state", partitions: 1, "cleanup.policy: [compact]"))
         let shown = try place.run("topics", "apply", path, "--dry-run")
         #expect(shown.exitCode == 0, "\(shown.errors)")
@@ -47,7 +47,7 @@ import Testing
             shown.output == """
                 + topic orders: 3 partitions
                 +   retention.ms: 5
-                    note: min.insync.replicas is not for an embedded engine, and stays in the \
+                    note: preallocate is not for an embedded engine, and stays in the \
                 contract
                 + topic state: 1 partition
                 +   cleanup.policy: compact

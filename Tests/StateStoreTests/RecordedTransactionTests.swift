@@ -103,10 +103,10 @@ struct RecordedTransactionTests {
                 try await Task.sleep(for: .milliseconds(10))
             }
             #expect(try await committed(again, "g") == expected, "\(name)")
-            let pending = try await again.groups.ask { coordinator, _ in
-                coordinator.partitions(pendingOf: 0)
+            let isSettled = try await again.groups.ask { coordinator, _ in
+                coordinator.groups.values.allSatisfy(\.pendingOffsets.isEmpty)
             }
-            #expect(pending.isEmpty)
+            #expect(isSettled)
             #expect(try await values(again, "b").isEmpty)
             try await again.close()
         }
@@ -185,7 +185,36 @@ struct RecordedTransactionTests {
         try await engine.close()
     }
 
-    @Test("a log that takes nothing fails what it was to take, and the id goes on when it is read")
+    @Test("what a partition did not take is forgotten, and its ids go on as the log has them")
+    func untaken() async throws {
+        let engine = try await open()
+        try await engine.createTopic("b", partitions: 1)
+        let producer = try await producer(engine)
+        try producer.beginTransaction()
+        _ = try await producer.send(key: nil, value: "1", to: "b")
+        let partition = try #require(engine.transactionsPartition(of: "t"))
+        let log = try engine.partition(partition.partition, of: partition.topic).log
+        let configuration = log.configuration
+        var narrow = configuration
+        narrow.batchBytesMax = 70
+        try log.adopt(narrow)
+        let end = log.logEnd
+        await #expect(throws: EngineError.self) { try await producer.commitTransaction() }
+        #expect(log.logEnd == end)
+        #expect(try await engine.openTransactions(of: "b").count == 1, "nobody was told")
+        try log.adopt(configuration)
+        // It is read again by itself; until then, whoever asks is told to ask again.
+        for _ in 0..<1000 {
+            guard (try? await producer.commitTransaction()) == nil else { break }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        #expect(try await values(engine, "b") == ["1"])
+        try await producer.withTransaction { _ = try await $0.send(key: nil, value: "2", to: "b") }
+        #expect(try await values(engine, "b") == ["1", "2"])
+        try await engine.close()
+    }
+
+    @Test("an id of a partition that is led elsewhere is refused, and goes on when it is back")
     func refused() async throws {
         let engine = try await open()
         try await engine.createTopic("b", partitions: 1)

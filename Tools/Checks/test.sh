@@ -13,7 +13,7 @@ long='^(CrashTests|CompactionTests|LogTests|ScenarioTests)\.'
 computing='^SimulationTests\.'
 # And those that measure silence, hold leases of seconds, or talk over sockets, behind all others.
 quiet='^ServerTests\.'
-leases='^(ClientTests|ClusterTests|EtcdTests|KafkaTests|MemberTests)\.'
+leases='^(ClientTests|ClusterTests|EtcdTests|KafkaTests|MemberTests)\.|^StateStoreTests\.InternalTopicsTests'
 # Clusters of processes, each as busy as its producer lets it be: nobody else is to wait for them.
 clusters='^FailoverTests\.'
 
