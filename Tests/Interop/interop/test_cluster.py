@@ -29,11 +29,16 @@ def create_topic(server, topic):
     admin = confluent.admin(server)
     config = {"min.insync.replicas": "2"}
     admin.create_topics([NewTopic(topic, PARTITIONS, 3, config=config)])[topic].result(SECONDS)
-    # As with Kafka, members that were not asked hear of it moments later.
+    # As with Kafka, members that were not asked hear of it moments later, and kcat ends where the
+    # one that leads has not.
     for address in server.address.split(","):
-        one = AdminClient({"bootstrap.servers": address})
-        soon(lambda one=one: topic in one.list_topics(timeout=SECONDS).topics, f"{address} has it")
+        soon(lambda address=address: knows(address, topic), f"{address} has {topic}")
     return topic
+
+
+def knows(address, topic):
+    """Whether a member itself knows a topic: a client that is new asks nobody else."""
+    return topic in AdminClient({"bootstrap.servers": address}).list_topics(timeout=SECONDS).topics
 
 
 def steadily():
