@@ -335,10 +335,13 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/ServerTests", swiftSettings: plainSettings),
+        .target(
+            name: "TallyServed", dependencies: ["Tally", "TallyServer", "TallyTestSupport"],
+            path: "Tests/Served", swiftSettings: plainSettings),
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "TallyRecords", "TallyWire", "Tally", "TallyServer", "TallyClient",
+                "TallyRecords", "TallyWire", "Tally", "TallyClient", "TallyServed",
                 "TallyTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -354,7 +357,7 @@ let package = Package(
         .testTarget(
             name: "KafkaTests",
             dependencies: [
-                "TallyRecords", "TallyWire", "Tally", "TallyStateStore", "TallyServer",
+                "TallyRecords", "TallyWire", "Tally", "TallyStateStore", "TallyServed",
                 "TallyClient", "TallyKafka", "TallyTestSupport",
             ],
             path: "Tests/KafkaTests", swiftSettings: plainSettings),
@@ -403,7 +406,7 @@ let package = Package(
             name: "CommandTests",
             dependencies: [
                 "Tally", "TallyStateStore", "TallyCommand", "TallyContracts", "TallyWire",
-                "TallyServer", "TallyClient", "TallyTestSupport",
+                "TallyServed", "TallyClient", "TallyTestSupport",
             ],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
         .executableTarget(

@@ -51,6 +51,7 @@ public final class ClusterNode: Sendable {
         topics.offsetsPartitionCount = count(.consumerOffsets)
         topics.transactionsPartitionCount = count(.transactionState)
         engine.internalTopics = topics
+        engine.producerIDs = try await ProducerIDBlocks.pool(for: configuration, from: store)
     }
 
     /// A member, which has not started yet.

@@ -1,5 +1,6 @@
 import Tally
 import TallyClient
+import TallyServed
 import TallyTestSupport
 import TallyWire
 import Testing
@@ -41,7 +42,7 @@ import Testing
     @Test("requests that are sent without waiting get each its own answer")
     func pipelining() async throws {
         try await ServedEngine.with { served in
-            let connection = try await connect(served.address)
+            let connection = try await connect(served.broker)
             #expect(connection.versions.ranges[.metadata] == MetadataRequest.versions)
             let names = (0..<200).map { "topic-\($0)" }
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -58,7 +59,7 @@ import Testing
             #expect(!connection.isOpen)
             let after = try await clientError { try await connection.send(metadata([])) }
             #expect(
-                after == .closed(served.address, reason: "this side has closed it"), "\(after)")
+                after == .closed(served.broker, reason: "this side has closed it"), "\(after)")
         }
     }
 
@@ -66,7 +67,7 @@ import Testing
     func cancellation() async throws {
         try await ServedEngine.with { served in
             try await served.engine.createTopic("quiet", partitions: 1)
-            let connection = try await connect(served.address)
+            let connection = try await connect(served.broker)
             let polls = (0..<5).map { _ in
                 Task {
                     try await connection.send(
@@ -100,7 +101,7 @@ import Testing
     func serverStops() async throws {
         try await ServedEngine.with { served in
             try await served.engine.createTopic("quiet", partitions: 1)
-            let connection = try await connect(served.address)
+            let connection = try await connect(served.broker)
             let waiting = (0..<3).map { _ in
                 Task {
                     try await connection.send(

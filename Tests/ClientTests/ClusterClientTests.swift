@@ -1,6 +1,7 @@
 import Tally
 import TallyClient
 import TallyRecords
+import TallyServed
 import TallyTestSupport
 import TallyWire
 import Testing

@@ -4,70 +4,20 @@ import Synchronization
 import Tally
 import TallyClient
 import TallyRecords
-import TallyServer
+import TallyServed
 import TallyTestSupport
 import TallyWire
 
-/// An engine with a server of it, in a directory of a test's own; the server can go and come back.
-///
-/// Thread rule: used by one test.
-final class ServedEngine: Sendable {
-    let engine: Engine
-    private let state = Mutex<(server: TallyServer?, port: Int)>((nil, 0))
-
-    private init(_ engine: Engine) { self.engine = engine }
-
+extension ServedEngine {
     /// Where clients connect.
-    var address: BrokerAddress {
-        BrokerAddress(host: "127.0.0.1", port: state.withLock { $0.port })
-    }
-
-    /// Runs a closure with one that serves, and closes it in order, whatever happens.
-    static func with(
-        _ change: (inout EngineConfiguration) -> Void = { _ in },
-        _ body: (ServedEngine) async throws -> Void
-    ) async throws {
-        let directory = try TemporaryDirectory()
-        var configuration = EngineConfiguration()
-        change(&configuration)
-        let served = ServedEngine(
-            try await Engine.open(at: directory.path, configuration: configuration))
-        do {
-            try await served.start()
-            try await body(served)
-        } catch {
-            await served.stop()
-            try? await served.engine.close()
-            throw error
-        }
-        await served.stop()
-        try await served.engine.close()
-    }
-
-    /// Listens, where it listened before.
-    func start() async throws {
-        var configuration = ServerConfiguration()
-        configuration.port = state.withLock { $0.port }
-        let server = try TallyServer(engine: engine, configuration: configuration)
-        let address = try await server.start()
-        state.withLock { $0 = (server, address.port) }
-    }
-
-    /// Ends all connections, and listens no more.
-    func stop() async {
-        let server = state.withLock { state in
-            defer { state.server = nil }
-            return state.server
-        }
-        await server?.shutdown()
-    }
+    var broker: BrokerAddress { BrokerAddress(host: "127.0.0.1", port: port) }
 
     func cluster(
         _ change: (inout ClientConfiguration) -> Void = { _ in }
     ) -> ClusterClient {
         var configuration = ClientConfiguration()
         change(&configuration)
-        return ClusterClient(bootstrap: [address], configuration: configuration)
+        return ClusterClient(bootstrap: [broker], configuration: configuration)
     }
 }
 

@@ -2,61 +2,27 @@ import Foundation
 import Synchronization
 import Tally
 import TallyCommand
-import TallyServer
+import TallyServed
 import TallyStateStore
 import TallyTestSupport
 
 /// A Tally that is the cluster from which topics are copied, in the test's own process.
-final class SourceCluster: Sendable {
-    let engine: Engine
-    private let state = Mutex<(server: TallyServer?, port: Int)>((nil, 0))
+typealias SourceCluster = ServedEngine
 
-    private init(_ engine: Engine) { self.engine = engine }
-
-    /// `HOST:PORT`.
-    var address: String { "127.0.0.1:\(state.withLock { $0.port })" }
-
-    /// Runs a closure with one, and closes it in order.
+extension ServedEngine {
+    /// Runs a closure with one, and with a place for commands.
     ///
     /// - Parameter fill: puts files into the data directory before it is opened.
     static func with(
         fill: (String) throws -> Void = { _ in },
-        _ body: (SourceCluster, CommandWorkplace) async throws -> Void
+        _ body: (ServedEngine, CommandWorkplace) async throws -> Void
     ) async throws {
-        let directory = try TemporaryDirectory()
-        try fill(directory.path)
-        var configuration = EngineConfiguration()
-        configuration.state = .sqlite
-        configuration.isCleanerEnabled = false
-        configuration.retentionCheckIntervalMilliseconds = 86_400_000
-        let source = SourceCluster(
-            try await Engine.open(at: directory.path, configuration: configuration))
-        do {
-            try await source.start()
-            try await body(source, try CommandWorkplace())
-        } catch {
-            await source.stop()
-            try? await source.engine.close()
-            throw error
+        let change = { (configuration: inout EngineConfiguration) in
+            configuration.state = .sqlite
+            configuration.isCleanerEnabled = false
+            configuration.retentionCheckIntervalMilliseconds = 86_400_000
         }
-        await source.stop()
-        try await source.engine.close()
-    }
-
-    func start() async throws {
-        var configuration = ServerConfiguration()
-        configuration.port = state.withLock { $0.port }
-        let server = try TallyServer(engine: engine, configuration: configuration)
-        let address = try await server.start()
-        state.withLock { $0 = (server, address.port) }
-    }
-
-    func stop() async {
-        let server = state.withLock { state in
-            defer { state.server = nil }
-            return state.server
-        }
-        await server?.shutdown()
+        try await with(change, fill: fill) { try await body($0, try CommandWorkplace()) }
     }
 
     /// Appends a batch of records to a partition.

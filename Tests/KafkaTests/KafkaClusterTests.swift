@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Tally
 import TallyKafka
+import TallyServed
 import TallyTestSupport
 import Testing
 
@@ -9,7 +10,7 @@ import Testing
 @Suite("A cluster behind a backend", .timeLimit(.minutes(5))) struct KafkaClusterTests {
     @Test("a server that goes away in the middle and comes back gets every record once, in order")
     func restarts() async throws {
-        try await ServedEngine.with { served in
+        try await ServedEngine.withState { served in
             try await served.engine.createTopic("a", partitions: 3)
             let backend = try Backend.kafka(bootstrap: served.address)
             let producer = try backend.producer()
@@ -43,7 +44,7 @@ import Testing
 
     @Test("a consumer reads on when the server comes back")
     func consumerRestarts() async throws {
-        try await ServedEngine.with { served in
+        try await ServedEngine.withState { served in
             try await served.engine.createTopic("a", partitions: 1)
             let backend = try Backend.kafka(bootstrap: served.address)
             let producer = try served.engine.producer()

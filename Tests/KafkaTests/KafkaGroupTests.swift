@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Tally
 import TallyKafka
+import TallyServed
 import TallyTestSupport
 import Testing
 
@@ -195,7 +196,7 @@ import Testing
 
     @Test("a coordinator that goes away and comes back finds the member again")
     func restarts() async throws {
-        try await ServedEngine.with { served in
+        try await ServedEngine.withState { served in
             try await fill(served.engine, partitions: 1, count: 2)
             let backend = try Backend.kafka(bootstrap: served.address)
             let consumer = try backend.consumer(

@@ -75,6 +75,62 @@ struct CoordinatorTests {
         }
     }
 
+    @Test("Producer ids come from the store, and no two members give out the same")
+    func producerIDs() async throws {
+        try await MemberCluster.with(3, configure) { cluster in
+            var ids: Set<Int64> = []
+            for member: Int32 in 1...3 {
+                let connection = try await BrokerConnection.connect(to: cluster[member].address)
+                // More than a block has: the next one is fetched meanwhile.
+                while ids.count < 600 * Int(member) {
+                    var request = InitProducerIDRequest()
+                    request.transactionalID = nil
+                    let answer = try await connection.send(request)
+                    guard answer.errorCode == .none else { continue }
+                    #expect(ids.insert(answer.producerID).inserted)
+                }
+                await connection.close()
+            }
+            let entry = try await cluster.store.read(prefix: ClusterKeys.producerIDs).entries[0]
+            let record = try ProducerIDsRecord(decoding: entry.value)
+            #expect(ids.allSatisfy { (0..<record.nextProducerID).contains($0) })
+            // Three at the start, and three more when half of these were used.
+            #expect(record.nextProducerID == 6 * ProducerIDsRecord.blockCount)
+        }
+    }
+
+    @Test("Clients neither make nor change nor delete the topics that coordinators need")
+    func protection() async throws {
+        try await MemberCluster.with(3, configure) { cluster in
+            let connection = try await BrokerConnection.connect(to: cluster[1].address)
+            var topic = CreateTopicsRequest.Topic()
+            topic.name = "__consumer_offsets"
+            topic.partitionCount = 1
+            topic.replicationFactor = 1
+            var creation = CreateTopicsRequest()
+            creation.topics = [topic]
+            let made = try await connection.send(creation)
+            #expect(made.topics[0].errorCode == .invalidTopicException)
+            try await cluster.createTopic("t")
+            let client = cluster.client()
+            try await client.commit(offset: 1, of: "t", in: "g")
+            var deletion = DeleteTopicsRequest()
+            deletion.topicNames = ["__consumer_offsets"]
+            let deleted = try await connection.send(deletion, atMost: 5)
+            #expect(deleted.responses[0].errorCode == .invalidTopicException)
+            var growth = CreatePartitionsRequest.Topic()
+            growth.name = "__consumer_offsets"
+            growth.count = 9
+            var partitions = CreatePartitionsRequest()
+            partitions.topics = [growth]
+            let grown = try await connection.send(partitions)
+            #expect(grown.results[0].errorCode == .invalidTopicException)
+            #expect(try await client.committed("t", in: "g") == 1)
+            await connection.close()
+            await client.close()
+        }
+    }
+
     @Test("A producer that was replaced is refused, also behind a failover of its coordinator")
     func fencing() async throws {
         try await MemberCluster.with(3, configure) { cluster in

@@ -36,16 +36,8 @@ final class MemberRequests: Sendable {
 
     private func connection(to id: ReplicaID) async throws -> BrokerConnection {
         if let open = connections.withLock({ $0[id] }), open.isOpen { return open }
-        guard let member = news.look({ $0.members[id] }) else {
-            throw ClientError.cannotConnect(
-                BrokerAddress(host: "", port: 0), reason: "member \(id) is not registered")
-        }
-        var client = ClientConfiguration()
-        client.clientID = "coordinator-\(configuration.nodeID)"
-        client.connectMilliseconds = 2000
-        client.requestMilliseconds = 10_000
-        let made = try await BrokerConnection.connect(
-            to: BrokerAddress(host: member.host, port: Int(member.port)), configuration: client)
+        let made = try await news.connect(
+            to: id, as: "coordinator-\(configuration.nodeID)")
         connections.withLock { $0[id] = made }
         return made
     }

@@ -67,6 +67,7 @@ final class ReplicaFetcher: Sendable {
     func run() async {
         while !Task.isCancelled {
             let seen = arrival.count
+            await storeWhatIsHere()
             let plan = plan()
             do {
                 if !plan.epochEnds.isEmpty {
@@ -74,13 +75,13 @@ final class ReplicaFetcher: Sendable {
                 } else if !plan.fetches.isEmpty {
                     try await fetch(plan, after: seen)
                 } else {
-                    await pause(after: seen, milliseconds: hasReplicas ? 50 : 60_000)
+                    await arrival.wait(after: seen, milliseconds: hasReplicas ? 50 : 60_000)
                 }
             } catch {
                 if Task.isCancelled { break }
                 configuration.logger.debug("Nothing came from member \(leader): \(error)")
                 await disconnect()
-                await pause(after: seen, milliseconds: 100)
+                await arrival.wait(after: seen, milliseconds: 100)
             }
         }
         await disconnect()
@@ -98,36 +99,29 @@ final class ReplicaFetcher: Sendable {
         return FollowerPlan(chosen, of: leader)
     }
 
+    /// Tries again what could not be synced when it came: nothing of such a log is asked for.
+    private func storeWhatIsHere() async {
+        let unsynced = state.withLock { $0.replicas.filter { $0.log.keptEnd < $0.log.logEnd } }
+        guard !unsynced.isEmpty else { return }
+        _ = try? await engine.onWorkers { [self] in
+            for replica in unsynced {
+                do { try replica.storeWhatIsHere() } catch { note(error, of: replica) }
+            }
+        }
+    }
+
     /// Whether the store says that this member has all of a partition: then it is never slowed
     /// down, or acknowledgements would be.
     private func isInSync(_ replica: Replica) -> Bool {
         news.look { $0.state(of: replica.id)?.inSyncReplicas.contains(configuration.id) ?? false }
     }
 
-    private func pause(after seen: Int, milliseconds: Int64) async {
-        let arrival = arrival
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { try? await arrival.wait(after: seen) }
-            group.addTask { try? await Task.sleep(for: .milliseconds(milliseconds)) }
-            await group.next()
-            group.cancelAll()
-        }
-    }
-
     // MARK: The connection
 
     private func connection() async throws -> BrokerConnection {
         if let open = state.withLock({ $0.connection }), open.isOpen { return open }
-        guard let member = news.look({ $0.members[leader] }) else {
-            throw ClientError.cannotConnect(
-                BrokerAddress(host: "", port: 0), reason: "member \(leader) is not registered")
-        }
-        var client = ClientConfiguration()
-        client.clientID = "replica-\(configuration.nodeID)"
-        client.connectMilliseconds = 2000
-        client.requestMilliseconds = 10_000
-        let connection = try await BrokerConnection.connect(
-            to: BrokerAddress(host: member.host, port: Int(member.port)), configuration: client)
+        let connection = try await news.connect(
+            to: leader, as: "replica-\(configuration.nodeID)")
         state.withLock { $0.connection = connection }
         return connection
     }
@@ -268,9 +262,7 @@ final class ReplicaFetcher: Sendable {
                 let fetched = try FetchedPartition(answer, of: id, from: offset)
                 try replica.log.appendReplica(Array(fetched.batches).rawSpan)
             }
-            if replica.log.durability == .synced, replica.log.syncedEnd < replica.log.logEnd {
-                try replica.log.flush()
-            }
+            try replica.storeWhatIsHere()
             let leaders = Offset(max(answer.highWatermark, 0))
             if let mark = follower.highWatermark(leaders: leaders, history) {
                 replica.log.raiseHighWatermark(to: mark)
@@ -286,6 +278,7 @@ final class ReplicaFetcher: Sendable {
     private func restart(_ replica: Replica, _ epoch: LeaderEpoch, at start: Offset) throws {
         guard start > replica.log.logEnd else { return rest(replica, milliseconds: 200) }
         _ = try replica.whileFollowing(in: epoch) { _, history in
+            guard start > history.logEnd else { return }
             configuration.logger.warning(
                 """
                 \(replica.partition.name) ends at \(history.logEnd), and member \(leader) has \

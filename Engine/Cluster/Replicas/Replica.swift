@@ -131,6 +131,8 @@ package final class Replica: Sendable {
         }
         guard isNew else { return .none }
         log.follow()
+        // A leader that was deposed may have appended what it had not synced yet.
+        try storeWhatIsHere()
         guard next.replicas.contains(member), let leader = next.leader else { return .rest }
         guard leader == member else {
             state.withLock { $0.role = .follower(PartitionFollower(leader, in: next.leaderEpoch)) }
@@ -151,6 +153,12 @@ package final class Replica: Sendable {
         }
         pump()
         return .lead
+    }
+
+    /// Puts what the log has where the topic promises it to be: a follower says by what it asks for
+    /// that all before that is kept. Blocks.
+    func storeWhatIsHere() throws(LogError) {
+        if log.keptEnd < log.logEnd { try log.flush() }
     }
 
     /// Leads and follows no more.
@@ -279,9 +287,10 @@ package final class Replica: Sendable {
         to leader: ReplicaID
     ) -> (epoch: LeaderEpoch, request: PartitionFollower.Request)? {
         state.withLock { state in
-            guard case .follower(let follower) = state.role, follower.leader == leader else {
-                return nil
-            }
+            // What is not kept must not be told of.
+            guard case .follower(let follower) = state.role, follower.leader == leader,
+                log.keptEnd >= log.logEnd
+            else { return nil }
             return (state.epoch, follower.request(LogHistory(log: log)))
         }
     }

@@ -135,7 +135,7 @@ final class ReplicaSet: Sendable {
 
     private func keep(_ name: String, _ record: TopicRecord, _ image: ClusterImage) async {
         do {
-            let settings = try TopicConfiguration(record.configuration)
+            let settings = try TopicConfiguration(stored: record.configuration)
             let kept = (0..<record.partitionCount).filter { index in
                 let id = PartitionID(topicID: record.id, partition: index)
                 return image.state(of: id)?.replicas.contains(configuration.id) ?? false
@@ -154,6 +154,11 @@ final class ReplicaSet: Sendable {
             for index in kept { try add(name, record.id, index, replication) }
         } catch {
             configuration.logger.error("Topic \(name) cannot be kept here: \(error)")
+            // Others must not wait for what does not come.
+            for index in 0..<record.partitionCount {
+                let id = PartitionID(topicID: record.id, partition: index)
+                if state.withLock({ $0.replicas[id] == nil }) { proposals.addResignation(from: id) }
+            }
         }
     }
 

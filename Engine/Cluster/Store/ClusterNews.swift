@@ -70,10 +70,15 @@ package final class ClusterNews: Sendable {
 
     /// Waits for the next change, or for so much time.
     package func waitForChange(milliseconds: Int64) async {
-        let seen = arrival.count
-        let arrival = arrival
+        await arrival.wait(after: arrival.count, milliseconds: milliseconds)
+    }
+}
+
+extension Arrival {
+    /// Waits for a signal behind those that were seen, or for so much time.
+    func wait(after seen: Int, milliseconds: Int64) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { try? await arrival.wait(after: seen) }
+            group.addTask { try? await self.wait(after: seen) }
             group.addTask { try? await Task.sleep(for: .milliseconds(milliseconds)) }
             await group.next()
             group.cancelAll()

@@ -73,7 +73,16 @@ package final class MemberSession: Sendable {
             ])
         do {
             // The lease of the process before has to end first.
+            var isTold = false
             while case .conflict = try await store.commit(transaction) {
+                if !isTold {
+                    configuration.logger.info(
+                        """
+                        Member \(member.id) is registered already; waits for the end of its lease. \
+                        If that does not come, another process has the same node.id.
+                        """)
+                    isTold = true
+                }
                 try await Task.sleep(for: .milliseconds(200))
                 let asked = now
                 term.renew(try await store.keepAlive(term.lease.id), asked: asked)

@@ -14,7 +14,8 @@ enum CommitFailure: Error, Hashable, Sendable {
     /// What a log said.
     init(_ error: any Error) {
         switch error {
-        case LogError.follows, LogError.truncated, LogError.closed, LogError.stopped:
+        case LogError.follows, LogError.truncated, LogError.closed, LogError.stopped,
+            LogError.notLeader, LogError.notKept, EngineError.partitionNotKept:
             self = .notCoordinator
         default:
             self = .failed("\(error)")

@@ -59,8 +59,15 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
     /// A partition that something was appended to.
     private struct Standing: Sendable {
         var log: PartitionLog
+        /// The epoch in which it was appended: in a later one the log may have something else at
+        /// the same offsets.
+        var epoch: LeaderEpoch
         /// Behind what was appended last.
         var end: Offset
+
+        /// How much of it is committed; nil where that cannot be told any more.
+        var committed: Offset? { log.committedEnd(in: epoch) }
+
         /// What waits to be committed; rising.
         var uncommitted: Deque<(end: Offset, changes: [Change])> = []
         var waiters: Deque<(end: Offset, waiter: Waiter)> = []
@@ -122,8 +129,8 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
             throw LogError.closed(partition: "\(topic.rawValue)-\(entry.partition)")
         }
         let log = try surroundings.log(entry.partition)
-        let end = entry.records.isEmpty ? nil : try append(entry, to: log)
-        note(end, entry, log)
+        let appended = entry.records.isEmpty ? nil : try append(entry, to: log)
+        note(appended, entry, log)
     }
 
     /// Appends the marker that ends a producer's transaction in a partition. On the lane.
@@ -138,15 +145,17 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
             throw LogError.closed(partition: "\(topic.rawValue)-\(partition)")
         }
         let log = try surroundings.log(partition)
+        try log.checkAppend(forAll: true)
         let appended = try log.appendMarker(
             didCommit: didCommit, producerID: producer.id, producerEpoch: producer.epoch,
             coordinatorEpoch: coordinatorEpoch, now: .now)
         let entry = Entry(partition: partition, records: [], changes: changes())
-        note(appended.nextOffset, entry, log)
+        note(appended, entry, log)
     }
 
-    private func append(_ entry: Entry, to log: PartitionLog) throws -> Offset {
-        try builder.withLock { builder in
+    private func append(_ entry: Entry, to log: PartitionLog) throws -> AppendResult {
+        try log.checkAppend(forAll: true)
+        return try builder.withLock { builder in
             builder.reset()
             let now = Timestamp.now
             for record in entry.records {
@@ -155,24 +164,32 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
             var batch = try builder.finishMutable(
                 producer: entry.producer ?? .none, isTransactional: entry.producer != nil)
             return try log.append(
-                &batch, from: .coordinator, now: now, verification: entry.verification
-            ).nextOffset
+                &batch, from: .coordinator, now: now, verification: entry.verification)
         }
     }
 
-    private func note(_ end: Offset?, _ entry: Entry, _ log: PartitionLog) {
-        let (end, needsSync) = state.withLock { state in
-            var standing = state.partitions[entry.partition] ?? Standing(log: log, end: .zero)
-            if standing.log !== log { standing = Standing(log: log, end: .zero) }
-            standing.end = max(standing.end, end ?? log.logEnd)
+    private func note(_ appended: AppendResult?, _ entry: Entry, _ log: PartitionLog) {
+        let epoch = appended?.leaderEpoch ?? log.leaderEpoch
+        let (end, needsSync, lost) = state.withLock { state -> (Offset, Bool, [Waiter]) in
+            var standing =
+                state.partitions[entry.partition]
+                ?? Standing(log: log, epoch: epoch, end: .zero)
+            var lost: [Waiter] = []
+            if standing.log !== log || standing.epoch != epoch {
+                // Nobody will ever know what became of it.
+                lost = standing.waiters.map(\.waiter)
+                standing = Standing(log: log, epoch: epoch, end: .zero)
+            }
+            standing.end = max(standing.end, appended?.nextOffset ?? log.logEnd)
             if !entry.changes.isEmpty {
                 standing.uncommitted.append((standing.end, entry.changes))
             }
             let needsSync = log.durability == .synced && !standing.isSyncing
             if needsSync { standing.isSyncing = true }
             state.partitions[entry.partition] = standing
-            return (standing.end, needsSync)
+            return (standing.end, needsSync, lost)
         }
+        if !lost.isEmpty { lane.submit { for waiter in lost { waiter.fail(.notCoordinator) } } }
         log.highWatermarkWatermark.whenReached(end) { [weak self] error in
             self?.reached(entry.partition, log, error)
         }
@@ -199,14 +216,19 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
     ///   called at all, then, where that never happens.
     func whenCommitted(_ partition: Int32, hasTimeLimit: Bool = true, _ tell: @escaping Tell) {
         let limit = timeLimit
-        let isWaiting = state.withLock { state in
-            guard let standing = state.partitions[partition],
-                standing.log.highWatermark < standing.end
-            else { return false }
+        let isWaiting: Bool? = state.withLock { state in
+            guard let standing = state.partitions[partition] else { return false }
+            guard let committed = standing.committed else { return nil }
+            guard committed < standing.end else { return false }
             let waiter = Waiter(hasTimeLimit: hasTimeLimit, tell)
             state.partitions[partition]?.waiters.append((standing.end, waiter))
             if hasTimeLimit { state.limited.append((.now + limit, waiter)) }
             return true
+        }
+        guard let isWaiting else {
+            // What has no limit waits for whoever leads next, who reads what there is to do.
+            if hasTimeLimit { tell(.notCoordinator) }
+            return
         }
         guard isWaiting else { return tell(nil) }
         // It may have come to that meanwhile.
@@ -220,7 +242,12 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
             guard var standing = state.partitions[partition], log == nil || log === standing.log
             else { return ([], []) }
             defer { state.partitions[partition] = standing }
-            let committed = standing.log.highWatermark
+            guard let committed = standing.committed else {
+                let failed = standing.waiters.map(\.waiter)
+                standing.waiters = []
+                standing.uncommitted = []
+                return ([], failed)
+            }
             var changes: [Change] = []
             while let first = standing.uncommitted.first, first.end <= committed {
                 changes += first.changes
@@ -240,7 +267,8 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
             return (told, failed)
         }
         guard !told.isEmpty || !failed.isEmpty else { return }
-        let failure = error.map { CommitFailure($0) } ?? .timedOut
+        // Without an error somebody else leads, or may lead, by now.
+        let failure = error.map { CommitFailure($0) } ?? .notCoordinator
         // Not here: this may be the thread that appends, with the coordinator's lock held.
         lane.submit {
             for waiter in told { waiter.tell(nil) }

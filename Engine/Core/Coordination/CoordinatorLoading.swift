@@ -71,7 +71,7 @@ struct CoordinatorLoading: Sendable {
 
     private func waitUntilCommitted(_ end: Offset, in log: PartitionLog) async throws {
         while true {
-            if await log.isCommitted(end, within: .seconds(1)) { return }
+            if await log.isCommitted(end, in: epoch, within: .seconds(1)) { return }
             try Task.checkCancellation()
             if let reason = log.stopReason {
                 throw LogError.stopped(partition: name, reason: reason)

@@ -61,15 +61,17 @@ extension Engine {
         }
         do {
             let log = try self.partition(partition.partition, of: partition.topic).log
-            let end = try await workers.run {
-                let end = try log.appendMarker(
+            let appended = try await workers.run {
+                try log.checkAppend(forAll: true)
+                let appended = try log.appendMarker(
                     didCommit: decision == .commit, producerID: producer.id,
-                    producerEpoch: producer.epoch, coordinatorEpoch: coordinatorEpoch, now: .now
-                ).nextOffset
-                try log.flush(reaching: end)
-                return end
+                    producerEpoch: producer.epoch, coordinatorEpoch: coordinatorEpoch, now: .now)
+                try log.flush(reaching: appended.nextOffset)
+                return appended
             }
-            return await log.isCommitted(end, within: markerTimeLimit) ? .done : .failed
+            try await log.committed(
+                before: appended.nextOffset, in: appended.leaderEpoch, by: .now + markerTimeLimit)
+            return .done
         } catch EngineError.unknownTopic, EngineError.unknownPartition {
             // Deleted: nobody reads there.
             return .done
@@ -224,11 +226,13 @@ extension Engine {
 }
 
 extension PartitionLog {
-    /// Whether what lies before an offset is committed by then; looks now and then, since the log
-    /// may be taken from us meanwhile.
-    func isCommitted(_ end: Offset, within limit: Duration) async -> Bool {
+    /// Whether what lies before an offset, and was there when an epoch was led, is committed by
+    /// then; looks now and then, since the log may be taken from us meanwhile.
+    func isCommitted(
+        _ end: Offset, in epoch: LeaderEpoch, within limit: Duration
+    ) async -> Bool {
         let deadline = ContinuousClock.now + limit
-        while highWatermark < end {
+        while committedEnd(in: epoch) ?? .zero < end {
             guard .now < deadline, stopReason == nil else { return false }
             try? await Task.sleep(for: .milliseconds(2))
             if Task.isCancelled { return false }

@@ -46,8 +46,8 @@ struct DataDirectory: Sendable {
     /// Reads the identity, or gives a new directory one.
     ///
     /// - Parameters:
-    ///   - membership: which member of a cluster it shall be; nil for a directory that stands
-    ///   alone. - isEmpty: whether there is no topic yet: then it may become a member's.
+    ///   - membership: which member of a cluster it shall be; nil for one that stands alone.
+    ///   - isEmpty: whether there is no topic yet: then it may become a member's.
     ///
     /// Throws ``EngineError/otherMember(directory:identity:wanted:)``.
     func identify(as membership: ClusterMembership?, isEmpty: Bool) throws {

@@ -29,7 +29,7 @@ public struct TopicConfiguration: Hashable, Sendable {
 
     /// As ``init(_:)``, for what a directory holds: another build may have written it, so a codec
     /// that this one lacks is no error until somebody appends.
-    init(stored values: [String: String]) throws {
+    package init(stored values: [String: String]) throws {
         var values = values
         let name = TopicSetting.compressionType.rawValue
         let codec = values[name].flatMap { Codec(name: $0) }

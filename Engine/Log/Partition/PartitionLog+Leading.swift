@@ -94,6 +94,21 @@ extension PartitionLog {
         writer.withLock { $0.replication }?.logHasMore()
     }
 
+    /// The high watermark, as far as it says something about what was appended in an epoch; nil
+    /// where this log leads in another by now, or not at all, or may not answer: there may be other
+    /// records at the same offsets then. Of a log without replicas the high watermark.
+    package func committedEnd(in epoch: LeaderEpoch) -> Offset? {
+        guard isReplicated else { return highWatermark }
+        let found = writer.withLock { writer in
+            writer.epoch == epoch
+                ? writer.replication.map { ($0, highWatermark) } : nil
+        }
+        guard let (replication, end) = found,
+            (try? replication.checkAppend(forAll: false)) != nil
+        else { return nil }
+        return end
+    }
+
     /// As ``LogReplication/checkAppend(forAll:)``; a log without replicas has nothing against it.
     package func checkAppend(forAll: Bool) throws(LogError) {
         guard isReplicated else { return }

@@ -101,6 +101,7 @@ extension Broker {
                 name, partitions: plan.count, configuration: plan.values
             ).id
         }
+        try engine.requireNotInternal(name)
         try engine.checkCreation(name, partitions: plan.count, plan.values)
         let made = try await cluster.administration.createTopic(
             name, partitions: plan.count, replicationFactor: Int(plan.replicationFactor),
@@ -111,6 +112,7 @@ extension Broker {
 
     func deleteTopic(_ name: String) async throws {
         guard let cluster else { return try await engine.deleteTopic(name) }
+        try engine.requireNotInternal(name)
         await cluster.settle(try await cluster.administration.deleteTopic(name))
     }
 
@@ -121,6 +123,7 @@ extension Broker {
             try await engine.createPartitions(ofTopic: name, count: count)
             return
         }
+        try engine.requireNotInternal(name)
         await cluster.settle(
             try await cluster.administration.createPartitions(
                 of: name, count: count, assignment: assignment))
@@ -133,6 +136,7 @@ extension Broker {
             try await engine.alterTopic(name, setting: settings, resetting: names)
             return
         }
+        try engine.requireNotInternal(name)
         await cluster.settle(
             try await cluster.administration.alterTopic(name) { configuration in
                 for name in names { try configuration.reset(name) }
@@ -141,6 +145,20 @@ extension Broker {
     }
 
     // MARK: Leadership
+
+    /// A partition. One that the cluster has, and this member has not heard of or made yet, is led
+    /// by somebody else for the time being: clients try again then, and do not give up.
+    ///
+    /// Throws ``EngineError``, ``LogError/notLeader(partition:)``.
+    func partition(_ index: Int32, of topic: String) throws -> Partition {
+        do throws(EngineError) {
+            return try engine.partition(index, of: topic)
+        } catch {
+            let isKnown = cluster?.news.look { $0.state(of: topic, index) != nil } ?? false
+            guard isKnown else { throw error }
+            throw LogError.notLeader(partition: "\(topic)-\(index)")
+        }
+    }
 
     /// Throws unless this broker leads a partition, in the epoch that the client knows (-1: any).
     func checkLeads(_ partition: Partition, clientEpoch: Int32) throws {
@@ -151,24 +169,24 @@ extension Broker {
     /// Up to where consumers may read here: of a replica that follows too, where they know of such
     /// (KIP-392).
     func endForConsumers(
-        _ partition: Partition, _ wanted: FetchRequest.Partition, isOfAnyReplica: Bool
+        _ partition: Partition, epoch clientEpoch: Int32, offset: Int64, isOfAnyReplica: Bool
     ) throws -> Offset {
         let log = try partition.log
         guard let cluster else {
-            try log.check(clientEpoch: wanted.currentLeaderEpoch)
+            try log.check(clientEpoch: clientEpoch)
             return log.highWatermark
         }
+        let epoch = LeaderEpoch(clientEpoch)
         let replica = try cluster.replica(partition.index, of: partition.topic)
         let standing = replica.standing
         if standing.isLeading || !isOfAnyReplica {
-            try replica.check(LeaderEpoch(wanted.currentLeaderEpoch))
+            try replica.check(epoch)
             return try replica.highWatermarkForConsumers()
         }
-        let epoch = LeaderEpoch(wanted.currentLeaderEpoch)
         if epoch > .none, epoch < standing.epoch { throw ClientRequestError.fencedLeaderEpoch }
         if epoch > standing.epoch { throw ClientRequestError.unknownLeaderEpoch }
         // Not known here yet: the reader may have it from the leader.
-        guard wanted.fetchOffset <= log.highWatermark.rawValue else {
+        guard offset <= log.highWatermark.rawValue else {
             throw ReplicationError.offsetNotAvailable
         }
         return log.highWatermark

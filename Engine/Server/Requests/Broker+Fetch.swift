@@ -62,6 +62,14 @@ private struct Fetch {
         /// Where to wait, by partition: behind which high watermark, and, for replicas, behind
         /// which log end.
         var marks: [(partition: Partition, position: Offset, logEnd: Offset?)] = []
+
+        /// The answer of a partition has these bytes, which come from elsewhere.
+        mutating func add(_ slice: LogSlice, to answer: inout FetchResponse.Partition) {
+            answer.records = nil
+            answer.byteCountElsewhere = slice.byteCount
+            found.slices.append(slice)
+            byteCount += slice.byteCount
+        }
     }
 
     func answer() async -> Found {
@@ -142,7 +150,7 @@ private struct Fetch {
         _ wanted: FetchRequest.Partition, of topic: String, _ id: TopicID?, _ look: inout Look
     ) -> FetchResponse.Partition {
         do {
-            let partition = try broker.engine.partition(wanted.partition, of: topic)
+            let partition = try broker.partition(wanted.partition, of: topic)
             // Another one has the name since it was looked up.
             guard id == nil || id == partition.topicID else {
                 throw ClientRequestError.unknownTopicID
@@ -152,7 +160,8 @@ private struct Fetch {
                 return try read(wanted, for: follower, partition, log, &look)
             }
             let end = try broker.endForConsumers(
-                partition, wanted, isOfAnyReplica: version >= 11)
+                partition, epoch: wanted.currentLeaderEpoch, offset: wanted.fetchOffset,
+                isOfAnyReplica: version >= 11)
             return try read(wanted, partition, log, end, &look)
         } catch {
             look.hasError = true
@@ -212,10 +221,7 @@ private struct Fetch {
                 return answer
             }
         }
-        answer.records = nil
-        answer.byteCountElsewhere = slice.byteCount
-        look.found.slices.append(slice)
-        look.byteCount += slice.byteCount
+        look.add(slice, to: &answer)
         return answer
     }
 
@@ -277,10 +283,7 @@ private struct Fetch {
         guard let slice, slice.byteCount <= max(room, 0) || look.byteCount == 0 else {
             return answer
         }
-        answer.records = nil
-        answer.byteCountElsewhere = slice.byteCount
-        look.found.slices.append(slice)
-        look.byteCount += slice.byteCount
+        look.add(slice, to: &answer)
         return answer
     }
 

@@ -27,9 +27,13 @@ extension Broker {
         var answer = ListOffsetsResponse.Partition()
         answer.partitionIndex = wanted.partitionIndex
         do {
-            let partition = try engine.partition(wanted.partitionIndex, of: topic)
+            let partition = try partition(wanted.partitionIndex, of: topic)
             let log = try partition.log
             try checkLeads(partition, clientEpoch: wanted.currentLeaderEpoch)
+            // A new leader that is not sure yet tells of no end: readers may have seen a later one.
+            if cluster != nil {
+                _ = try endForConsumers(partition, epoch: -1, offset: 0, isOfAnyReplica: false)
+            }
             try log.settle()
             let found = try log.offset(forWireTime: wanted.timestamp, isolation)
             guard let found else { return answer }
@@ -63,7 +67,7 @@ extension Broker {
         var answer = OffsetForLeaderEpochResponse.EpochEnd()
         answer.partition = wanted.partition
         do {
-            let partition = try engine.partition(wanted.partition, of: topic)
+            let partition = try partition(wanted.partition, of: topic)
             let log = try partition.log
             try checkLeads(partition, clientEpoch: wanted.currentLeaderEpoch)
             // Later than all that there are, or earlier: nothing is known of it.
@@ -92,7 +96,7 @@ extension Broker {
                 do {
                     // -1 stands for the high watermark.
                     guard wanted.offset >= -1 else { throw ClientRequestError.offsetOutOfRange }
-                    let partition = try engine.partition(wanted.partitionIndex, of: topic.name)
+                    let partition = try partition(wanted.partitionIndex, of: topic.name)
                     let log = try partition.log
                     try checkLeads(partition, clientEpoch: -1)
                     try log.settle()

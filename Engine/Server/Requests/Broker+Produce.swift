@@ -108,7 +108,7 @@ extension Broker {
         _ answer: inout ProduceResponse.Partition
     ) async throws -> (log: PartitionLog, end: Offset, epoch: LeaderEpoch) {
         try engine.requireNotInternal(topic)
-        let partition = try engine.partition(answer.index, of: topic)
+        let partition = try partition(answer.index, of: topic)
         let log = try partition.log
         try log.checkAppend(forAll: request.acks == -1)
         let result = try await append(
