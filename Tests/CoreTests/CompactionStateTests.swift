@@ -135,7 +135,7 @@ import Testing
 
     @Test("of two cleanings of a partition the second is running still when the first is over")
     func twice() async throws {
-        let engine = try await open { $0.cleanerBytesPerSecondMax = 1_000 }
+        let engine = try await open { $0.cleanerBytesPerSecondMax = 500 }
         try await create("a", in: engine)
         try await fill("a", 20, in: engine)
         let compactor = engine.compactor

@@ -298,8 +298,9 @@ import Testing
     func includedLate() async throws {
         let engine = try await engine()
         let producer = try await engine.transactionalProducer {
-            $0.deliveryTimeoutMilliseconds = 200
-            $0.transactionTimeoutMilliseconds = 1_000
+            // Not so short that a busy machine lets the last transaction run out of time.
+            $0.deliveryTimeoutMilliseconds = 1_000
+            $0.transactionTimeoutMilliseconds = 4_000
         }
         let isOver = DispatchSemaphore(value: 0)
         engine.lane.submit { isOver.wait() }
@@ -312,7 +313,7 @@ import Testing
         isOver.signal()
         try await abort.value
         // Long enough for a transaction that nobody ends to be fenced.
-        try await Task.sleep(for: .milliseconds(2_000))
+        try await Task.sleep(for: .milliseconds(6_000))
         try await producer.withTransaction { _ = try await $0.send(key: nil, value: "2", to: "a") }
         #expect(try await engine.committedValues(of: "a") == ["2"])
         try await engine.close()

@@ -91,7 +91,8 @@ struct CoordinatorTests {
                 }
                 await connection.close()
             }
-            let entry = try await cluster.store.read(prefix: ClusterKeys.producerIDs).entries[0]
+            let snapshot = try await cluster.store.read(prefix: ClusterKeys.producerIDs)
+            let entry = try #require(snapshot.entries.first)
             let record = try ProducerIDsRecord(decoding: entry.value)
             #expect(ids.allSatisfy { (0..<record.nextProducerID).contains($0) })
             // Three at the start, and three more when half of these were used.

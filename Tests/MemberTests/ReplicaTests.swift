@@ -73,13 +73,21 @@ struct ReplicaTests {
             try await cluster.wait(for: "t") { $0.inSyncReplicas == [ReplicaID(1)] }
             try await eventually { try cluster[1].node.isServing }
             let log = try cluster.log(1, "t")
+            // The leader hears of it moments later than the store.
             try await eventually {
-                do {
-                    try await client.produce(["b"], to: "t", retries: false)
+                do throws(LogError) {
+                    try log.checkAppend(forAll: true)
                     return false
-                } catch let error as ClientError {
-                    return error.code == .notEnoughReplicas
+                } catch {
+                    if case .notEnoughReplicas = error { return true }
+                    return false
                 }
+            }
+            do {
+                try await client.produce(["b"], to: "t", retries: false)
+                Issue.record("it was taken")
+            } catch let error as ClientError {
+                #expect(error.code == .notEnoughReplicas)
             }
             #expect(log.logEnd == Offset(1), "nothing was appended")
             // Who does not ask for all is not kept from it.
