@@ -406,7 +406,8 @@ let package = Package(
             name: "CommandTests",
             dependencies: [
                 "Tally", "TallyStateStore", "TallyCommand", "TallyContracts", "TallyWire",
-                "TallyServed", "TallyClient", "TallyTestSupport",
+                "TallyServed", "TallyClient", "TallyReplication", "TallyCluster",
+                "TallyTestSupport",
             ],
             path: "Tests/CommandTests", swiftSettings: plainSettings),
         .executableTarget(

@@ -72,6 +72,8 @@ final class KafkaCluster: RemoteCluster {
             // Sent perhaps, and carried out perhaps.
             return .retry(KafkaError(error), mayBeStored: true)
         case .refused(_, _, .requestTimedOut, _),
+            // A leader that was replaced behind the append says so.
+            .refused(_, _, .notLeaderOrFollower, _),
             .refused(_, _, .notEnoughReplicasAfterAppend, _),
             .refused(_, _, .networkException, _),
             .refused(_, _, .kafkaStorageError, _):

@@ -56,7 +56,8 @@ final class ReplicaSet: Sendable {
     /// Does what has changed; nil for everything.
     func heed(_ image: ClusterImage, _ changed: ClusterImage.News?) async {
         var partitions = changed?.partitions ?? Set(image.partitions.map(\.id))
-        if changed == nil { noteLost(image) }
+        // What was lost was lost before the process began.
+        if state.withLock({ $0.revision == .absent }) { noteLost(image) }
         for (name, id) in changed?.deletedTopics ?? [:] { await delete(name, id) }
         let concerned = changed?.topics ?? Set(image.topics.keys)
         let touched = concerned.union(partitions.compactMap { image.names[$0.topicID] })
