@@ -315,7 +315,8 @@ let package = Package(
             name: "FailoverTests",
             dependencies: [
                 "TallyRecords", "TallyReplication", "TallyWire", "Tally", "TallyClient",
-                "TallyCluster", "TallyEtcd", "TallyStateStore", "TallyCommand", "TallyTestSupport",
+                "TallyCluster", "TallyEtcd", "TallyKafka", "TallyStateStore", "TallyCommand",
+                "TallyTestSupport",
             ],
             path: "Tests/FailoverTests", swiftSettings: plainSettings),
         .testTarget(

@@ -20,6 +20,9 @@ public struct ClusterConfiguration: Sendable {
     public var fetchPartitionBytesMax: Int32 = 1 << 20
     /// `replica.fetch.response.max.bytes`: how much comes at a time.
     public var fetchBytesMax: Int32 = 10 << 20
+    /// `num.replica.fetchers`: over how many connections to a leader partitions with traffic are
+    /// fetched; those without have one more for themselves.
+    public var fetchersPerLeader = 2
     /// How many bytes a second replicas that are not in sync may fetch, all together
     /// (`follower.replication.throttled.rate`); nil for no limit.
     public var throttledBytesPerSecond: Int?

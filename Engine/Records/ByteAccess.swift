@@ -73,3 +73,11 @@ extension Array where Element == UInt8 {
         @_lifetime(borrow self) get { unsafe span.bytes }
     }
 }
+
+extension ArraySlice<UInt8> {
+    /// The bytes as a raw span, for decoders.
+    @inlinable
+    package var rawSpan: RawSpan {
+        @_lifetime(borrow self) get { unsafe span.bytes }
+    }
+}

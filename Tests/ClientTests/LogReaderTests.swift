@@ -118,6 +118,34 @@ import Testing
         }
     }
 
+    @Test("what was asked for before a partition was stopped is no answer once it is read again")
+    func readAgain() async throws {
+        try await ServedEngine.with { served in
+            try await served.engine.createTopic("a", partitions: 1)
+            try served.engine.append(try (0..<5).map { try batch(["\($0)"]) }, to: "a")
+            var settings = LogReaderConfiguration()
+            settings.waitMilliseconds = 20_000
+            let reader = LogReader(served.cluster(), configuration: settings)
+            await reader.read(id("a"), from: Offset(5))
+            let first = Task {
+                while true {
+                    for case .fetched(let fetched) in try await reader.next()
+                    where !fetched.batches.isEmpty {
+                        let head = Array(fetched.batches.prefix(RecordBatchHeader.byteCount))
+                        return try RecordBatchHeader(decoding: head.rawSpan).baseOffset
+                    }
+                }
+            }
+            // A request for what comes behind all there is waits at the server.
+            try await Task.sleep(for: .milliseconds(300))
+            await reader.stop(id("a"))
+            await reader.read(id("a"), from: Offset(2))
+            try served.engine.append([try batch(["5"])], to: "a")
+            #expect(try await first.value == Offset(2))
+            await reader.close()
+        }
+    }
+
     @Test("an offset that is not there is told of once, and others are read on")
     func outOfRange() async throws {
         try await ServedEngine.with { served in

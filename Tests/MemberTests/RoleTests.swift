@@ -10,7 +10,9 @@ import Testing
 @Suite("Roles of a replica")
 struct RoleTests {
     /// A replica of a new topic whose member is registered, in an engine of its own.
-    private func withReplica(_ body: (Replica) throws -> Void) async throws {
+    private func withReplica(
+        of topic: String = "t", _ body: (Replica, Engine) async throws -> Void
+    ) async throws {
         let directory = try TemporaryDirectory()
         let store = MemoryCoordinationStore { CoordinationInstant(milliseconds: 0) }
         let configuration = ClusterConfiguration(nodeID: 1)
@@ -20,19 +22,19 @@ struct RoleTests {
         let id = TopicID.random()
         try await engine.keep(
             ReplicatedTopic(
-                name: "t", id: id, partitionCount: 1, configuration: TopicConfiguration(),
+                name: topic, id: id, partitionCount: 1, configuration: TopicConfiguration(),
                 kept: [0]))
         let session = MemberSession(store, configuration)
         let member = ClusterMember(
             id: ReplicaID(1), host: "127.0.0.1", port: 1, incarnation: session.incarnation)
         let running = Task { await session.run(as: member) {} }
         try await eventually { session.isServing }
-        let partition = try engine.partition(0, of: "t")
+        let partition = try engine.partition(0, of: topic)
         let replica = Replica(
-            PartitionID(topicID: id.number, partition: 0), topic: "t", member: ReplicaID(1),
+            PartitionID(topicID: id.number, partition: 0), topic: topic, member: ReplicaID(1),
             partition: partition, log: try partition.log, session: session,
             settings: ReplicationConfiguration(), proposes: { _ in })
-        try body(replica)
+        try await body(replica, engine)
         replica.stop()
         running.cancel()
         await running.value
@@ -45,9 +47,10 @@ struct RoleTests {
             leader: ReplicaID(leader), leaderEpoch: LeaderEpoch(epoch), version: epoch)
     }
 
+    /// A batch of one record, which as one of an internal topic is of a kind that nobody knows yet.
     private func batch(epoch: Int32 = 0) throws -> [UInt8] {
         var builder = try RecordBatchBuilder(codec: .none)
-        let value = Array("v".utf8)
+        let value: [UInt8] = [0x7f, 0xff]
         try builder.append(key: value.rawSpan, value: value.rawSpan, timestamp: .now)
         var bytes: [UInt8] = []
         bytes.append(try builder.finish(producer: .none))
@@ -63,7 +66,7 @@ struct RoleTests {
 
     @Test("A deposed leader has what it appended on stable storage before it says that it has it")
     func deposed() async throws {
-        try await withReplica { replica in
+        try await withReplica { replica, _ in
             #expect(try replica.heed(state(leader: 1, epoch: 0)) == .renew)
             #expect(try replica.heed(state(leader: 1, epoch: 1)) == .lead)
             _ = try append(to: replica.log)
@@ -75,7 +78,7 @@ struct RoleTests {
 
     @Test("A follower asks for nothing behind what it could not sync yet")
     func unsynced() async throws {
-        try await withReplica { replica in
+        try await withReplica { replica, _ in
             #expect(try replica.heed(state(leader: 2, epoch: 1)) == .follow(ReplicaID(2)))
             #expect(replica.request(to: ReplicaID(2)) != nil)
             let bytes = try batch()
@@ -88,7 +91,7 @@ struct RoleTests {
 
     @Test("What was appended in an epoch is not told to be committed in a later one")
     func epochs() async throws {
-        try await withReplica { replica in
+        try await withReplica { replica, _ in
             _ = try replica.heed(state(leader: 1, epoch: 0))
             _ = try replica.heed(state(leader: 1, epoch: 1))
             let log = replica.log
@@ -104,6 +107,31 @@ struct RoleTests {
             #expect(log.committedEnd(in: LeaderEpoch(1)) == nil)
             let known = try? log.isCommitted(before: appended.nextOffset, in: LeaderEpoch(1))
             #expect(known == nil)
+        }
+    }
+
+    @Test("A coordinator that is loaded for an epoch which is over keeps none from being served")
+    func loading() async throws {
+        try await withReplica(of: "__consumer_offsets") { replica, engine in
+            #expect(try replica.heed(state(leader: 1, epoch: 0)) == .renew)
+            #expect(try replica.heed(state(leader: 1, epoch: 1)) == .lead)
+            _ = try append(to: replica.log)
+            // Nobody else has it: what is loaded is not committed, and never will be in this epoch.
+            let first = Task {
+                try await engine.becomeCoordinator(of: replica.place, epoch: LeaderEpoch(1))
+            }
+            try await Task.sleep(for: .milliseconds(50))
+            #expect(try replica.heed(state(leader: 1, epoch: 2, inSync: [1])) == .lead)
+            try await first.value
+            let group = try #require(
+                (0..<1000).lazy.map { "g\($0)" }.first {
+                    engine.offsetsPartition(ofGroup: $0) == replica.place
+                })
+            await #expect(throws: EngineError.self) {
+                try await engine.committedOffsets(ofGroup: group)
+            }
+            try await engine.becomeCoordinator(of: replica.place, epoch: LeaderEpoch(2))
+            #expect(try await engine.committedOffsets(ofGroup: group).isEmpty)
         }
     }
 }

@@ -14,6 +14,7 @@ package actor LogReader {
     /// that every partition has its turn.
     private var order: [TopicPartition] = []
     private var positions: [TopicPartition: Position] = [:]
+    private var versionCount = 0
     /// Partitions in each request that is under way, by its number.
     private var flights: [Int: Flight] = [:]
     private var flightCount = 0
@@ -28,8 +29,9 @@ package actor LogReader {
 
     private struct Position {
         var offset: Offset
-        /// Rises whenever somebody says from where to read: answers to older requests mean nothing.
-        var version = 0
+        /// Another one whenever somebody says from where to read, also where reading was stopped in
+        /// between: answers to older requests mean nothing.
+        var version: Int
         /// Not to be read until somebody says from where.
         var isParked = false
         /// What has gone wrong since it was last read; nil where nothing has.
@@ -72,9 +74,9 @@ package actor LogReader {
 
     /// Reads a partition from an offset on, from now on; one that is read already goes on there.
     package func read(_ partition: TopicPartition, from offset: Offset) {
-        let version = (positions[partition]?.version ?? 0) + 1
+        versionCount += 1
         if positions[partition] == nil { order.append(partition) }
-        positions[partition] = Position(offset: offset, version: version)
+        positions[partition] = Position(offset: offset, version: versionCount)
     }
 
     /// Does not read a partition any more.

@@ -15,6 +15,7 @@ final class ReplicaSet: Sendable {
     private let proposals: StateProposals
     private let coordinators: Coordinators
     private let configuration: ClusterConfiguration
+    private let throttle: FetchThrottle
     private let state = Mutex(State())
 
     private struct State {
@@ -42,6 +43,7 @@ final class ReplicaSet: Sendable {
         self.proposals = proposals
         coordinators = Coordinators(engine: engine, logger: configuration.logger)
         self.configuration = configuration
+        throttle = FetchThrottle(bytesPerSecond: configuration.throttledBytesPerSecond)
     }
 
     /// The replica of a partition; nil where none is here.
@@ -273,7 +275,7 @@ final class ReplicaSet: Sendable {
             guard let leader, !state.isStopped else { return (old, nil) }
             if let known = state.fetchers[leader] { return (old, known.fetcher) }
             let fetcher = ReplicaFetcher(
-                from: leader, engine: engine, news: news, configuration)
+                from: leader, engine: engine, news: news, throttle: throttle, configuration)
             state.fetchers[leader] = (fetcher, Task { await fetcher.run() })
             return (old, fetcher)
         }
@@ -287,8 +289,8 @@ final class ReplicaSet: Sendable {
         while (try? await Task.sleep(for: .milliseconds(interval))) != nil {
             for replica in all {
                 replica.tick()
-                // A log that takes no appends any more is of no use to anybody.
-                if replica.log.stopReason != nil, replica.standing.isLeading {
+                // A log that takes no appends is of no use to anybody: others may have room.
+                if replica.log.refusesAppends, replica.standing.isLeading {
                     proposals.addResignation(from: replica.id)
                 }
             }

@@ -81,8 +81,11 @@ struct CoordinatorLoading: Sendable {
         }
     }
 
+    /// What the log says counts too: news that it leads no more, or in another epoch, come to the
+    /// coordinator behind this.
     private func isLedStill() async -> Bool {
-        switch topic {
+        if let log = try? log(), !log.leads(in: epoch) { return false }
+        return switch topic {
         case .consumerOffsets: await engine.groups.led(partition)?.epoch == epoch
         case .transactionState: await engine.transactions.led(partition)?.epoch == epoch
         }

@@ -233,7 +233,7 @@ extension PartitionLog {
     ) async -> Bool {
         let deadline = ContinuousClock.now + limit
         while committedEnd(in: epoch) ?? .zero < end {
-            guard .now < deadline, stopReason == nil else { return false }
+            guard .now < deadline, stopReason == nil, leads(in: epoch) else { return false }
             try? await Task.sleep(for: .milliseconds(2))
             if Task.isCancelled { return false }
         }

@@ -48,7 +48,6 @@ extension GroupService {
             coordinator.load(groups, ofPartition: partition, at: now)
             return true
         }
-        partitionsChanged()
         return isServed ?? false
     }
 

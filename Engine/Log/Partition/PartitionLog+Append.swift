@@ -312,6 +312,7 @@ extension PartitionLog {
                 bytes.byteCount, at: writer.position, limit: configuration.segmentBytesMax,
                 of: file, gate: environment.space)
             try file.write(all: bytes, at: Int64(writer.position))
+            writer.lacksSpace = false
         } catch {
             if error.leavesDoubt {
                 stop(&writer, because: "\(error)")

@@ -64,6 +64,8 @@ extension PartitionLog {
             writer.epochs.truncate(to: writer.nextOffset)
             writer.epoch = epoch
             writer.replication = replication
+            // There may be room by now.
+            writer.lacksSpace = false
         }
     }
 
@@ -107,6 +109,13 @@ extension PartitionLog {
             (try? replication.checkAppend(forAll: false)) != nil
         else { return nil }
         return end
+    }
+
+    /// Whether this log leads in an epoch, and has not been told anything else; one without
+    /// replicas always does.
+    package func leads(in epoch: LeaderEpoch) -> Bool {
+        guard isReplicated else { return true }
+        return writer.withLock { $0.replication != nil && $0.epoch == epoch }
     }
 
     /// As ``LogReplication/checkAppend(forAll:)``; a log without replicas has nothing against it.

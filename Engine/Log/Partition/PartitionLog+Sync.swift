@@ -111,9 +111,11 @@ extension PartitionLog {
         writer.stopReason = reason
     }
 
-    /// Tells everybody who waits that the log has stopped, if it has: once, without a lock.
+    /// Remembers that the disk was full, and tells everybody who waits that the log has stopped,
+    /// if it has: once, without a lock.
     func noteFailure(_ error: LogError) {
         let reason: String? = writer.withLock { writer in
+            if case .file(let cause) = error, cause.isNoSpace { writer.lacksSpace = true }
             guard let reason = writer.stopReason, !writer.isStopTold else { return nil }
             writer.isStopTold = true
             return reason

@@ -71,6 +71,8 @@ package final class PartitionLog: Sendable {
         /// where there are none.
         var replication: (any LogReplication)?
         var stopReason: String?
+        /// The disk had no room for the last append.
+        var lacksSpace = false
         /// Whether those who wait were told that the log has stopped.
         var isStopTold = false
         var isClosed = false
@@ -143,6 +145,11 @@ package final class PartitionLog: Sendable {
     package var leaderEpoch: LeaderEpoch { writer.withLock { $0.epoch } }
     /// Why the partition takes no appends; nil while it does.
     package var stopReason: String? { writer.withLock { $0.stopReason } }
+
+    /// Whether appends fail now: the log has stopped, or the disk had no room for the last of them.
+    package var refusesAppends: Bool {
+        writer.withLock { $0.stopReason != nil || $0.lacksSpace }
+    }
 
     /// The segments now, rising.
     package var segments: [Segment] { segmentList.withLock { $0 } }

@@ -51,6 +51,10 @@ private struct Fetch {
         deadline = .now + .milliseconds(max(Int64(request.maxWaitMilliseconds), 0))
     }
 
+    /// How long news of the high watermark wait for records to go with: with traffic they come
+    /// with the next ones, and an answer of their own would double the fetches.
+    private static let newsTime = Duration.milliseconds(20)
+
     typealias Found = (topics: [FetchResponse.Topic], slices: [LogSlice])
 
     /// What one look led to.
@@ -59,9 +63,12 @@ private struct Fetch {
         var byteCount = 0
         /// Something that is no records, and is told at once.
         var hasError = false
-        /// Where to wait, by partition: behind which high watermark, and, for replicas, behind
-        /// which log end.
-        var marks: [(partition: Partition, position: Offset, logEnd: Offset?)] = []
+        /// A replica has not heard of the high watermark yet, which goes with records, or alone
+        /// where none come for a moment.
+        var hasNews = false
+        /// Where to wait, by partition: behind which high watermark (nil where there is news of
+        /// it already), and, for replicas, behind which log end.
+        var marks: [(partition: Partition, position: Offset?, logEnd: Offset?)] = []
 
         /// The answer of a partition has these bytes, which come from elsewhere.
         mutating func add(_ slice: LogSlice, to answer: inout FetchResponse.Partition) {
@@ -75,6 +82,7 @@ private struct Fetch {
     func answer() async -> Found {
         let arrival = Arrival()
         var timer: Task<Void, Never>?
+        var end = deadline
         var watched: [Partition] = []
         defer {
             timer?.cancel()
@@ -87,14 +95,20 @@ private struct Fetch {
             let seen = arrival.count
             let look = look()
             let isEnough = look.byteCount >= Int(request.minBytes) || look.hasError
-            guard !isEnough, ContinuousClock.now < deadline, !Task.isCancelled else {
-                return look.found
+            let now = ContinuousClock.now
+            if look.hasNews, end == deadline, now + Self.newsTime < end {
+                end = now + Self.newsTime
+                timer?.cancel()
+                timer = nil
             }
+            guard !isEnough, now < end, !Task.isCancelled else { return look.found }
             // Looked at before it was asked to be woken: asking says so where something has come.
             for mark in look.marks {
                 guard let log = mark.partition.onlineLog else { continue }
-                mark.partition.arrivals.wake(
-                    arrival, behind: mark.position, of: log.highWatermarkWatermark)
+                if let position = mark.position {
+                    mark.partition.arrivals.wake(
+                        arrival, behind: position, of: log.highWatermarkWatermark)
+                }
                 if let end = mark.logEnd {
                     mark.partition.appends.wake(arrival, behind: end, of: log.logEndWatermark)
                 }
@@ -102,9 +116,8 @@ private struct Fetch {
             // Those of a topic that was deleted meanwhile have ended, and wake nobody any more.
             watched = look.marks.map(\.partition)
             if timer == nil {
-                let deadline = deadline
-                timer = Task {
-                    try? await Task.sleep(until: deadline)
+                timer = Task { [end] in
+                    guard (try? await Task.sleep(until: end)) != nil else { return }
                     arrival.signal()
                 }
             }
@@ -274,8 +287,9 @@ private struct Fetch {
         }
         // It waits for records, and for news of the high watermark where it could make use of it.
         let told = offset > fetch.told ? fetch.told : highWatermark
-        if min(highWatermark, offset) > told { look.hasError = true }
-        look.marks.append((partition, max(told, highWatermark), offset))
+        let hasNews = min(highWatermark, offset) > told
+        look.hasNews = look.hasNews || hasNews
+        look.marks.append((partition, hasNews ? nil : max(told, highWatermark), offset))
         replica.noteTold(highWatermark, to: follower)
         let room = min(bytesMax - look.byteCount, Int(wanted.partitionMaxBytes))
         guard offset < log.logEnd, room > 0 || look.byteCount == 0 else { return answer }

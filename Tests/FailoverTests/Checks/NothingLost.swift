@@ -3,13 +3,14 @@ import TallyClient
 import TallyRecords
 import Testing
 
-/// A topic with a producer and a reader at work, and what must hold of both afterwards.
+/// A topic with a producer, a reader and a group at work, and what must hold of both afterwards.
 struct Traffic {
     let cluster: ProcessCluster
     let topic: String
     let partitions: Int32
     let producer: SteadyProducer
     let reader: SteadyReader
+    let group: SteadyGroup
 
     /// Creates a topic of which no record is acknowledged before two members have it, and begins.
     static func start(
@@ -23,9 +24,11 @@ struct Traffic {
         let traffic = Traffic(
             cluster: cluster, topic: topic, partitions: partitions,
             producer: SteadyProducer(cluster.client(), topic: topic),
-            reader: SteadyReader(cluster.client(), topic: topic))
+            reader: SteadyReader(cluster.client(), topic: topic),
+            group: SteadyGroup(try cluster.backend(), topic: topic))
         try await traffic.producer.start(partitions: partitions)
         traffic.reader.start(partitions: partitions)
+        try traffic.group.start()
         try await traffic.goesOn(batches: 20)
         return traffic
     }
@@ -52,9 +55,10 @@ struct Traffic {
         }
     }
 
-    /// Stops both, waits until all replicas are in sync, and looks at everything: each record that
-    /// was acknowledged is at its offset, nothing else is there, consumers saw nothing else, and
-    /// all members have the same bytes. Ends the cluster.
+    /// Stops all three, waits until all replicas are in sync, and looks at everything: each record
+    /// that was acknowledged is at its offset, nothing else is there, consumers saw nothing else,
+    /// the group has read and committed all of it, and all members have the same bytes. Ends the
+    /// cluster.
     func expectNothingLost() async throws {
         await producer.stop()
         #expect(producer.failures.isEmpty)
@@ -63,6 +67,12 @@ struct Traffic {
         #expect(await reader.reaches(ends), "a reader from the beginning on reads to the end")
         await reader.stop()
         #expect(reader.problems.isEmpty)
+        #expect(
+            await group.commits(ends),
+            "a group commits all: \(group.committed) of \(ends), \(group.refusals.suffix(5))")
+        #expect(try await group.stored(partitions: partitions) == ends)
+        await group.stop()
+        #expect(group.problems.isEmpty)
 
         let again = SteadyReader(cluster.client(), topic: topic)
         again.start(partitions: partitions)
@@ -75,6 +85,8 @@ struct Traffic {
             #expect(
                 seen == again.numbers[partition] ?? [:],
                 "what was read while all this went on is what is there, of \(partition)")
+            #expect(
+                group.numbers[partition] ?? [:] == seen, "and what the group read, of \(partition)")
         }
         for member in cluster.members {
             let code = try await member.end()

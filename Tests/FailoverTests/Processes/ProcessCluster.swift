@@ -1,7 +1,9 @@
 import Foundation
+import Tally
 import TallyClient
 import TallyCluster
 import TallyEtcd
+import TallyKafka
 import TallyReplication
 import TallyStateStore
 import TallyTestSupport
@@ -130,6 +132,14 @@ final class ProcessCluster: @unchecked Sendable {
         return ClusterClient(
             bootstrap: members.map { BrokerAddress(host: $0.host, port: $0.port) },
             configuration: configuration)
+    }
+
+    /// The same for consumers and groups.
+    func backend() throws -> Backend {
+        var settings = KafkaSettings()
+        settings.requestTimeoutMilliseconds = 3_000
+        return try .kafka(
+            bootstrap: members.map { "\($0.host):\($0.port)" }.joined(separator: ","), settings)
     }
 
     /// Creates a topic with a replica at each member.

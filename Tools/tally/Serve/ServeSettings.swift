@@ -133,6 +133,9 @@ struct ServeSettings {
             $0.cluster.throttledBytesPerSecond = number
             return true
         },
+        whole(
+            "num.replica.fetchers", "connections to a leader for partitions with traffic (2)",
+            \.cluster.fetchersPerLeader),
         truth(
             "auto.create.topics.enable", "whether asking for a topic creates it (false)",
             \.server.createsTopicsAutomatically),
