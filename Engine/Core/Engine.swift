@@ -20,6 +20,8 @@ public final class Engine: Service {
     /// What is left where the disk is full.
     let reserve: SpaceReserve
     package let workers: WorkerPool
+    /// How long those wait who wait for others.
+    package let limits = TimeLimits()
     /// For work that takes minutes (a projection): it must not keep threads from appends.
     let longWorkers: WorkerPool
     /// Looked at by every send: held for moments only, never while a file is touched.
@@ -135,6 +137,7 @@ public final class Engine: Service {
         transactions.stop()
         workers.close()
         longWorkers.close()
+        limits.close()
     }
 
     /// Where tasks run that send one record after the other and wait for each: on the engine's
@@ -211,6 +214,7 @@ public final class Engine: Service {
         defer {
             workers.close()
             longWorkers.close()
+            limits.close()
         }
         await coordination?.finish()
         // Behind what is under way; who comes later is told.

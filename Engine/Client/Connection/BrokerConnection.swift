@@ -22,11 +22,14 @@ package final class BrokerConnection: Sendable {
     /// Connects, and asks the broker what it knows. A cancelled task waits for the end of the
     /// attempt, ``ClientConfiguration/connectMilliseconds`` at most.
     ///
+    /// - Parameter thread: what serves the connection; nil for threads that all share.
+    ///
     /// Throws ``ClientError``.
     package static func connect(
-        to address: BrokerAddress, configuration: ClientConfiguration = ClientConfiguration()
+        to address: BrokerAddress, configuration: ClientConfiguration = ClientConfiguration(),
+        on thread: ConnectionThread? = nil
     ) async throws -> BrokerConnection {
-        let link = try await BrokerLink.connect(to: address, configuration)
+        let link = try await BrokerLink.connect(to: address, configuration, on: thread)
         return BrokerConnection(link, try await link.negotiate())
     }
 

@@ -29,10 +29,12 @@ final class BrokerLink: Sendable {
     deinit { channel.close(promise: nil) }
 
     static func connect(
-        to address: BrokerAddress, _ configuration: ClientConfiguration
+        to address: BrokerAddress, _ configuration: ClientConfiguration,
+        on thread: ConnectionThread?
     ) async throws -> BrokerLink {
         let hasEnded = Flag()
-        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let group: any EventLoopGroup = thread?.loop ?? MultiThreadedEventLoopGroup.singleton
+        let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(.milliseconds(configuration.connectMilliseconds))
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
         do {

@@ -10,21 +10,26 @@ import TallyWire
 ///
 /// Before anything else a log is made to agree with the leader's, by leader epochs. What comes is
 /// on stable storage before the next request says so where the topic promises that. Thread rule:
-/// one task, on the engine's threads: it blocks.
+/// one task, on the connection's thread, which nobody else uses: it blocks.
 struct FetchLane {
     private let lane: FetchLanes.Lane
     private let fetcher: ReplicaFetcher
     private let arrival: Arrival
+    private let thread: ConnectionThread
     private let work: FollowerWork
     private var connection: BrokerConnection?
 
     /// How long a request on a busy lane waits at most: until then nothing else can be asked for.
     private static let busyWaitMilliseconds: Int32 = 20
 
-    init(_ lane: FetchLanes.Lane, of fetcher: ReplicaFetcher, _ arrival: Arrival) {
+    init(
+        _ lane: FetchLanes.Lane, of fetcher: ReplicaFetcher, _ arrival: Arrival,
+        on thread: ConnectionThread
+    ) {
         self.lane = lane
         self.fetcher = fetcher
         self.arrival = arrival
+        self.thread = thread
         work = FollowerWork(
             leader: fetcher.leader, engine: fetcher.engine, logger: fetcher.configuration.logger)
     }
@@ -99,7 +104,7 @@ struct FetchLane {
     private mutating func connect() async throws -> BrokerConnection {
         if let connection, connection.isOpen { return connection }
         let made = try await fetcher.news.connect(
-            to: fetcher.leader, as: "replica-\(fetcher.configuration.nodeID)")
+            to: fetcher.leader, as: "replica-\(fetcher.configuration.nodeID)", on: thread)
         connection = made
         return made
     }

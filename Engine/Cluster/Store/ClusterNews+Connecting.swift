@@ -4,10 +4,14 @@ import TallyReplication
 extension ClusterNews {
     /// Connects to a member, where it said that it can be reached.
     ///
-    /// - Parameter clientID: what its logs shall call this one.
+    /// - Parameters:
+    ///   - clientID: what its logs shall call this one.
+    ///   - thread: what serves the connection; nil for threads that all share.
     ///
     /// Throws ``ClientError``, also where it is not registered now.
-    func connect(to id: ReplicaID, as clientID: String) async throws -> BrokerConnection {
+    func connect(
+        to id: ReplicaID, as clientID: String, on thread: ConnectionThread? = nil
+    ) async throws -> BrokerConnection {
         guard let member = look({ $0.members[id] }) else {
             throw ClientError.cannotConnect(
                 BrokerAddress(host: "", port: 0), reason: "member \(id) is not registered")
@@ -19,6 +23,6 @@ extension ClusterNews {
         configuration.requestMilliseconds = 10_000
         return try await BrokerConnection.connect(
             to: BrokerAddress(host: member.host, port: Int(member.port)),
-            configuration: configuration)
+            configuration: configuration, on: thread)
     }
 }

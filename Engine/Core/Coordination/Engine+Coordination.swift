@@ -70,7 +70,8 @@ extension Engine {
                 return appended
             }
             try await log.committed(
-                before: appended.nextOffset, in: appended.leaderEpoch, by: .now + markerTimeLimit)
+                before: appended.nextOffset, in: appended.leaderEpoch,
+                milliseconds: markerMilliseconds, limits: limits)
             return .done
         } catch EngineError.unknownTopic, EngineError.unknownPartition {
             // Deleted: nobody reads there.
@@ -82,8 +83,8 @@ extension Engine {
         }
     }
 
-    private var markerTimeLimit: Duration {
-        .milliseconds(coordination?.configuration.commitTimeoutMilliseconds ?? 30_000)
+    private var markerMilliseconds: Int64 {
+        coordination?.configuration.commitTimeoutMilliseconds ?? 30_000
     }
 
     // MARK: Loading

@@ -1,6 +1,7 @@
 import Foundation
-import TallyLog
-import TallyRecords
+import TallyFiles
+package import TallyLog
+package import TallyRecords
 
 extension PartitionLog {
     /// Returns once everything before an offset is committed: below the high watermark, and with
@@ -20,6 +21,31 @@ extension PartitionLog {
         highWatermarkWatermark.whenReached(end) { _ in isReached.signal() }
         let deadline = DispatchTime.now() + .milliseconds(Int(clamping: milliseconds))
         guard isReached.wait(timeout: deadline) == .success else {
+            throw .notEnoughInTime(partition: name, milliseconds: milliseconds)
+        }
+        // Fails where the wait ended because somebody else leads by now.
+        guard try isCommitted(before: end, in: epoch) else { throw .notLeader(partition: name) }
+    }
+
+    /// The same without blocking.
+    ///
+    /// - Parameter limits: what ends the wait in time.
+    package func committed(
+        before end: Offset, in epoch: LeaderEpoch, milliseconds: Int64, limits: TimeLimits
+    ) async throws(LogError) {
+        if try isCommitted(before: end, in: epoch) { return }
+        let isInTime = await withCheckedContinuation { continuation in
+            let once = UnfairLock<CheckedContinuation<Bool, Never>?>(continuation)
+            let tell: @Sendable (Bool) -> Void = { isReached in
+                once.withLock { $0.take() }?.resume(returning: isReached)
+            }
+            let limit = limits.add(at: .now + .milliseconds(milliseconds)) { tell(false) }
+            highWatermarkWatermark.whenReached(end) { _ in
+                limits.cancel(limit)
+                tell(true)
+            }
+        }
+        guard isInTime else {
             throw .notEnoughInTime(partition: name, milliseconds: milliseconds)
         }
         // Fails where the wait ended because somebody else leads by now.

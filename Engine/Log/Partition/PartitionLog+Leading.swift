@@ -138,27 +138,4 @@ extension PartitionLog {
         }
         return try replication.isCommitted(before: end, in: epoch)
     }
-
-    /// As ``waitUntilCommitted(before:in:milliseconds:)``, without blocking.
-    package func committed(
-        before end: Offset, in epoch: LeaderEpoch, by deadline: ContinuousClock.Instant
-    ) async throws(LogError) {
-        if try isCommitted(before: end, in: epoch) { return }
-        let isInTime = await withCheckedContinuation { continuation in
-            let once = Mutex<CheckedContinuation<Bool, Never>?>(continuation)
-            let tell: @Sendable (Bool) -> Void = { isReached in
-                once.withLock { $0.take() }?.resume(returning: isReached)
-            }
-            let timer = Task {
-                try? await Task.sleep(until: deadline)
-                tell(false)
-            }
-            highWatermarkMark.whenReached(end) { _ in
-                tell(true)
-                timer.cancel()
-            }
-        }
-        guard isInTime else { throw .notEnoughInTime(partition: name, milliseconds: 0) }
-        guard try isCommitted(before: end, in: epoch) else { throw .notLeader(partition: name) }
-    }
 }

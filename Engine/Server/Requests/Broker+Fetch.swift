@@ -81,11 +81,12 @@ private struct Fetch {
 
     func answer() async -> Found {
         let arrival = Arrival()
-        var timer: Task<Void, Never>?
+        let limits = broker.engine.limits
+        var limit: TimeLimits.Limit?
         var end = deadline
         var watched: [Partition] = []
         defer {
-            timer?.cancel()
+            if let limit { limits.cancel(limit) }
             for partition in watched {
                 partition.arrivals.remove(arrival)
                 if follower != nil { partition.appends.remove(arrival) }
@@ -98,8 +99,8 @@ private struct Fetch {
             let now = ContinuousClock.now
             if look.hasNews, end == deadline, now + Self.newsTime < end {
                 end = now + Self.newsTime
-                timer?.cancel()
-                timer = nil
+                if let limit { limits.cancel(limit) }
+                limit = nil
             }
             guard !isEnough, now < end, !Task.isCancelled else { return look.found }
             // Looked at before it was asked to be woken: asking says so where something has come.
@@ -115,12 +116,7 @@ private struct Fetch {
             }
             // Those of a topic that was deleted meanwhile have ended, and wake nobody any more.
             watched = look.marks.map(\.partition)
-            if timer == nil {
-                timer = Task { [end] in
-                    guard (try? await Task.sleep(until: end)) != nil else { return }
-                    arrival.signal()
-                }
-            }
+            if limit == nil { limit = limits.add(at: end) { arrival.signal() } }
             guard (try? await arrival.wait(after: seen)) != nil else { return look.found }
         }
     }

@@ -93,8 +93,10 @@ extension Broker {
             guard !isKnown else { continue }
             do {
                 // One after the other: the last that is committed ends the wait for all.
+                let left = (deadline - .now) / .milliseconds(1)
                 try await place.log.committed(
-                    before: place.end, in: place.epoch, by: deadline)
+                    before: place.end, in: place.epoch, milliseconds: Int64(max(left, 0)),
+                    limits: engine.limits)
             } catch {
                 failures.append((place, error))
             }
