@@ -12,10 +12,11 @@ public import TallyRecords
 ///
 /// On a cluster the same names mean the same. What differs: offsets of the same partition come
 /// from the cluster, a topic that is not there is told by the record that is sent to it,
-/// `delivery.timeout.ms` bounds how often a batch is tried again (`retries` counts for nothing),
-/// an aborted transaction does not send what was not sent yet, readers may see a committed one
-/// some moments after the commit has returned, and errors that an engine has no word for come as `KafkaError` of the product `TallyKafka`,
-/// which also has `Backend.kafka(bootstrap:)`. A copyable handle; any task.
+/// `delivery.timeout.ms` bounds how often a batch is tried again (`retries` counts for nothing), an
+/// aborted transaction does not send what was not sent yet, readers may see a committed one some
+/// moments after the commit has returned, and errors that an engine has no word for come as
+/// `KafkaError` of the product `TallyKafka`, which also has `Backend.kafka(bootstrap:)`. A copyable
+/// handle; any task.
 public struct Backend: Sendable {
     private enum Place {
         case engine(Engine)

@@ -24,6 +24,7 @@ final class Interceptor: Sendable {
     struct Request: Hashable, Sendable {
         var api: APIKey
         var version: Int16
+        var frame: [UInt8]
     }
 
     private struct State {
@@ -51,12 +52,12 @@ final class Interceptor: Sendable {
     private final class Book: Sendable {
         let state = Mutex(State())
 
-        func fault(of request: Request, _ frame: [UInt8]) -> Fault? {
+        func fault(of request: Request) -> Fault? {
             state.withLock { state in
                 state.requests.append(request)
                 guard let fault = state.faults[request.api]?.first else { return nil }
                 state.faults[request.api]?.removeFirst()
-                if fault == .late { state.late.append(frame) }
+                if fault == .late { state.late.append(request.frame) }
                 return fault
             }
         }
@@ -171,11 +172,12 @@ extension Interceptor {
             requests.receive(bytes)
             while let frame = requests.next() {
                 let numbers = (0..<2).map { Int16(frame[2 * $0]) << 8 | Int16(frame[2 * $0 + 1]) }
-                let request = Request(api: APIKey(rawValue: numbers[0]), version: numbers[1])
-                let fault = book.fault(of: request, frame)
+                let request = Request(
+                    api: APIKey(rawValue: numbers[0]), version: numbers[1], frame: frame)
+                let fault = book.fault(of: request)
                 if fault == .lost || fault == .late { return end() }
                 if fault == .noCoordinator {
-                    answer(frame, request)
+                    answer(request)
                     continue
                 }
                 isHandedOn.append(fault == nil)
@@ -184,9 +186,9 @@ extension Interceptor {
         }
 
         /// Says COORDINATOR_NOT_AVAILABLE. No answer of the server's may be on its way.
-        private func answer(_ frame: [UInt8], _ request: Request) {
+        private func answer(_ request: Request) {
             guard request.api == .findCoordinator,
-                let start = try? RequestFrameStart(decoding: frame)
+                let start = try? RequestFrameStart(decoding: request.frame)
             else { return end() }
             var body = FindCoordinatorResponse()
             if request.version >= 4 {
