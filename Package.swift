@@ -360,6 +360,8 @@ let package = Package(
             dependencies: [
                 "TallyRecords", "TallyWire", "Tally", "TallyStateStore", "TallyServed",
                 "TallyClient", "TallyKafka", "TallyTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Tests/KafkaTests", swiftSettings: plainSettings),
         .executableTarget(

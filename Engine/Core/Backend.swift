@@ -12,9 +12,11 @@ public import TallyRecords
 ///
 /// On a cluster the same names mean the same. What differs: offsets of the same partition come
 /// from the cluster, a topic that is not there is told by the record that is sent to it,
-/// `delivery.timeout.ms` bounds how often a batch is tried again (`retries` counts for nothing),
-/// and errors that an engine has no word for come as `KafkaError` of the product `TallyKafka`,
-/// which also has `Backend.kafka(bootstrap:)`. A copyable handle; any task.
+/// `delivery.timeout.ms` bounds how often a batch is tried again (`retries` counts for nothing), an
+/// aborted transaction does not send what was not sent yet, readers may see a committed one some
+/// moments after the commit has returned, and errors that an engine has no word for come as
+/// `KafkaError` of the product `TallyKafka`, which also has `Backend.kafka(bootstrap:)`. A copyable
+/// handle; any task.
 public struct Backend: Sendable {
     private enum Place {
         case engine(Engine)
@@ -39,8 +41,9 @@ public struct Backend: Sendable {
     /// A producer. Make one and share it; it needs no closing, but flush it before the backend is
     /// closed.
     ///
-    /// Throws ``EngineError/invalidSetting(name:reason:)``, also for transactions on a cluster,
-    /// which this version does not have.
+    /// A producer of a cluster that is let go of while a transaction is open has it aborted.
+    ///
+    /// Throws ``EngineError/invalidSetting(name:reason:)``.
     public func producer(
         _ configuration: ProducerConfiguration = ProducerConfiguration()
     ) throws(EngineError) -> Producer {
@@ -48,11 +51,6 @@ public struct Backend: Sendable {
         case .engine(let engine): return try engine.producer(configuration)
         case .cluster(let cluster):
             try configuration.check()
-            guard configuration.transactionalID == nil else {
-                throw .invalidSetting(
-                    name: "transactional.id",
-                    reason: "transactions are there on an engine, and not yet on a cluster")
-            }
             return Producer(remote: RemoteProducer(cluster, configuration))
         }
     }
@@ -119,7 +117,8 @@ public struct Backend: Sendable {
         return Set((0..<Int32(count)).map { TopicPartition(topic: name, partition: $0) })
     }
 
-    /// Closes the engine, or ends the connections to the cluster.
+    /// Closes the engine; or aborts what transactions of its producers are open on the cluster,
+    /// which takes ten seconds at most, and ends the connections to it.
     ///
     /// Throws as ``Engine/close()``.
     public func close() async throws {

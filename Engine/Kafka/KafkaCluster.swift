@@ -9,10 +9,31 @@ import TallyWire
 /// A cluster behind Kafka's protocol. Thread rule: any task.
 final class KafkaCluster: RemoteCluster {
     private let client: ClusterClient
+    private let transactions = Mutex<[WeakTransactions]>([])
+
+    private struct WeakTransactions {
+        weak var value: KafkaTransactions?
+    }
 
     init(_ client: ClusterClient) { self.client = client }
 
-    func close() async { await client.close() }
+    func close() async {
+        await client.close()
+        let open = transactions.withLock { $0.compactMap(\.value) }
+        await withTaskGroup { group in
+            for transactions in open { group.addTask { await transactions.close() } }
+        }
+    }
+
+    func transactions(of transactionalID: String) -> any RemoteTransactions {
+        let made = KafkaTransactions(
+            of: transactionalID, bootstrap: client.bootstrap, client.configuration)
+        transactions.withLock { known in
+            known.removeAll { $0.value == nil }
+            known.append(WeakTransactions(value: made))
+        }
+        return made
+    }
 
     func groups() -> any RemoteGroups {
         KafkaGroups(bootstrap: client.bootstrap, client.configuration)
@@ -39,16 +60,26 @@ final class KafkaCluster: RemoteCluster {
     }
 
     func append(_ batch: RemoteBatch) async -> RemoteAppend {
+        await Self.append(batch, by: client)
+    }
+
+    /// Tries once to append a batch.
+    static func append(_ batch: RemoteBatch, by client: ClusterClient) async -> RemoteAppend {
         let topic = batch.partition.topic
         do {
             let appended = try await client.tryAppend(
                 batch.bytes, to: batch.partition, acks: batch.acknowledgements.number,
-                timeoutMilliseconds: batch.timeoutMilliseconds)
+                timeoutMilliseconds: batch.timeoutMilliseconds,
+                transactionalID: batch.transactionalID)
             return .appended(
                 baseOffset: appended.baseOffset ?? Offset(-1),
                 logAppendTime: appended.logAppendTime)
         } catch let error as ClientError {
-            return Self.outcome(of: error, topic)
+            let isTransactional = batch.transactionalID != nil
+            if isTransactional, let code = error.code, let refusal = TransactionError(of: code) {
+                return .refused(EngineError.transaction(refusal))
+            }
+            return outcome(of: error, topic)
         } catch {
             // Cancelled: it may be on its way.
             return .retry(error, mayBeStored: true)

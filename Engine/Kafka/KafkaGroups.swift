@@ -214,7 +214,8 @@ extension GroupError {
             }
     }
 
-    fileprivate init(_ code: ErrorCode, _ group: String, _ memberID: String) {
+    /// What a broker says of a group.
+    init(_ code: ErrorCode, _ group: String, _ memberID: String) {
         self =
             switch code {
             case .unknownMemberID: .unknownMemberID(memberID)

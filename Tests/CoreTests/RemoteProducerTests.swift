@@ -63,6 +63,10 @@ final class ScriptedCluster: RemoteCluster {
 
     func groups() -> any RemoteGroups { fatalError("no groups here") }
 
+    func transactions(of transactionalID: String) -> any RemoteTransactions {
+        fatalError("no transactions here")
+    }
+
     func close() async {}
 
     private final class NoFetcher: RemoteFetcher {

@@ -7,7 +7,9 @@
  *
  *   leader TOPIC PARTITION BROKER    who leads a partition from now on
  *   down BROKER, up BROKER           a broker takes no connections, or takes some again
- *   error API CODE COUNT             the next COUNT requests of an API get an error
+ *   error API CODE COUNT             the next COUNT requests of an API get an error; -195 ends
+ *                                    their connection instead
+ *   coordinator TYPE KEY BROKER      who coordinates a `group` or a `transaction` from now on
  *
  * It ends with its input. Needs librdkafka-dev.
  */
@@ -33,12 +35,14 @@ static void push_errors(rd_kafka_mock_cluster_t *cluster, short api, int code, i
 }
 
 static int obey(rd_kafka_mock_cluster_t *cluster, const char *line) {
-    char topic[256];
+    char topic[256], type[32];
     int a, b, c;
     if (sscanf(line, "leader %255s %d %d", topic, &a, &b) == 3)
         return !rd_kafka_mock_partition_set_leader(cluster, topic, a, b);
     if (sscanf(line, "down %d", &a) == 1) return !rd_kafka_mock_broker_set_down(cluster, a);
     if (sscanf(line, "up %d", &a) == 1) return !rd_kafka_mock_broker_set_up(cluster, a);
+    if (sscanf(line, "coordinator %31s %255s %d", type, topic, &a) == 3)
+        return !rd_kafka_mock_coordinator_set(cluster, type, topic, a);
     if (sscanf(line, "error %d %d %d", &a, &b, &c) == 3) {
         push_errors(cluster, (short)a, b, c);
         return 1;

@@ -10,6 +10,7 @@ package final class ServedEngine: Sendable {
     /// The engine that is served.
     package let engine: Engine
     private let state = Mutex<(server: TallyServer?, port: Int)>((nil, 0))
+    private let advertisedPort = Mutex<Int?>(nil)
 
     private init(_ engine: Engine) { self.engine = engine }
 
@@ -44,10 +45,15 @@ package final class ServedEngine: Sendable {
         try await served.engine.close()
     }
 
+    /// Has clients told another port from the next start on, behind which somebody hands on what
+    /// comes.
+    package func advertise(port: Int) { advertisedPort.withLock { $0 = port } }
+
     /// Listens, where it listened before.
     package func start() async throws {
         var configuration = ServerConfiguration()
         configuration.port = port
+        configuration.advertisedPort = advertisedPort.withLock { $0 }
         let server = try TallyServer(engine: engine, configuration: configuration)
         let address = try await server.start()
         state.withLock { $0 = (server, address.port) }

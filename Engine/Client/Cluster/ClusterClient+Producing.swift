@@ -66,21 +66,25 @@ extension ClusterClient {
     ///     nothing is known of what becomes of it.
     ///   - timeout: how long the broker may take, and how much longer than
     ///     ``ClientConfiguration/requestMilliseconds`` its answer.
+    ///   - transactionalID: whose transaction the batch is part of, in which the partition takes
+    ///     part already; nil where it is part of none.
     /// Throws as ``append(_:to:)``.
     package func tryAppend(
         _ batch: [UInt8], to partition: TopicPartition, acks: Int16,
-        timeoutMilliseconds timeout: Int64
+        timeoutMilliseconds timeout: Int64, transactionalID: String? = nil
     ) async throws -> AppendedBatch {
         let timeout = min(timeout, configuration.requestMilliseconds)
         let request = ProduceRequest(
-            [(partition, batch)], acks: acks, timeoutMilliseconds: timeout)
+            [(partition, batch)], acks: acks, timeoutMilliseconds: timeout,
+            transactionalID: transactionalID)
         do {
             let connection = try await connect(.leader(partition))
             guard acks != 0 else {
                 try connection.post(request)
                 return AppendedBatch(baseOffset: nil)
             }
-            let answer = try await connection.send(request)
+            let answer = try await connection.send(
+                request, atMost: transactionalID == nil ? .max : Self.transactionalVersionMax)
             let result = answer.responses.first?.partitions.first
             guard let result, result.errorCode == .none else {
                 throw ClientError.refused(
@@ -94,6 +98,12 @@ extension ClusterClient {
             throw error
         }
     }
+}
+
+extension ClusterClient {
+    /// With version 12 a partition takes part in a transaction by being written to: that is the
+    /// second version of the protocol of transactions (KIP-890), and this client speaks the first.
+    private static let transactionalVersionMax: Int16 = 11
 }
 
 extension ClusterClient.AppendedBatch {

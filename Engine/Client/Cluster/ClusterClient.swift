@@ -101,12 +101,12 @@ package actor ClusterClient {
             }
             return try await connection(to: address)
         case .groupCoordinator(let group):
-            return try await connection(to: try await coordinator(of: group))
+            return try await connection(to: try await coordinator(of: .group(group)))
         }
     }
 
     /// A connection to some broker: one that is open, else the first that accepts one.
-    private func connectionToAny() async throws -> BrokerConnection {
+    func connectionToAny() async throws -> BrokerConnection {
         let known = view.brokers.sorted { $0.key < $1.key }.map(\.value)
         var failure: (any Error)?
         for address in known.filter({ connections[$0] != nil }) + bootstrap + known {
@@ -119,26 +119,6 @@ package actor ClusterClient {
         throw failure
             ?? ClientError.cannotConnect(
                 BrokerAddress(host: "", port: 0), reason: "no broker was named")
-    }
-
-    private func coordinator(of group: String) async throws -> BrokerAddress {
-        let connection = try await connectionToAny()
-        var request = FindCoordinatorRequest()
-        if try connection.versions.version(of: FindCoordinatorRequest.self) >= 4 {
-            request.coordinatorKeys = [group]
-        } else {
-            request.key = group
-        }
-        let answer = try await connection.send(request)
-        let found = answer.coordinators.first
-        let code = found?.errorCode ?? answer.errorCode
-        guard code == .none else {
-            throw ClientError.refused(
-                request: FindCoordinatorRequest.name, subject: "group \(group)", code: code,
-                message: found?.errorMessage ?? answer.errorMessage)
-        }
-        return BrokerAddress(
-            host: found?.host ?? answer.host, port: Int(found?.port ?? answer.port))
     }
 
     // MARK: The view of the cluster

@@ -37,7 +37,7 @@ package struct BrokerVersions: Hashable, Sendable {
 
 extension WireRequest {
     /// What people call it: `Fetch` for `FetchRequest`.
-    static var name: String {
+    package static var name: String {
         let name = "\(Self.self)"
         return name.hasSuffix("Request") ? String(name.dropLast("Request".count)) : name
     }

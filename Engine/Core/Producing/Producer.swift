@@ -52,7 +52,7 @@ public final class Producer: Sendable {
             engine: engine, account: account, reports: DeliveryReportQueue(account: account),
             identity: configuration.usesIdempotence ? .drawn() : nil,
             transaction: configuration.transactionalID.map { id in
-                ProducerTransaction(transactionalID: id, service: engine.transactions)
+                ProducerTransaction(transactionalID: id, link: engine.transactions)
             })
     }
 

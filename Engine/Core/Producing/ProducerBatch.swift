@@ -116,10 +116,13 @@ final class ProducerBatch: Sendable {
 
     /// Finishes the batch and copies it, for whoever sends it elsewhere; again, under other
     /// numbers, where that is asked for.
-    func encoded(as producer: BatchProducer) throws -> [UInt8] {
+    func encoded(
+        as producer: BatchProducer, isTransactional: Bool = false
+    ) throws -> [UInt8] {
         try content.withLock { content in
             var bytes: [UInt8] = []
-            bytes.append(try content.builder.finish(producer: producer))
+            bytes.append(
+                try content.builder.finish(producer: producer, isTransactional: isTransactional))
             return bytes
         }
     }

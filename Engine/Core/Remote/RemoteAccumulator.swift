@@ -10,13 +10,17 @@ struct RemoteParts: Sendable {
     var configuration: ProducerConfiguration
     var account: ProducerAccount
     var reports: DeliveryReportQueue
+    /// Nil where the producer has no transactions.
+    var transaction: RemoteTransaction?
 }
 
 /// Gathers the records for one partition of a cluster into batches and delivers them in order, one
 /// at a time, each until it is there, is refused, or `delivery.timeout.ms` is over.
 ///
 /// What is not known to be there is sent again with the numbers it had, by which the partition
-/// knows it. Thread rule: any thread.
+/// knows it. In a transaction the partition takes part before the first batch, nothing that fails
+/// is begun anew under other numbers, and what was not sent yet when the transaction fails or is
+/// aborted is not sent any more. Thread rule: any thread.
 final class RemoteAccumulator: Sendable {
     private let id: TopicPartition
     private let parts: RemoteParts
@@ -42,14 +46,20 @@ final class RemoteAccumulator: Sendable {
     /// Encodes a record into the open batch, or into a new one where it does not fit. Returns a
     /// batch that was opened.
     ///
-    /// Throws ``EngineError/recordTooLarge(byteCount:limit:setting:)`` and ``RecordError``.
+    /// - Parameter isTaken: whether the record was taken before, while a transaction was open.
+    /// Throws ``EngineError/recordTooLarge(byteCount:limit:setting:)``,
+    /// ``EngineError/invalidProducerState(reason:)`` outside of a transaction where the producer
+    /// has transactions, and ``RecordError``.
     func add(
         key: RawSpan?, value: RawSpan?, timestamp: Timestamp, headers: [RecordHeader],
-        interest: ProducerBatch.Interest
+        interest: ProducerBatch.Interest, isTaken: Bool = false
     ) throws -> ProducerBatch? {
         // Also where the record is refused: the batch it found full is ready.
         defer { deliverReady() }
         return try state.withLock { state in
+            // Under the lock that the end of a transaction takes after it has begun: it finds the
+            // record here, or the record is refused.
+            if !isTaken { try parts.transaction?.state.requireOpen() }
             let estimate =
                 (key?.byteCount ?? 0) + (value?.byteCount ?? 0)
                 + headers.reduce(0) { $0 + $1.name.utf8.count + ($1.value?.count ?? 0) }
@@ -136,6 +146,7 @@ final class RemoteAccumulator: Sendable {
 
     /// Nothing more happens to the batch: counts it out and tells everybody.
     private func finish(_ batch: ProducerBatch, _ outcome: ProducerBatch.Outcome) {
+        if case .failure(let error) = outcome { parts.transaction?.state.noteFailure(error) }
         let isReported = parts.reports.add(batch, outcome)
         parts.account.remove(batch, outcome, isReported: isReported)
         batch.complete(outcome)
@@ -156,6 +167,10 @@ final class RemoteAccumulator: Sendable {
             guard let left = millisecondsLeft(batch) else {
                 return .failure(giveUp(mayBeStored: mayBeStored))
             }
+            if let stop = parts.transaction?.state.stop {
+                if mayBeStored { forgetNumbers() }
+                return .failure(stop)
+            }
             let attempt = await attempt(batch, timeout: left)
             switch attempt {
             case .appended(let offset, let time):
@@ -171,7 +186,9 @@ final class RemoteAccumulator: Sendable {
                 forgetNumbers()
                 renewalCount += 1
                 // An earlier attempt may have brought it there, under the numbers of then.
-                guard !mayBeStored, renewalCount <= Self.renewalCountMax else {
+                guard !mayBeStored, renewalCount <= Self.renewalCountMax,
+                    parts.transaction == nil
+                else {
                     return .failure(error)
                 }
             case .refused(let error):
@@ -199,23 +216,53 @@ final class RemoteAccumulator: Sendable {
 
     private func attempt(_ batch: ProducerBatch, timeout: Int64) async -> RemoteAppend {
         do {
-            if configuration.usesIdempotence, state.withLock({ $0.sequence == nil }) {
-                let sequence = ProducerSequence(try await parts.cluster.newProducer())
-                state.withLock { $0.sequence = sequence }
+            guard let producer = try await producer(within: timeout) else {
+                return .retry(giveUp(mayBeStored: false), mayBeStored: false)
             }
-            let producer = state.withLock { $0.sequence?.batchProducer } ?? .none
-            return await parts.cluster.append(
-                RemoteBatch(
-                    partition: id, bytes: try batch.encoded(as: producer),
-                    recordCount: batch.recordCount,
-                    acknowledgements: configuration.acknowledgements,
-                    timeoutMilliseconds: timeout))
+            let remote = RemoteBatch(
+                partition: id,
+                bytes: try batch.encoded(
+                    as: producer, isTransactional: parts.transaction != nil),
+                recordCount: batch.recordCount,
+                acknowledgements: configuration.acknowledgements,
+                timeoutMilliseconds: timeout, transactionalID: configuration.transactionalID)
+            guard let transaction = parts.transaction else {
+                return await parts.cluster.append(remote)
+            }
+            return await transaction.link.transactions.append(remote)
         } catch let error as RecordError {
+            return .refused(error)
+        } catch let error where parts.transaction != nil {
+            // The partition could not take part, which was tried for long enough.
             return .refused(error)
         } catch {
             return .retry(error, mayBeStored: false)
         }
     }
 
-    private func forgetNumbers() { state.withLock { $0.sequence = nil } }
+    /// Who the next batch is from, with its numbers; nil where the time was over before the
+    /// partition took part in the transaction.
+    private func producer(within milliseconds: Int64) async throws -> BatchProducer? {
+        let identity: ProducerIdentity
+        if let transaction = parts.transaction {
+            let joined = try await transaction.join(id, within: milliseconds)
+            guard let joined else { return nil }
+            identity = joined
+        } else {
+            guard configuration.usesIdempotence else { return BatchProducer.none }
+            if let known = state.withLock({ $0.sequence?.batchProducer }) { return known }
+            identity = try await parts.cluster.newProducer()
+        }
+        return state.withLock { state in
+            // A transaction goes on with the numbers of the last one, unless its epoch is new.
+            if state.sequence?.identity != identity { state.sequence = ProducerSequence(identity) }
+            return state.sequence?.batchProducer
+        }
+    }
+
+    /// What becomes of the numbers is not known: they are not used again.
+    private func forgetNumbers() {
+        state.withLock { $0.sequence = nil }
+        parts.transaction?.link.noteDoubt()
+    }
 }

@@ -28,13 +28,16 @@ package protocol RemoteCluster: AnyObject, Sendable {
         of partitions: Set<TopicPartition>, at place: StartingPosition, isolation: IsolationLevel
     ) async throws -> [TopicPartition: OffsetAndTimestamp]
 
+    /// The transactions of a transactional id, for one producer.
+    func transactions(of transactionalID: String) -> any RemoteTransactions
+
     /// The groups of the cluster, for one member.
     func groups() -> any RemoteGroups
 
     /// Reads partitions; none at first.
     func fetcher(_ configuration: ConsumerConfiguration) -> any RemoteFetcher
 
-    /// Ends all connections.
+    /// Aborts transactions that are open, and ends all connections.
     func close() async
 }
 
@@ -64,6 +67,8 @@ package struct RemoteBatch: Sendable {
     package var acknowledgements: Acknowledgements
     /// How long the attempt may take.
     package var timeoutMilliseconds: Int64
+    /// Whose transaction it is part of; nil where it is part of none.
+    package var transactionalID: String?
 }
 
 /// What became of an attempt to append a batch.

@@ -12,6 +12,9 @@ final class RemoteProducer: Sendable {
     var configuration: ProducerConfiguration { parts.configuration }
     var account: ProducerAccount { parts.account }
     var reports: DeliveryReportQueue { parts.reports }
+    /// Nil where the producer has no transactions.
+    var transaction: RemoteTransaction? { parts.transaction }
+    var cluster: any RemoteCluster { parts.cluster }
 
     private struct State {
         var topics: [String: Topic] = [:]
@@ -37,7 +40,10 @@ final class RemoteProducer: Sendable {
             isKeepingErrors: configuration.acknowledgements != .none)
         parts = RemoteParts(
             cluster: cluster, configuration: configuration, account: account,
-            reports: DeliveryReportQueue(account: account))
+            reports: DeliveryReportQueue(account: account),
+            transaction: configuration.transactionalID.map {
+                RemoteTransaction(cluster, of: $0, configuration)
+            })
     }
 
     // MARK: Taking records
@@ -77,7 +83,9 @@ final class RemoteProducer: Sendable {
             value: RecordView.copy(value), timestamp: timestamp ?? .now,
             headers: headers)
         let waiting = WaitingRecord(record: record, interest: interest)
-        let became = state.withLock { state -> RemoteAccumulators? in
+        let became = try state.withLock { state -> RemoteAccumulators? in
+            // Under the lock that the flush of a transaction's end takes after it has begun.
+            try transaction?.state.requireOpen()
             switch state.topics[topic] {
             case .known(let accumulators): return accumulators
             case .asked(let task, var records):
@@ -115,12 +123,14 @@ final class RemoteProducer: Sendable {
 
     private func add(
         to topic: RemoteAccumulators, _ partition: Int32?, _ key: RawSpan?, _ value: RawSpan?,
-        _ timestamp: Timestamp, _ headers: [RecordHeader], _ interest: ProducerBatch.Interest
+        _ timestamp: Timestamp, _ headers: [RecordHeader], _ interest: ProducerBatch.Interest,
+        isTaken: Bool = false
     ) throws -> Int32 {
         let chosen = try topic.choosePartition(explicit: partition, key: key, value: value)
         let accumulator = topic.accumulators[Int(chosen)]
         let opened = try accumulator.add(
-            key: key, value: value, timestamp: timestamp, headers: headers, interest: interest)
+            key: key, value: value, timestamp: timestamp, headers: headers, interest: interest,
+            isTaken: isTaken)
         guard let opened else { return chosen }
         guard configuration.lingerMilliseconds > 0 else {
             accumulator.deliverIfIdle()
@@ -154,7 +164,7 @@ final class RemoteProducer: Sendable {
                     _ = try add(
                         to: found.get(), record.partition, record.key?.rawSpan,
                         record.value?.rawSpan, record.timestamp ?? .now, record.headers,
-                        waiting.interest)
+                        waiting.interest, isTaken: true)
                 } catch {
                     fail(waiting, error)
                 }

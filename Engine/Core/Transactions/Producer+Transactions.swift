@@ -9,7 +9,10 @@ extension Producer {
     /// Takes the transactional id over: producers that had it before are fenced, and a transaction
     /// that one of them left open is aborted. Comes first, once.
     ///
-    /// Throws ``EngineError/transaction(_:)``, ``EngineError/closed``, and
+    /// A transaction that is not ended is aborted after
+    /// ``ProducerConfiguration/transactionTimeoutMilliseconds``; one of a cluster also where its
+    /// producer is let go of, or its backend closed. Throws ``EngineError/transaction(_:)``,
+    /// ``EngineError/closed``, and
     /// ``EngineError/invalidProducerState(reason:)`` where the producer has no transactional id or
     /// was told this before.
     public func initTransactions() async throws {
@@ -24,6 +27,13 @@ extension Producer {
     }
 
     private func identity(for transactionalID: String) async throws -> ProducerIdentity {
+        if let transaction = remote?.transaction {
+            do throws(TransactionError) {
+                return try await transaction.link.takeOver()
+            } catch {
+                throw EngineError.transaction(error)
+            }
+        }
         let timeout = Int32(clamping: configuration.transactionTimeoutMilliseconds)
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
@@ -53,7 +63,9 @@ extension Producer {
     }
 
     /// Commits: returns once the records, the decision and all markers are on stable storage,
-    /// whatever the topics promise for records outside of transactions.
+    /// whatever the topics promise for records outside of transactions. On a cluster it returns
+    /// once the records and the decision are where that promises they stay; readers of committed
+    /// records may see them some moments later.
     ///
     /// What is sent while it commits is refused. Throws the error of a record that could not be
     /// sent, and the transaction must be aborted then; ``EngineError/transaction(_:)``: with
@@ -65,7 +77,8 @@ extension Producer {
         try await end(.commit)
     }
 
-    /// Aborts: readers of committed records see nothing of the transaction.
+    /// Aborts: readers of committed records see nothing of the transaction. What was not sent yet
+    /// to a cluster is not sent any more, and has failed.
     ///
     /// Throws as ``commitTransaction()``.
     public func abortTransaction() async throws {
@@ -92,7 +105,7 @@ extension Producer {
             try await commitTransaction()
         } catch {
             // Decided perhaps, or fenced: aborting is not ours any more.
-            if parts.transaction?.isUndecided ?? false { try? await abortTransaction() }
+            if transaction?.isUndecided ?? false { try? await abortTransaction() }
             throw error
         }
         return result
@@ -109,6 +122,7 @@ extension Producer {
         _ offsets: [TopicPartition: OffsetToCommit], of consumer: GroupConsumer
     ) async throws {
         let transaction = try requireTransaction()
+        if let remote { return try await sendOffsets(offsets, of: consumer, to: remote) }
         guard consumer.remote == nil else {
             throw EngineError.invalidProducerState(
                 reason: "the consumer reads a cluster, and the transaction is one of an engine")
@@ -141,8 +155,27 @@ extension Producer {
             ], of: consumer)
     }
 
+    private func sendOffsets(
+        _ offsets: [TopicPartition: OffsetToCommit], of consumer: GroupConsumer,
+        to remote: RemoteProducer
+    ) async throws {
+        let isSameCluster = consumer.remote.map { $0.readers.cluster === remote.cluster } ?? false
+        guard isSameCluster, let transaction = remote.transaction else {
+            throw EngineError.invalidProducerState(
+                reason: "the transaction is one of a cluster, which the consumer does not read")
+        }
+        try await transaction.state.withGroup(consumer.group) { identity in
+            try await transaction.commitOffsets(offsets, of: consumer, as: identity)
+        }
+    }
+
+    /// Nil where the producer has no transactions.
+    private var transaction: ProducerTransaction? {
+        remote?.transaction?.state ?? parts?.transaction
+    }
+
     private func requireTransaction() throws(EngineError) -> ProducerTransaction {
-        guard let transaction = parts?.transaction else {
+        guard let transaction else {
             throw .invalidProducerState(
                 reason: "transactions need a transactional.id in the producer's configuration")
         }
@@ -151,7 +184,7 @@ extension Producer {
 
     private func end(_ decision: TransactionDecision) async throws {
         let transaction = try requireTransaction()
-        try engine.requireNotClosed()
+        try requireNotClosed()
         let number = try transaction.beginEnd(decision)
         // Whoever was taken before is in a batch when this has passed; the flush waits for those.
         deliverAll()
@@ -166,10 +199,13 @@ extension Producer {
             // What could not be stored need not be taken back.
         }
         guard let ending = try transaction.participants(for: decision, of: number) else { return }
-        if decision == .commit { try await sync(ending.partitions, of: number, in: transaction) }
+        // A cluster has promised for each record what it promises.
+        if decision == .commit, remote == nil {
+            try await sync(ending.partitions, of: number, in: transaction)
+        }
         guard let asked = try transaction.noteAsked(decision, of: number) else { return }
         do throws(TransactionError) {
-            let next = try await engine.transactions.end(
+            let next = try await transaction.link.end(
                 transaction.transactionalID, producer: ending.identity, decision,
                 timeout: .milliseconds(configuration.transactionTimeoutMilliseconds))
             transaction.ended(number, by: decision, next: next)
@@ -177,9 +213,13 @@ extension Producer {
         } catch {
             if try transaction.hasEnded(number, by: decision) { return }
             transaction.noteNotEnded(number, error, askedBefore: asked.before)
-            try engine.requireNotClosed()
+            try requireNotClosed()
             throw EngineError.transaction(error)
         }
+    }
+
+    private func requireNotClosed() throws(EngineError) {
+        if remote == nil { try engine.requireNotClosed() }
     }
 
     /// Puts the records of a transaction on stable storage: the decision will be there, and it

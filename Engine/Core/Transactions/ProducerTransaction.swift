@@ -9,7 +9,7 @@ import TallyTransactions
 /// Thread rule: any thread.
 final class ProducerTransaction: Sendable {
     let transactionalID: String
-    private let service: TransactionService
+    let link: any TransactionLink
     private let state = Mutex(State())
 
     /// Where the producer is.
@@ -44,13 +44,13 @@ final class ProducerTransaction: Sendable {
         /// Steps that put partitions there and are not over.
         var includesUnderWay = 0
         /// To be put there, and being put there.
-        var waiting: [TopicPartition: [@Sendable (Result<Void, any Error>) -> Void]] = [:]
-        var asking: [TopicPartition: [@Sendable (Result<Void, any Error>) -> Void]] = [:]
+        var waiting: TransactionJoiners = [:]
+        var asking: TransactionJoiners = [:]
     }
 
-    init(transactionalID: String, service: TransactionService) {
+    init(transactionalID: String, link: any TransactionLink) {
         self.transactionalID = transactionalID
-        self.service = service
+        self.link = link
     }
 
     /// Who writes now.
@@ -175,6 +175,7 @@ final class ProducerTransaction: Sendable {
             // would end the transaction that it begins.
             let hasBegun =
                 !state.included.isEmpty || state.hasGroups || state.includesUnderWay > 0
+                || link.mayHaveBegun
             guard let identity = state.identity, hasBegun else {
                 state.phase = .ready
                 state.lastEnd = (number, decision)
@@ -283,17 +284,13 @@ final class ProducerTransaction: Sendable {
     }
 
     private func includeWaiting() {
-        service.ask(about: transactionalID) {
-            [self] (coordinator, now) throws(TransactionError) in
+        link.addPartitions(to: transactionalID) { [self] in
             // Who comes from now on begins the next step.
-            let (identity, asking) = state.withLock { state in
+            state.withLock { state in
                 state.asking = state.waiting
                 state.waiting = [:]
                 return (state.identity, state.asking)
             }
-            guard let identity else { throw .invalidTransactionState }
-            try coordinator.addPartitions(
-                asking.keys, to: transactionalID, producer: identity, now: now)
         } answer: { [self] result in
             let answered = state.withLock { state in
                 state.includesUnderWay -= 1
@@ -301,10 +298,13 @@ final class ProducerTransaction: Sendable {
                 let answered = state.asking.isEmpty ? state.waiting : state.asking
                 if state.asking.isEmpty { state.waiting = [:] }
                 state.asking = [:]
-                if case .success = result { state.included.formUnion(answered.keys) }
+                if case .success(let renewed) = result {
+                    state.included.formUnion(answered.keys)
+                    if let renewed { state.identity = renewed }
+                }
                 return answered
             }
-            let told = result.mapError { EngineError.transaction($0) as any Error }
+            let told = result.map { _ in }.mapError { EngineError.transaction($0) as any Error }
             for done in answered.values.joined() { done(told) }
         }
     }
@@ -314,17 +314,15 @@ final class ProducerTransaction: Sendable {
     func withGroup(
         _ group: String, _ body: (ProducerIdentity) async throws -> Void
     ) async throws {
-        let identity = try beginGroup()
+        var identity = try beginGroup()
         defer { state.withLock { $0.groupsUnderWay -= 1 } }
         do {
-            try await include(group: group, by: identity)
+            identity = try await include(group: group, by: identity)
             try await body(identity)
-            do {
-                // Once more: where its time was over meanwhile, the offsets came behind its end.
-                try await include(group: group, by: identity)
+            do throws(TransactionError) {
+                try await link.confirmGroup(group, in: transactionalID, producer: identity)
             } catch {
-                await service.dropOffsets(of: identity)
-                throw error
+                throw EngineError.transaction(error)
             }
         } catch {
             // Before the transaction can be ended: it must not commit without the offsets.
@@ -333,17 +331,42 @@ final class ProducerTransaction: Sendable {
         }
     }
 
-    private func include(group: String, by identity: ProducerIdentity) async throws(EngineError) {
-        let transactionalID = transactionalID
+    private func include(
+        group: String, by identity: ProducerIdentity
+    ) async throws(EngineError) -> ProducerIdentity {
+        let renewed: ProducerIdentity?
         do throws(TransactionError) {
-            try await service.ask(about: transactionalID) {
-                (coordinator, now) throws(TransactionError) in
-                try coordinator.addGroup(group, to: transactionalID, producer: identity, now: now)
-            }
+            renewed = try await link.addGroup(group, to: transactionalID, producer: identity)
         } catch {
             throw .transaction(error)
         }
-        state.withLock { $0.hasGroups = true }
+        state.withLock { state in
+            state.hasGroups = true
+            if let renewed { state.identity = renewed }
+        }
+        return renewed ?? identity
+    }
+
+    /// Whether a partition takes part already.
+    func includes(_ partition: TopicPartition) -> Bool {
+        state.withLock { $0.included.contains(partition) }
+    }
+
+    /// Why nothing more of what was taken is to be sent over a network: the transaction has failed
+    /// or is being aborted. Nil where it is to be sent.
+    var stop: EngineError? {
+        state.withLock { state in
+            switch state.phase {
+            case .open, .ending(.commit): return nil
+            default: break
+            }
+            do throws(EngineError) {
+                try Self.requireOpen(state.phase)
+                return nil
+            } catch {
+                return error
+            }
+        }
     }
 
     /// Whether offsets are on their way; for tests.

@@ -38,6 +38,22 @@ func backend(_ engine: Engine, brokers: String?) async throws {
     }
 }
 
+func transactions(_ backend: Backend) async throws {
+    var configuration = ProducerConfiguration()
+    configuration.transactionalID = "invoicing-1"
+    let invoices = try backend.producer(configuration)
+    try await invoices.initTransactions()
+    let orders = try backend.consumer(group: "invoicing", topics: ["orders"])
+    for try await records in orders {
+        try await invoices.withTransaction { invoices in
+            try records.forEachRecord { record in
+                try invoices.enqueue(topic: "invoices", key: nil, value: record.value)
+            }
+            try await invoices.sendOffsets(behind: records, of: orders)
+        }
+    }
+}
+
 // MARK: Consuming
 
 func consumer(_ engine: Engine) async throws {
