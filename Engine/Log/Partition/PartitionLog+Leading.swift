@@ -109,6 +109,13 @@ extension PartitionLog {
         return end
     }
 
+    /// Whether this log leads in an epoch; it may be that it must not answer just now, and will
+    /// again.
+    package func leads(in epoch: LeaderEpoch) -> Bool {
+        guard isReplicated else { return true }
+        return writer.withLock { $0.epoch == epoch && $0.replication != nil }
+    }
+
     /// As ``LogReplication/checkAppend(forAll:)``; a log without replicas has nothing against it.
     package func checkAppend(forAll: Bool) throws(LogError) {
         guard isReplicated else { return }
