@@ -272,7 +272,8 @@ let package = Package(
         .target(
             name: "TallySimulator",
             dependencies: [
-                "TallyRecords", "TallyReplication", "TallyTestSupport",
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions",
+                "TallyReplication", "TallyTestSupport",
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             path: "Tests/Simulator", swiftSettings: plainSettings),
@@ -394,7 +395,7 @@ let package = Package(
         .testTarget(
             name: "StateStoreTests",
             dependencies: [
-                "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions", "Tally",
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions", "Tally",
                 "TallyStateStore", "TallyTestSupport", "TallyStateChild",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],

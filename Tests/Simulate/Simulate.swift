@@ -17,6 +17,11 @@ struct Simulate: ParsableCommand {
     @Option(help: "How many seeds.") var seeds: UInt64 = 1000
     @Option(help: ArgumentHelp("A built-in mistake that is to be found.", valueName: "name"))
     var flaw: Flaw?
+    @Option(
+        help: ArgumentHelp(
+            "The replicas' logs: model, stored (real ones), or mixed: stored in one of 8 seeds.",
+            valueName: "what"))
+    var storage = Simulation.Storage.mixed
     @Flag(help: "Print what happens, event by event; for one seed.") var trace = false
 
     func validate() throws {
@@ -39,6 +44,7 @@ struct Simulate: ParsableCommand {
                 guard seed < end else { return }
                 var options = Simulation.Options(seed: seed, flaw: flaw)
                 options.isTraced = trace
+                options.storage = storage
                 let report = Simulation.run(options)
                 let progress = totals.withLock { totals in
                     totals.add(report)
@@ -77,3 +83,4 @@ private struct Totals: CustomStringConvertible {
 }
 
 extension Flaw: ExpressibleByArgument {}
+extension Simulation.Storage: ExpressibleByArgument {}

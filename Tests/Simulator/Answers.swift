@@ -1,3 +1,4 @@
+import TallyLog
 import TallyRecords
 import TallyReplication
 
@@ -8,13 +9,33 @@ enum ProduceAnswer {
     /// Not now; what was sent may or may not be stored one day.
     case refused
     case notLeader
+    /// The producer must not send this.
+    case fenced(ProducerRefusal.Reason)
 }
 
 /// What a leader tells a consumer.
 enum ConsumeAnswer {
-    case records([SimulatedRecord], highWatermark: Offset, epoch: LeaderEpoch)
+    case records(ConsumedBatch)
     case later
     case notLeader
+}
+
+/// Records for a consumer, and what it has to know of them.
+struct ConsumedBatch {
+    var records: [SimulatedRecord]
+    var highWatermark: Offset
+    var epoch: LeaderEpoch
+    /// The aborted transactions among the records; for readers of committed ones.
+    var aborted: [AbortedTransaction] = []
+
+    /// Whether a reader of committed transactions passes over a record.
+    func hides(_ record: SimulatedRecord, at offset: Offset) -> Bool {
+        record.isTransactional
+            && aborted.contains {
+                $0.producerID == record.producer.id
+                    && ($0.firstOffset...$0.lastOffset).contains(offset)
+            }
+    }
 }
 
 /// What a leader tells a follower.

@@ -23,4 +23,21 @@ public enum Flaw: String, CaseIterable, Sendable {
     case ignoresLease
     /// A leader appends what a producer sent before once more.
     case forgetsProducers
+    /// A coordinator answers, and has others told, before what it decided is committed.
+    case answersUncommitted
+    /// A coordinator that leads again goes on with what it knew, and does not read its partition.
+    case keepsOldState
+    /// Readers of committed transactions are shown what lies behind the last stable offset.
+    case tellsUndecided
+    /// A marker that could not be written counts as written.
+    case forgetsMarkers
+    /// What is to be done about a decision is forgotten where the lease ends before that is
+    /// committed.
+    case forgetsWork
+    /// A request for a marker is carried out though the coordinator has given it up and sent it
+    /// again. The marker has the epoch of the producer's next transaction, which it ends where
+    /// that has begun: the partition itself has nothing against it (Kafka: KIP-1228).
+    case writesLateMarkers
+    /// An offset commit is taken for one of the group's leader, in its generation.
+    case commitsForAnybody
 }

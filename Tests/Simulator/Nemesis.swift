@@ -6,7 +6,7 @@ final class Nemesis {
 
     private enum Fault: CaseIterable {
         case crash, crashAll, pause, isolate, cutOneWay, cutFromStore, storeOutage, loss, lateness
-        case slowDisk, fullDisk
+        case slowDisk, fullDisk, failingSync
     }
 
     func start(in world: World) { next(in: world) }
@@ -70,7 +70,10 @@ final class Nemesis {
             victim.syncMilliseconds = Int64.random(in: 2...500, using: &world.random)
             return { victim.mendDisk() }
         case .fullDisk:
-            victim.isDiskFull = true
+            for replica in victim.replicas { replica.log.setFull(true) }
+            return { victim.mendDisk() }
+        case .failingSync:
+            for replica in victim.replicas { replica.log.failNextSync() }
             return { victim.mendDisk() }
         }
     }

@@ -15,13 +15,19 @@ final class SimulatedMember {
     private let usualSyncMilliseconds: Int64
     /// How long it takes now.
     var syncMilliseconds: Int64
-    var isDiskFull = false
 
     private(set) var replicas: [SimulatedReplica] = []
     private(set) var session: MemberSession
     private(set) var news = ClusterNews()
     private var isRenewingLeadership: Set<Int> = []
     private var isElecting: Set<Int> = []
+    /// What coordinates transactions and groups, since the process was started.
+    var transactions: SimulatedTransactions?
+    var groups: SimulatedGroups?
+    /// How wrong its wall clock is.
+    let wallClockOffset: Int64
+    /// How long it takes until its coordinators hear of what it leads, in milliseconds.
+    let coordinatorDelay: Int64
 
     init(_ id: ReplicaID, in world: World) {
         self.id = id
@@ -30,6 +36,8 @@ final class SimulatedMember {
         usualSyncMilliseconds = Int64.random(in: 1...80, using: &world.random)
         syncMilliseconds = usualSyncMilliseconds
         session = MemberSession()
+        wallClockOffset = Int64.random(in: -3000...3000, using: &world.random)
+        coordinatorDelay = Int64.random(in: 0...100, using: &world.random)
         replicas = (0..<world.partitionCount).map { SimulatedReplica($0, on: self) }
     }
 
@@ -45,7 +53,7 @@ final class SimulatedMember {
 
     func mendDisk() {
         syncMilliseconds = usualSyncMilliseconds
-        isDiskFull = false
+        for replica in replicas { replica.log.mend() }
     }
 
     func start() {
@@ -57,6 +65,8 @@ final class SimulatedMember {
         isRenewingLeadership = []
         isElecting = []
         for replica in replicas { replica.start() }
+        guard replicas.allSatisfy({ !$0.log.hasFailed }) else { return diskFails() }
+        startCoordinators()
         register()
         watch()
         tick()
@@ -67,6 +77,13 @@ final class SimulatedMember {
         isUp = false
         backlog = nil
         for replica in replicas { replica.crash() }
+    }
+
+    /// The disk holds something else than it should: the process ends, and is started again.
+    func diskFails() {
+        world.trace("the disk of \(id) has failed")
+        crash()
+        world.schedule(after: 300) { [self] in start() }
     }
 
     func pause() { if isUp, backlog == nil { backlog = [] } }
@@ -103,6 +120,7 @@ final class SimulatedMember {
 
     private func tick() {
         for replica in replicas { replica.tick() }
+        tickCoordinators()
         after(50) { [self] in tick() }
     }
 

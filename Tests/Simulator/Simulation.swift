@@ -14,6 +14,8 @@ public struct Simulation {
         public var faultMilliseconds: Int64 = 15_000
         /// How long the cluster has to recover from the last of them.
         public var recoveryMilliseconds: Int64 = 25_000
+        /// What the replicas' logs are.
+        public var storage = Storage.mixed
         /// Print each event.
         public var isTraced = false
 
@@ -22,6 +24,16 @@ public struct Simulation {
             self.seed = seed
             self.flaw = flaw
         }
+    }
+
+    /// What the replicas' logs are.
+    public enum Storage: String, CaseIterable, Sendable {
+        /// A small model of a log, which is fast.
+        case model
+        /// The real log, on a file system in memory that fails.
+        case stored
+        /// The real log in one of eight seeds, and the model in the others.
+        case mixed
     }
 
     /// What came of it.

@@ -1,3 +1,4 @@
+import TallyLog
 import TallyRecords
 import TallyReplication
 import TallyTestSupport
@@ -16,24 +17,66 @@ final class World {
     var store = CoordinationLedger(historyCountMax: 200)
     private(set) var members: [SimulatedMember] = []
     private(set) var clients: [any SimulatedClient] = []
+    /// All partitions: those of the topic `t`, and behind them those of internal topics.
     let partitionCount: Int
+    /// The partitions of the topic `t`.
+    let dataPartitionCount: Int
+    /// The partition of each internal topic that there is.
+    let internalPartitions: [InternalTopic: Int]
     let configuration: ReplicationConfiguration
+    /// Whether the logs are real ones.
+    let hasStoredLogs: Bool
     /// No more faults; clients go on.
     private(set) var isHealed = false
 
     init(_ options: Simulation.Options) {
         self.options = options
+        hasStoredLogs =
+            options.storage == .stored
+            || options.storage == .mixed && options.seed.isMultiple(of: 8)
         random = SeededGenerator(seed: options.seed)
-        partitionCount = Int.random(in: 1...2, using: &random)
+        let work = Work.allCases.randomElement(using: &random) ?? .records
+        let count = Int.random(in: 1...2, using: &random)
+        var internals: [InternalTopic: Int] = [:]
+        switch work {
+        case .records, .moreRecords: break
+        case .groups: internals = [.consumerOffsets: count]
+        case .transactions: internals = [.transactionState: count, .consumerOffsets: count + 1]
+        }
+        dataPartitionCount = count
+        internalPartitions = internals
+        partitionCount = count + internals.count
         history = History(partitionCount: partitionCount)
         configuration = ReplicationConfiguration(
             inSyncReplicasMin: Int.random(in: 1...2, using: &random), lagMillisecondsMax: 600)
-        let count = [2, 3, 3, 3, 4].randomElement(using: &random) ?? 3
-        members = (0..<count).map { SimulatedMember(ReplicaID(Int32($0)), in: self) }
-        for number in 0..<3 {
+        let memberCount = [2, 3, 3, 3, 4].randomElement(using: &random) ?? 3
+        members = (0..<memberCount).map { SimulatedMember(ReplicaID(Int32($0)), in: self) }
+        addClients(work)
+    }
+
+    /// What a run is about. Most of all runs, which are cheaper, are about records alone.
+    private enum Work: CaseIterable { case records, moreRecords, transactions, groups }
+
+    private func addClients(_ work: Work) {
+        for number in 0..<(work == .transactions ? dataPartitionCount : 3) {
             clients.append(SimulatedProducer(number, in: self))
         }
-        for _ in 0..<2 { clients.append(SimulatedConsumer(in: self)) }
+        for _ in 0..<2 { clients.append(SimulatedConsumer(.readUncommitted, in: self)) }
+        switch work {
+        case .records, .moreRecords: break
+        case .transactions:
+            // Two of three have the same id, where chance will have it: they fence each other.
+            let isShared = chance(0.3)
+            for number in 0..<3 {
+                let id = "tx-\(isShared ? number / 2 : number)"
+                clients.append(TransactionalProducer(number, id, in: self))
+            }
+            for partition in 0..<dataPartitionCount {
+                clients.append(SimulatedConsumer(.readCommitted, of: partition, in: self))
+            }
+        case .groups:
+            for number in 0..<3 { clients.append(GroupConsumer(number, in: self)) }
+        }
     }
 
     func start() {
@@ -55,6 +98,12 @@ final class World {
     }
 
     // MARK: Time
+
+    /// Whether the end is so near that nobody begins a transaction any more: all of them have ended
+    /// in the end.
+    var isEnding: Bool {
+        now > options.faultMilliseconds + options.recoveryMilliseconds - 5000
+    }
 
     func schedule(after delay: Int64, _ action: @escaping () -> Void) {
         queue.add(at: now + max(delay, 0), action)
@@ -85,6 +134,18 @@ final class World {
     func heal() {
         isHealed = true
         nemesis.heal(self)
+    }
+
+    func number(of place: TopicPartition) -> Int {
+        InternalTopic(rawValue: place.topic).flatMap { internalPartitions[$0] }
+            ?? Int(place.partition)
+    }
+
+    func place(of partition: Int) -> TopicPartition {
+        for (topic, number) in internalPartitions where number == partition {
+            return TopicPartition(topic: topic.rawValue, partition: 0)
+        }
+        return TopicPartition(topic: "t", partition: Int32(partition))
     }
 
     func member(_ id: ReplicaID) -> SimulatedMember { members[Int(id.rawValue)] }

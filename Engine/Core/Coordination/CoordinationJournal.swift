@@ -49,6 +49,8 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
     private let builder: Mutex<RecordBatchBuilder>
     private let state = UnfairLock(State())
     private let alarm = Alarm()
+    /// Looks again at what cannot be told now.
+    private let laterAlarm = Alarm()
 
     private struct State: Sendable {
         var partitions: [Int32: Standing] = [:]
@@ -65,13 +67,17 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
         /// Behind what was appended last.
         var end: Offset
 
-        /// How much of it is committed; nil where that cannot be told any more.
+        /// How much of it is committed; nil where that cannot be told, now or any more.
         var committed: Offset? { log.committedEnd(in: epoch) }
+        /// Whether it can be told later where it cannot be now: the member's lease has ended, and
+        /// when it has another it goes on in the same epoch, so that nobody reads the log anew.
+        var canBeToldLater: Bool { log.leads(in: epoch) }
 
         /// What waits to be committed; rising.
         var uncommitted: Deque<(end: Offset, changes: [Change])> = []
         var waiters: Deque<(end: Offset, waiter: Waiter)> = []
         var isSyncing = false
+        var hasWork: Bool { !uncommitted.isEmpty || !waiters.isEmpty }
     }
 
     /// Somebody who waits, and is told once.
@@ -112,11 +118,24 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
     /// Tells everybody who waits that it was closed.
     func stop() {
         alarm.stop()
+        laterAlarm.stop()
         let waiters = state.withLock { state in
             defer { state.partitions = [:] }
             return state.partitions.values.flatMap { $0.waiters.map(\.waiter) }
         }
         for waiter in waiters { waiter.fail(.failed("the engine is closed")) }
+    }
+
+    /// The partition was read, and is led here in an epoch: from now on nobody is answered while
+    /// this member must not answer for it, also before anything is appended.
+    func lead(_ partition: Int32, _ log: PartitionLog, in epoch: LeaderEpoch) {
+        let lost = state.withLock { state -> [Waiter] in
+            let known = state.partitions[partition]
+            guard known?.log !== log || known?.epoch != epoch else { return [] }
+            state.partitions[partition] = Standing(log: log, epoch: epoch, end: .zero)
+            return known?.waiters.map(\.waiter) ?? []
+        }
+        if !lost.isEmpty { lane.submit { for waiter in lost { waiter.fail(.notCoordinator) } } }
     }
 
     // MARK: Appending
@@ -218,8 +237,9 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
         let limit = timeLimit
         let isWaiting: Bool? = state.withLock { state in
             guard let standing = state.partitions[partition] else { return false }
-            guard let committed = standing.committed else { return nil }
-            guard committed < standing.end else { return false }
+            let committed = standing.committed
+            if committed == nil, hasTimeLimit || !standing.canBeToldLater { return nil }
+            if let committed, committed >= standing.end { return false }
             let waiter = Waiter(hasTimeLimit: hasTimeLimit, tell)
             state.partitions[partition]?.waiters.append((standing.end, waiter))
             if hasTimeLimit { state.limited.append((.now + limit, waiter)) }
@@ -238,14 +258,15 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
 
     /// The high watermark has moved, or will not.
     private func reached(_ partition: Int32, _ log: PartitionLog?, _ error: (any Error)?) {
+        var looksAgain = false
         let (told, failed) = state.withLock { state -> ([Waiter], [Waiter]) in
             guard var standing = state.partitions[partition], log == nil || log === standing.log
             else { return ([], []) }
             defer { state.partitions[partition] = standing }
             guard let committed = standing.committed else {
-                let failed = standing.waiters.map(\.waiter)
-                standing.waiters = []
-                standing.uncommitted = []
+                let canBeToldLater = standing.canBeToldLater
+                let failed = Self.takeFailed(&standing, areAll: !canBeToldLater)
+                looksAgain = canBeToldLater && standing.hasWork
                 return ([], failed)
             }
             var changes: [Change] = []
@@ -266,6 +287,7 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
             standing.waiters.removeAll { $0.waiter.hasTimeLimit }
             return (told, failed)
         }
+        if looksAgain { lookAgain() }
         guard !told.isEmpty || !failed.isEmpty else { return }
         // Without an error somebody else leads, or may lead, by now.
         let failure = error.map { CommitFailure($0) } ?? .notCoordinator
@@ -273,6 +295,25 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
         lane.submit {
             for waiter in told { waiter.tell(nil) }
             for waiter in failed { waiter.fail(failure) }
+        }
+    }
+
+    /// Those who need not wait any longer: all, and what was to follow for them, or those with a
+    /// time limit.
+    private static func takeFailed(_ standing: inout Standing, areAll: Bool) -> [Waiter] {
+        let failed = standing.waiters.map(\.waiter).filter { areAll || $0.hasTimeLimit }
+        standing.waiters.removeAll { areAll || $0.waiter.hasTimeLimit }
+        if areAll { standing.uncommitted = [] }
+        return failed
+    }
+
+    /// Looks once more, some time soon, at all that cannot be told now.
+    private func lookAgain() {
+        laterAlarm.set(after: .milliseconds(100)) { [weak self] in
+            guard let self else { return }
+            for partition in state.withLock({ $0.partitions.keys.sorted() }) {
+                reached(partition, nil, nil)
+            }
         }
     }
 

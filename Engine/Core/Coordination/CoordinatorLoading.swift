@@ -60,6 +60,16 @@ struct CoordinatorLoading: Sendable {
         return found.content
     }
 
+    /// Tells the journal, before anybody is served, that it is led here.
+    func noteLed() {
+        guard let log = try? log() else { return }
+        switch topic {
+        case .consumerOffsets: engine.coordination?.offsetsJournal.lead(partition, log, in: epoch)
+        case .transactionState:
+            engine.coordination?.transactionsJournal.journal.lead(partition, log, in: epoch)
+        }
+    }
+
     private func log() throws(EngineError) -> PartitionLog? {
         do throws(EngineError) {
             return try engine.partition(partition, of: topic.rawValue).log

@@ -145,6 +145,7 @@ extension Engine {
                 with: found.flatMap(\.content))
         }
         for (loading, content) in found {
+            loading.noteLed()
             _ = await groups.serve(content, of: loading.partition, epoch: loading.epoch)
         }
         return errors
@@ -162,6 +163,7 @@ extension Engine {
         }
         let isRemote = configuration.transactions.areProducersRemote
         for (loading, content) in found {
+            loading.noteLed()
             do {
                 _ = try await transactions.serve(
                     content, of: loading.partition, epoch: loading.epoch,

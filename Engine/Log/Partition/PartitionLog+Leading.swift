@@ -111,11 +111,13 @@ extension PartitionLog {
         return end
     }
 
-    /// Whether this log leads in an epoch, and has not been told anything else; one without
-    /// replicas always does.
+    /// Whether this log leads in an epoch, and has not been told anything else; it may be that it
+    /// must not answer just now, and will again. One without replicas always does.
     package func leads(in epoch: LeaderEpoch) -> Bool {
         guard isReplicated else { return true }
         return writer.withLock { $0.replication != nil && $0.epoch == epoch }
+    }
+
     }
 
     /// As ``LogReplication/checkAppend(forAll:)``; a log without replicas has nothing against it.

@@ -285,5 +285,11 @@ package struct TransactionStanding: Hashable, Sendable {
     /// Whether the producer has written in a transaction that has not ended here.
     package var isOpen: Bool
     /// Markers written until then.
-    var markerCount: UInt64
+    package var markerCount: UInt64
+
+    /// How things stand.
+    package init(isOpen: Bool, markerCount: UInt64) {
+        self.isOpen = isOpen
+        self.markerCount = markerCount
+    }
 }

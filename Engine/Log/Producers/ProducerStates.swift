@@ -1,12 +1,13 @@
 package import TallyRecords
 
 /// A transaction that ended, as far as one partition saw it.
-struct CompletedTransaction: Hashable, Sendable {
+package struct CompletedTransaction: Hashable, Sendable {
     var producerID: Int64
     var firstOffset: Offset
     /// The marker.
     var lastOffset: Offset
-    var didCommit: Bool
+    /// Whether its records count.
+    package var didCommit: Bool
 }
 
 /// All producers of a partition: who may write what next, which transactions are open.
@@ -38,10 +39,12 @@ package struct ProducerStates: Sendable {
     // MARK: Checking
 
     /// What to do with a batch.
-    enum Verdict: Hashable {
+    package enum Verdict: Hashable {
+        /// It may.
         case append
         /// It is in the log already, there.
         case duplicate(ProducerBatchRange)
+        /// It may not.
         case refuse(ProducerRefusal.Reason)
     }
 
@@ -49,7 +52,7 @@ package struct ProducerStates: Sendable {
     ///
     /// - Parameter hasSequences: false for a coordinator's, which is no client and sends nothing
     ///   twice.
-    func verdict(on header: RecordBatchHeader, hasSequences: Bool = true) -> Verdict {
+    package func verdict(on header: RecordBatchHeader, hasSequences: Bool = true) -> Verdict {
         guard header.producerID >= 0, let known = producers[header.producerID] else {
             return .append
         }
@@ -79,7 +82,7 @@ package struct ProducerStates: Sendable {
     }
 
     /// Whether a coordinator may write this marker now; nil where it may.
-    func refusal(
+    package func refusal(
         ofMarkerFor producerID: Int64, epoch: Int16, coordinatorEpoch: Int32
     ) -> ProducerRefusal.Reason? {
         guard let known = producers[producerID] else { return nil }
@@ -97,7 +100,7 @@ package struct ProducerStates: Sendable {
     /// - Parameter control: what a control batch says.
     /// - Returns: the transaction that the batch ends, when it ends one.
     @discardableResult
-    mutating func note(
+    package mutating func note(
         _ header: RecordBatchHeader, control: ControlRecord?
     ) -> CompletedTransaction? {
         nextOffset = max(nextOffset, header.nextOffset)
@@ -137,7 +140,7 @@ package struct ProducerStates: Sendable {
     }
 
     /// The aborted transaction that an abort marker just ended, as the transaction index has it.
-    func aborted(_ completed: CompletedTransaction) -> AbortedTransaction {
+    package func aborted(_ completed: CompletedTransaction) -> AbortedTransaction {
         AbortedTransaction(
             producerID: completed.producerID, firstOffset: completed.firstOffset,
             lastOffset: completed.lastOffset,
@@ -148,7 +151,7 @@ package struct ProducerStates: Sendable {
 
     /// Where `read_committed` ends: the high watermark, or the first offset of the earliest
     /// transaction whose marker is not below it.
-    mutating func lastStableOffset(highWatermark: Offset) -> Offset {
+    package mutating func lastStableOffset(highWatermark: Offset) -> Offset {
         settle(below: highWatermark)
         let undecidedStart = undecided.map(\.firstOffset).min()
         return [firstOpen, undecidedStart].compactMap { $0 }.reduce(highWatermark, min)

@@ -1,3 +1,4 @@
+import TallyLog
 import TallyRecords
 import TallyReplication
 
@@ -11,7 +12,7 @@ final class SimulatedProducer: SimulatedClient {
     private let number: Int
     private unowned let world: World
     private let partition: Int
-    private var sequence = 0
+    private var sequence: Int32 = 0
     private var attempt = 0
     private var guess: ReplicaID
     private(set) var acknowledgedCount = 0
@@ -19,7 +20,7 @@ final class SimulatedProducer: SimulatedClient {
     init(_ number: Int, in world: World) {
         self.number = number
         self.world = world
-        partition = number % world.partitionCount
+        partition = number % world.dataPartitionCount
         guess = ReplicaID(0)
     }
 
@@ -27,13 +28,18 @@ final class SimulatedProducer: SimulatedClient {
 
     private func send() {
         attempt += 1
-        let (current, sent) = (attempt, sequence)
+        let current = attempt
+        // The ids of idempotent producers come from elsewhere: they are none of the store's.
+        let sent = SimulatedRecord(
+            producer: BatchProducer(
+                id: Int64(1_000_000 + number), epoch: 0, baseSequence: sequence),
+            content: .data(number))
         let receiver = world.member(guess)
         world.network.send(.client, receiver.place, in: world) { [self] in
             receiver.run { [self] in
-                receiver.replicas[partition].produce(sent, from: number) { [self] answer in
+                receiver.replicas[partition].produce(sent) { [self] answer in
                     if case .stored(let offset, let epoch) = answer {
-                        check(sent, offset, epoch, by: receiver)
+                        check(sent.producer, offset, epoch, by: receiver)
                     }
                     world.network.send(receiver.place, .client, in: world) { [self] in
                         if attempt == current { hear(answer) }
@@ -48,7 +54,7 @@ final class SimulatedProducer: SimulatedClient {
 
     /// What must hold at the moment of the answer, whether it arrives or not.
     private func check(
-        _ sent: Int, _ offset: Offset, _ epoch: LeaderEpoch, by leader: SimulatedMember
+        _ sent: BatchProducer, _ offset: Offset, _ epoch: LeaderEpoch, by leader: SimulatedMember
     ) {
         if world.store.entry(of: Keys.member(leader.id)) == nil {
             world.history.violate(
@@ -56,8 +62,7 @@ final class SimulatedProducer: SimulatedClient {
         }
         world.history.acknowledge(
             History.Acknowledgement(
-                partition: partition, producer: number, sequence: sent, offset: offset,
-                epoch: epoch))
+                partition: partition, producer: sent, offset: offset, epoch: epoch))
     }
 
     private func hear(_ answer: ProduceAnswer) {
@@ -70,7 +75,7 @@ final class SimulatedProducer: SimulatedClient {
             world.schedule(after: Int64.random(in: 0...30, using: &world.random)) { [self] in
                 if attempt == current { send() }
             }
-        case .refused, .notLeader: tryElsewhere()
+        case .refused, .notLeader, .fenced: tryElsewhere()
         }
     }
 
@@ -85,6 +90,7 @@ final class SimulatedProducer: SimulatedClient {
 /// Reads a partition from its beginning, over and over, at whoever leads.
 final class SimulatedConsumer: SimulatedClient {
     private unowned let world: World
+    private let isolation: IsolationLevel
     private let partition: Int
     private var position = Offset.zero
     private var highest = Offset.zero
@@ -92,9 +98,12 @@ final class SimulatedConsumer: SimulatedClient {
     private var attempt = 0
     private var guess = ReplicaID(0)
 
-    init(in world: World) {
+    /// - Parameter partition: nil for one by chance.
+    init(_ isolation: IsolationLevel, of partition: Int? = nil, in world: World) {
         self.world = world
-        partition = Int.random(in: 0..<world.partitionCount, using: &world.random)
+        self.isolation = isolation
+        self.partition =
+            partition ?? Int.random(in: 0..<world.dataPartitionCount, using: &world.random)
     }
 
     func start() { fetch() }
@@ -103,10 +112,11 @@ final class SimulatedConsumer: SimulatedClient {
         attempt += 1
         let current = attempt
         let receiver = world.member(guess)
-        let (position, epoch) = (position, epoch)
+        let (position, epoch, isolation) = (position, epoch, isolation)
         world.network.send(.client, receiver.place, in: world) { [self] in
             receiver.run { [self] in
-                let answer = receiver.replicas[partition].consume(from: position, in: epoch)
+                let answer = receiver.replicas[partition].consume(
+                    from: position, in: epoch, isolation)
                 world.network.send(receiver.place, .client, in: world) { [self] in
                     if attempt == current { hear(answer) }
                 }
@@ -118,8 +128,7 @@ final class SimulatedConsumer: SimulatedClient {
     private func hear(_ answer: ConsumeAnswer) {
         attempt += 1
         switch answer {
-        case .records(let records, let highWatermark, let epoch):
-            take(records, highWatermark, epoch)
+        case .records(let batch): take(batch)
         case .later: break
         case .notLeader: return tryElsewhere()
         }
@@ -127,22 +136,25 @@ final class SimulatedConsumer: SimulatedClient {
         world.schedule(after: 25) { [self] in if attempt == current { fetch() } }
     }
 
-    private func take(
-        _ records: [SimulatedRecord], _ highWatermark: Offset, _ epoch: LeaderEpoch
-    ) {
-        if highWatermark < highest {
+    private func take(_ batch: ConsumedBatch) {
+        if batch.highWatermark < highest {
             world.history.violate(
                 .highWatermarkRises,
-                "the high watermark of \(partition) fell from \(highest) to \(highWatermark)")
+                "the high watermark of \(partition) fell from \(highest) to "
+                    + "\(batch.highWatermark)")
         }
-        highest = max(highest, highWatermark)
-        self.epoch = max(self.epoch, epoch)
-        for record in records {
+        highest = max(highest, batch.highWatermark)
+        epoch = max(epoch, batch.epoch)
+        for record in batch.records {
             world.history.consume(record, at: position, of: partition)
+            if isolation == .readCommitted, record.marker == nil, !batch.hides(record, at: position)
+            {
+                world.history.show(record, at: position, of: partition)
+            }
             position = position.advanced(by: 1)
         }
         // Who has read everything begins anew: what was read must still be there.
-        if records.isEmpty, world.chance(0.05) { position = .zero }
+        if batch.records.isEmpty, world.chance(0.05) { position = .zero }
     }
 
     private func tryElsewhere() {

@@ -1,5 +1,6 @@
 import TallyRecords
 import TallyReplication
+import TallyTransactions
 
 /// Something that must not happen.
 public struct Violation: Sendable, CustomStringConvertible {
@@ -17,6 +18,16 @@ public struct Violation: Sendable, CustomStringConvertible {
         case highWatermarkRises
         /// Nobody acknowledges whose lease has ended.
         case leaseHolds
+        /// Readers of committed transactions are shown nothing of one that was not committed.
+        case undecidedIsHidden
+        /// Every record of a committed transaction is shown to them, once.
+        case committedIsShown
+        /// No transaction stays open that nobody will end.
+        case transactionsEnd
+        /// No offset is committed in a generation that is over.
+        case generationsFence
+        /// A committed offset never falls.
+        case offsetsStay
         /// When all faults are over, the cluster works, and is whole again.
         case recovers
     }
@@ -35,8 +46,7 @@ final class History {
     /// What a producer was told.
     struct Acknowledgement {
         var partition: Int
-        var producer: Int
-        var sequence: Int
+        var producer: BatchProducer
         var offset: Offset
         var epoch: LeaderEpoch
     }
@@ -46,9 +56,14 @@ final class History {
     /// What consumers have read, by partition and offset.
     private(set) var consumed: [[Offset: SimulatedRecord]]
     var leaderCount = 0
+    /// What readers of committed transactions were shown, by partition and offset.
+    private(set) var shown: [[Offset: SimulatedRecord]]
+    let groups = GroupHistory()
+    let transactions = TransactionHistory()
 
     init(partitionCount: Int) {
         consumed = Array(repeating: [:], count: partitionCount)
+        shown = consumed
     }
 
     func acknowledge(_ acknowledgement: Acknowledgement) {
@@ -57,6 +72,10 @@ final class History {
 
     func violate(_ promise: Violation.Promise, _ details: String) {
         violations.append(Violation(promise: promise, details: details))
+    }
+
+    func show(_ record: SimulatedRecord, at offset: Offset, of partition: Int) {
+        shown[partition][offset] = record
     }
 
     func consume(_ record: SimulatedRecord, at offset: Offset, of partition: Int) {

@@ -1,5 +1,6 @@
 import TallyRecords
 import TallyReplication
+import TallyTransactions
 
 extension World {
     /// What must hold once the cluster has recovered.
@@ -9,9 +10,11 @@ extension World {
             checkReplicas(of: partition)
             checkAcknowledged(in: partition)
         }
+        checkTransactions()
+        checkGroups()
     }
 
-    private func leader(of partition: Int) -> SimulatedReplica? {
+    func leader(of partition: Int) -> SimulatedReplica? {
         guard let entry = store.entry(of: Keys.partition(partition)),
             let id = Keys.decodeState(entry.value)?.leader
         else { return nil }
@@ -28,14 +31,15 @@ extension World {
         if state.inSyncReplicas.count < state.replicas.count {
             history.violate(.recovers, "partition \(partition) is not whole in the end: \(state)")
         }
-        let log = leader.log.records
+        let log = leader.log.all
         for id in state.replicas {
             let other = member(id).replicas[partition].log
-            let end = Int(min(other.highWatermark, leader.log.highWatermark).rawValue)
-            if let index = (0..<end).first(where: { other.records[$0] != log[$0] }) {
+            let end = min(other.highWatermark, leader.log.highWatermark)
+            let others = other.records(from: .zero, before: end, countMax: .max)
+            if let index = others.indices.first(where: { others[$0] != log[$0] }) {
                 history.violate(
                     .replicasAgree,
-                    "offset \(index) of \(partition) is \(other.records[index]) at \(id), and "
+                    "offset \(index) of \(partition) is \(others[index]) at \(id), and "
                         + "\(log[index]) at its leader")
             }
         }
@@ -43,6 +47,7 @@ extension World {
         where !log.indices.contains(Int(offset.rawValue)) || log[Int(offset.rawValue)] != record {
             history.violate(.readsAgree, "offset \(offset) of \(partition) was read as \(record)")
         }
+        guard partition < dataPartitionCount else { return }
         let recent = history.acknowledgements.last { $0.partition == partition }
         if recent?.epoch != state.leaderEpoch {
             history.violate(
@@ -52,23 +57,22 @@ extension World {
 
     /// Every acknowledged record is there exactly once, at its offset, in order.
     private func checkAcknowledged(in partition: Int) {
-        guard let log = leader(of: partition)?.log else { return }
+        guard let log = leader(of: partition)?.log.all else { return }
         for promise in history.acknowledgements where promise.partition == partition {
             let index = Int(promise.offset.rawValue)
-            guard index < log.records.count, log.records[index].producer == promise.producer,
-                log.records[index].sequence == promise.sequence
-            else {
+            guard index < log.count, log[index].producer == promise.producer else {
                 history.violate(
                     .acknowledgedStays, "acknowledged, and not at its offset: \(promise)")
                 continue
             }
         }
-        var last: [Int: Int] = [:]
-        for record in log.records {
-            if record.sequence != (last[record.producer] ?? -1) + 1 {
+        var last: [ProducerIdentity: Int32] = [:]
+        for record in log where record.producer.baseSequence >= 0 {
+            let producer = ProducerIdentity(id: record.producer.id, epoch: record.producer.epoch)
+            if record.producer.baseSequence != (last[producer] ?? -1) + 1 {
                 history.violate(.onceInOrder, "out of order or twice in \(partition): \(record)")
             }
-            last[record.producer] = record.sequence
+            last[producer] = record.producer.baseSequence
         }
     }
 }

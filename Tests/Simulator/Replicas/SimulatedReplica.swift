@@ -1,0 +1,237 @@
+import TallyLog
+import TallyRecords
+import TallyReplication
+
+/// A partition on a member: its log, and what the member does with it. The thin shell around the
+/// state machines, as the engine's is.
+final class SimulatedReplica {
+    enum Role {
+        case none
+        case leader(PartitionLeader)
+        case follower(PartitionFollower)
+    }
+
+    let partition: Int
+    unowned let member: SimulatedMember
+    let log: any ReplicaLog
+    var role = Role.none
+    /// The epoch that it knows of; none since the process was started.
+    private(set) var epoch = LeaderEpoch.none
+    /// The revision of the state that it knows.
+    private var revision = CoordinationRevision.absent
+    private var fence = RestartFence()
+    private var isProposing = false
+    private var waiting: [Waiter] = []
+    /// The number of the question to the leader that is under way.
+    var question = 0
+
+    /// Somebody who waits for what lies before an offset to be committed.
+    private struct Waiter {
+        var end: Offset
+        var tell: (Commitment) -> Void
+    }
+
+    /// What becomes of an append.
+    enum Commitment {
+        case committed
+        /// Nobody knows, and too few replicas are in sync.
+        case notNow
+        /// Nobody knows, and another leads, or may.
+        case notLeader
+    }
+
+    init(_ partition: Int, on member: SimulatedMember) {
+        self.partition = partition
+        self.member = member
+        log = member.world.hasStoredLogs ? StoredLog() : ModelLog()
+    }
+
+    var world: World { member.world }
+    /// Whether logs are not compared, by a built-in flaw.
+    var isBlind: Bool {
+        world.has(.skipsTruncation) || world.has(.truncatesToHighWatermark)
+    }
+    /// Up to where the log counts as kept.
+    private var ownEnd: Offset { world.has(.countsUnsynced) ? log.logEnd : log.syncedEnd }
+
+    // MARK: Life
+
+    func start() {
+        role = .none
+        epoch = .none
+        revision = .absent
+        fence = RestartFence()
+        isProposing = false
+        waiting = []
+        question += 1
+        log.start()
+    }
+
+    func crash() {
+        log.crash(&world.random)
+        role = .none
+    }
+
+    func tick() {
+        if log.hasFailed { return member.diskFails() }
+        if case .leader(var leader) = role {
+            leader.tick(member.localNow)
+            role = .leader(leader)
+            pump()
+        }
+        if world.chance(0.1) { log.storeHighWatermark() }
+        sync()
+    }
+
+    func sync() {
+        let end = log.logEnd
+        guard end > log.syncedEnd else { return }
+        member.after(member.syncMilliseconds) { [self] in
+            guard log.sync(to: end) else { return member.diskFails() }
+            guard case .leader(var leader) = role else { return }
+            leader.noteOwn(logEnd: log.logEnd, ownEnd: ownEnd, now: member.localNow)
+            role = .leader(leader)
+            pump()
+        }
+    }
+
+    // MARK: Roles
+
+    /// Hears what the store holds of the partition.
+    func heed(_ known: ClusterNews.Partition) {
+        let state = known.state
+        let mayLead = fence.permits(state.leaderEpoch) || world.has(.resumesEpoch)
+        if state.leaderEpoch > epoch {
+            if state.leader == member.id, !mayLead {
+                return member.renewLeadership(of: partition, known)
+            }
+            tellAll(.notLeader)
+            epoch = state.leaderEpoch
+            revision = known.revision
+            isProposing = false
+            question += 1
+            take(state)
+        } else if state.leaderEpoch == epoch, known.revision > revision {
+            revision = known.revision
+            guard case .leader(var leader) = role else { return joinLate(state) }
+            leader.adopt(state, now: member.localNow)
+            role = .leader(leader)
+            pump()
+        }
+    }
+
+    /// Comes to keep a replica, or no more, while the leader stays.
+    private func joinLate(_ state: PartitionState) {
+        switch role {
+        case .none where state.replicas.contains(member.id) && state.leader != nil: take(state)
+        case .follower where !state.replicas.contains(member.id): role = .none
+        default: break
+        }
+    }
+
+    private func take(_ state: PartitionState) {
+        log.follow()
+        if state.leader != member.id { member.resign(partition, next: epoch) }
+        guard state.replicas.contains(member.id) else {
+            role = .none
+            return
+        }
+        switch state.leader {
+        case member.id:
+            world.history.leaderCount += 1
+            world.trace("\(member.id) leads \(partition) in \(epoch), \(state.inSyncReplicas)")
+            role = .leader(
+                PartitionLeader(
+                    member.id, state: state, logEnd: log.logEnd, ownEnd: ownEnd,
+                    highWatermark: log.highWatermark, configuration: world.configuration,
+                    now: member.localNow))
+            log.lead(in: epoch)
+            pump()
+            member.lead(partition, in: epoch)
+        case let leader?:
+            world.trace("\(member.id) follows \(leader) for \(partition) in \(epoch)")
+            role = .follower(PartitionFollower(leader, in: epoch))
+            if world.has(.truncatesToHighWatermark) { log.truncate(to: log.highWatermark) }
+            askLeader()
+        case nil:
+            role = .none
+        }
+    }
+
+    // MARK: Leading
+
+    /// Does what the leader's state calls for, after each change of it.
+    func pump() {
+        guard case .leader(let leader) = role else { return }
+        log.raiseHighWatermark(to: leader.highWatermark)
+        settle(leader)
+        if let proposal = leader.proposal { send(proposal) }
+    }
+
+    private func settle(_ leader: PartitionLeader) {
+        guard !waiting.isEmpty else { return }
+        guard member.isServing else { return tellAll(.notLeader) }
+        let pending = waiting
+        waiting = []
+        for waiter in pending {
+            do {
+                if try leader.isCommitted(before: waiter.end) {
+                    waiter.tell(.committed)
+                } else {
+                    waiting.append(waiter)
+                }
+            } catch {
+                waiter.tell(.notNow)
+            }
+        }
+    }
+
+    private func tellAll(_ commitment: Commitment) {
+        let pending = waiting
+        waiting = []
+        for waiter in pending { waiter.tell(commitment) }
+    }
+
+    /// Tells when everything before an offset is committed that was appended in an epoch.
+    func whenCommitted(
+        before end: Offset, in appended: LeaderEpoch, _ tell: @escaping (Commitment) -> Void
+    ) {
+        guard case .leader = role, member.isServing, appended == epoch else {
+            return tell(.notLeader)
+        }
+        waiting.append(Waiter(end: end, tell: tell))
+        pump()
+    }
+
+    private func send(_ proposal: PartitionState) {
+        if world.has(.trustsProposal), case .leader(var leader) = role {
+            leader.adopt(proposal, now: member.localNow)
+            role = .leader(leader)
+        }
+        guard !isProposing else { return }
+        isProposing = true
+        let begun = epoch
+        member.change(partition, to: proposal, from: revision) { [self] result in
+            guard epoch == begun else { return }
+            isProposing = false
+            if case .success(.success(let revision)) = result {
+                heed(ClusterNews.Partition(state: proposal, revision: revision))
+            }
+            // Otherwise the news will tell, and the next tick tries again.
+        }
+    }
+
+    /// Appends something as the leader, for `acks=all`; it may still be lost. Returns its offset.
+    func append(
+        _ record: SimulatedRecord, verification: TransactionStanding? = nil
+    ) throws(AppendRefusal) -> Offset {
+        guard case .leader(var leader) = role, member.isServing else { throw .notLeader }
+        do { try leader.checkAppend() } catch { throw .notNow }
+        let offset = try log.append(
+            record, verification: verification, isChecked: !world.has(.forgetsProducers))
+        leader.noteOwn(logEnd: log.logEnd, ownEnd: ownEnd, now: member.localNow)
+        role = .leader(leader)
+        sync()
+        return offset
+    }
+}
