@@ -156,7 +156,7 @@ let package = Package(
         .target(
             name: "TallyClient",
             dependencies: [
-                "TallyRecords", "TallyWire",
+                "TallyFiles", "TallyRecords", "TallyWire",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -395,7 +395,8 @@ let package = Package(
         .testTarget(
             name: "StateStoreTests",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions", "Tally",
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyGroups", "TallyTransactions",
+                "Tally",
                 "TallyStateStore", "TallyTestSupport", "TallyStateChild",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],

@@ -93,7 +93,12 @@ public final class ClusterNode: Sendable {
         tasks.withLock { tasks in
             tasks = [
                 Task { await session.run(as: member) { isRegistered.signal() } },
-                Task { await news.run { await replicas.heed($0, $1) } },
+                Task {
+                    await news.run { image, changed in
+                        await replicas.heed(image, changed)
+                        session.noteHeeded(image.revision)
+                    }
+                },
                 Task { await proposals.run() },
                 Task { await controller.run() },
                 Task { await replicas.run() },

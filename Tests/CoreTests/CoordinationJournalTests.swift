@@ -60,6 +60,33 @@ struct CoordinationJournalTests {
         journal.stop()
     }
 
+    @Test("what a coordinator knows of an epoch that is over is recorded in none")
+    func staleState() throws {
+        let log = try Self.log()
+        let replicas = Replicas()
+        replicas.serve(true)
+        try log.lead(in: LeaderEpoch(1), replication: replicas)
+        let workers = WorkerPool(name: "journal", threadsMax: 1)
+        let journal = CoordinationJournal<Int>(
+            topic: .transactionState, timeLimit: .seconds(5), lane: SerialLane(on: workers),
+            workers: workers)
+        journal.begin(CoordinationJournal.Surroundings(log: { _ in log }) { _ in })
+        journal.lead(0, log, in: LeaderEpoch(1))
+        let entry = CoordinationJournal<Int>.Entry(
+            partition: 0, records: [CoordinatorRecord(key: [1], value: [2])], changes: [7])
+        try journal.append(entry)
+        #expect(log.logEnd == Offset(1))
+        // Somebody else may have led, and written, in epoch 2; news of both come as one.
+        log.follow()
+        try log.lead(in: LeaderEpoch(3), replication: replicas)
+        #expect(throws: LogError.self) { try journal.append(entry) }
+        #expect(log.logEnd == Offset(1))
+        journal.lead(0, log, in: LeaderEpoch(3))
+        try journal.append(entry)
+        #expect(log.logEnd == Offset(2))
+        journal.stop()
+    }
+
     private static func log() throws -> PartitionLog {
         var configuration = LogConfiguration()
         configuration.isReplicated = true

@@ -28,6 +28,7 @@ struct RoleTests {
         let member = ClusterMember(
             id: ReplicaID(1), host: "127.0.0.1", port: 1, incarnation: session.incarnation)
         let running = Task { await session.run(as: member) {} }
+        session.noteHeeded(CoordinationRevision(.max))
         try await eventually { session.isServing }
         let partition = try engine.partition(0, of: topic)
         let replica = Replica(

@@ -46,8 +46,13 @@ final class SimulatedMember {
         CoordinationInstant(milliseconds: Int64(Double(world.now) * clockRate))
     }
     var isPaused: Bool { backlog != nil }
-    /// Whether it may acknowledge and answer: its lease is valid by its own clock.
-    var isServing: Bool { world.has(.ignoresLease) || session.isValid(at: localNow) }
+    /// Whether it may acknowledge and answer: its lease is valid by its own clock, and it has heard
+    /// all that was said before it had one.
+    var isServing: Bool {
+        if world.has(.ignoresLease) { return true }
+        guard session.isValid(at: localNow), let registered = session.revision else { return false }
+        return news.revision.map { $0 >= registered } ?? false
+    }
 
     // MARK: Life
 

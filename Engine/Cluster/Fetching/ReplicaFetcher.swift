@@ -5,8 +5,8 @@ import TallyReplication
 
 /// Fetches from one leader what this member follows there.
 ///
-/// Each of its lanes is a connection with a thread of its own, and a task on it; ``FetchLanes`` says
-/// which partition is fetched on which. Thread rule: any thread.
+/// Each of its lanes is a connection with a thread of its own, and a task on it; ``FetchLanes``
+/// says which partition is fetched on which. Thread rule: any thread.
 final class ReplicaFetcher: Sendable {
     let leader: ReplicaID
     let engine: Engine

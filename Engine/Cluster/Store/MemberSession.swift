@@ -6,7 +6,8 @@ package import TallyReplication
 /// A member's registration in the coordination store, and how long it may count on it.
 ///
 /// The lease is renewed in the background. Where that fails for too long the member stops serving,
-/// by its own clock and before the store ends the lease, and registers anew when it can.
+/// by its own clock and before the store ends the lease, and registers anew when it can. It serves
+/// again when it has done what the store said until then: others may lead by now what it led.
 /// Thread rule: any thread.
 package final class MemberSession: Sendable {
     /// Drawn at each start of the process.
@@ -15,6 +16,9 @@ package final class MemberSession: Sendable {
     private let configuration: ClusterConfiguration
     /// Until when it may be counted on, in milliseconds of the machine's clock; 0 for not at all.
     private let validUntil = Atomic<Int64>(0)
+    /// The revision in which it was registered last, and up to which it has done what was said.
+    private let registered = Atomic<Int64>(.max)
+    private let heeded = Atomic<Int64>(.min)
     private let state = Mutex(State())
 
     private struct State {
@@ -29,11 +33,21 @@ package final class MemberSession: Sendable {
 
     /// Whether the member may acknowledge and answer at this moment.
     package var isServing: Bool {
+        isRegistered
+            && heeded.load(ordering: .acquiring) >= registered.load(ordering: .acquiring)
+    }
+
+    private var isRegistered: Bool {
         MachineClock.milliseconds < validUntil.load(ordering: .acquiring)
     }
 
     /// The lease that it is registered with; nil while it is not.
-    package var lease: LeaseID? { isServing ? state.withLock { $0.term?.lease.id } : nil }
+    package var lease: LeaseID? { isRegistered ? state.withLock { $0.term?.lease.id } : nil }
+
+    /// What the store has said up to a revision is done: who leads, and who does not.
+    package func noteHeeded(_ revision: CoordinationRevision) {
+        heeded.store(revision.rawValue, ordering: .releasing)
+    }
 
     /// Registers and renews until the task is cancelled.
     ///
@@ -74,7 +88,11 @@ package final class MemberSession: Sendable {
         do {
             // The lease of the process before has to end first.
             var isTold = false
-            while case .conflict = try await store.commit(transaction) {
+            while true {
+                if case .success(let revision) = try await store.commit(transaction) {
+                    registered.store(revision.rawValue, ordering: .releasing)
+                    break
+                }
                 if !isTold {
                     configuration.logger.info(
                         """
@@ -111,7 +129,7 @@ package final class MemberSession: Sendable {
                 term.renew(try await store.keepAlive(term.lease.id), asked: asked)
                 publish(term)
             } catch {
-                if case .leaseNotFound = error {} else if isServing { continue }
+                if case .leaseNotFound = error {} else if isRegistered { continue }
                 validUntil.store(0, ordering: .releasing)
                 throw error
             }

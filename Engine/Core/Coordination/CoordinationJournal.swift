@@ -54,6 +54,8 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
 
     private struct State: Sendable {
         var partitions: [Int32: Standing] = [:]
+        /// In which epoch each was read that is led here: the coordinator's state is of then.
+        var epochs: [Int32: LeaderEpoch] = [:]
         /// Those with a time limit, by that: all have the same.
         var limited: Deque<(due: ContinuousClock.Instant, waiter: Waiter)> = []
     }
@@ -130,6 +132,7 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
     /// this member must not answer for it, also before anything is appended.
     func lead(_ partition: Int32, _ log: PartitionLog, in epoch: LeaderEpoch) {
         let lost = state.withLock { state -> [Waiter] in
+            state.epochs[partition] = epoch
             let known = state.partitions[partition]
             guard known?.log !== log || known?.epoch != epoch else { return [] }
             state.partitions[partition] = Standing(log: log, epoch: epoch, end: .zero)
@@ -174,6 +177,7 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
 
     private func append(_ entry: Entry, to log: PartitionLog) throws -> AppendResult {
         try log.checkAppend(forAll: true)
+        let epoch = state.withLock { $0.epochs[entry.partition] }
         return try builder.withLock { builder in
             builder.reset()
             let now = Timestamp.now
@@ -183,7 +187,7 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
             var batch = try builder.finishMutable(
                 producer: entry.producer ?? .none, isTransactional: entry.producer != nil)
             return try log.append(
-                &batch, from: .coordinator, now: now, verification: entry.verification)
+                &batch, from: .coordinator(in: epoch), now: now, verification: entry.verification)
         }
     }
 
@@ -320,7 +324,8 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
     /// Forgets a partition that is led no longer: who waits is told.
     func forget(_ partition: Int32) {
         let waiters = state.withLock { state in
-            state.partitions.removeValue(forKey: partition)?.waiters.map(\.waiter) ?? []
+            state.epochs[partition] = nil
+            return state.partitions.removeValue(forKey: partition)?.waiters.map(\.waiter) ?? []
         }
         lane.submit { for waiter in waiters { waiter.fail(.notCoordinator) } }
     }

@@ -6,8 +6,8 @@ import TallyFiles
 ///
 /// A task that sleeps takes a timer of the system and two changes of threads for each wait, also
 /// where it is cancelled at once. Here a limit is an entry in a table of slots of ten milliseconds,
-/// which one thread looks at while there are any. So it comes up to twenty milliseconds late. Thread
-/// rule: any thread; the thread that calls back must not be blocked.
+/// which one thread looks at while there are any. So it comes up to twenty milliseconds late.
+/// Thread rule: any thread; the thread that calls back must not be blocked.
 package final class TimeLimits: Sendable {
     /// Names a limit, to take it back.
     package struct Limit: Sendable {

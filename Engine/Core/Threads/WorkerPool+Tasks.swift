@@ -1,3 +1,5 @@
+import TallyFiles
+
 /// Tasks that prefer the pool run on its threads, and may block there: whoever has much to do that
 /// blocks saves a switch of threads for each piece of it.
 extension WorkerPool: TaskExecutor {
@@ -13,12 +15,5 @@ extension WorkerPool: TaskExecutor {
         unsafe withUnsafeCurrentTask { task in
             unsafe task?.unownedTaskExecutor == asUnownedTaskExecutor()
         }
-    }
-}
-
-extension TaskExecutor {
-    /// Runs the next piece of a task, which is this executor's, here and now.
-    package func run(_ job: UnownedJob) {
-        unsafe job.runSynchronously(on: asUnownedTaskExecutor())
     }
 }

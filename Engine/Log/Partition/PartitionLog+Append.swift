@@ -29,9 +29,11 @@ extension AppendResult {
 package enum BatchOrigin: Hashable, Sendable {
     /// This process's own encoder, a moment ago: the checksum was just computed.
     case ownEncoder
-    /// A coordinator of this process that records its own state: as ``ownEncoder``, and offsets of
-    /// a producer's transaction have no sequence to be checked, as in Kafka.
-    case coordinator
+    /// A coordinator of this process that records its own state, which it read in an epoch (nil:
+    /// there was nothing to read): as ``ownEncoder``, and offsets of a producer's transaction have
+    /// no sequence to be checked, as in Kafka. In another epoch somebody else may have written
+    /// since, and it must not.
+    case coordinator(in: LeaderEpoch?)
     /// Anybody else: everything is checked first.
     case outside
 }
@@ -47,6 +49,8 @@ private struct BatchSurvey {
     var verification: TransactionStanding?
     /// Whether sequences are looked at.
     var hasSequences = true
+    /// The only epoch in which it is to be appended; nil for any.
+    var epoch: LeaderEpoch?
 }
 
 extension PartitionLog {
@@ -75,7 +79,10 @@ extension PartitionLog {
     ) throws(LogError) -> AppendResult {
         var survey = try survey(batches.bytes, origin, now)
         survey.verification = verification
-        survey.hasSequences = origin != .coordinator
+        if case .coordinator(let epoch) = origin {
+            survey.hasSequences = false
+            survey.epoch = epoch
+        }
         guard origin == .outside, var recoded = try recoded(batches.bytes) else {
             return try append(&batches, surveyed: survey, now: now)
         }
@@ -197,7 +204,7 @@ extension PartitionLog {
         _ writer: inout Writer, _ rolledAt: inout Offset?
     ) throws(LogError) -> AppendResult {
         try checkOpen(writer)
-        try checkLeads(writer)
+        try checkLeads(writer, in: survey.epoch)
         if !writer.wasAppendedTo { loadProducersAtOnce(&writer) }
         if let control = survey.control {
             try checkMarker(control, of: survey.first, &writer)
@@ -250,8 +257,12 @@ extension PartitionLog {
     }
 
     /// Throws where the log takes only what another one has.
-    private func checkLeads(_ writer: borrowing Writer) throws(LogError) {
-        if isReplicated, writer.replication == nil { throw .notLeader(partition: name) }
+    private func checkLeads(
+        _ writer: borrowing Writer, in epoch: LeaderEpoch?
+    ) throws(LogError) {
+        if isReplicated, writer.replication == nil || writer.epoch != epoch ?? writer.epoch {
+            throw .notLeader(partition: name)
+        }
         if let source = configuration.source { throw .follows(partition: name, source: source) }
     }
 

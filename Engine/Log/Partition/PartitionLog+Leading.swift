@@ -118,8 +118,6 @@ extension PartitionLog {
         return writer.withLock { $0.replication != nil && $0.epoch == epoch }
     }
 
-    }
-
     /// As ``LogReplication/checkAppend(forAll:)``; a log without replicas has nothing against it.
     package func checkAppend(forAll: Bool) throws(LogError) {
         guard isReplicated else { return }

@@ -13,6 +13,8 @@ final class GroupConsumer: SimulatedClient {
     private var member: GroupMember
     /// What comes next of each partition that it has.
     private var positions: [TopicPartition: Int64] = [:]
+    /// Rises with each assignment: what was asked before is the position of another time.
+    private var assignment = 0
     private var isPaused = false
     private var isCommitting = false
 
@@ -107,7 +109,9 @@ final class GroupConsumer: SimulatedClient {
             step { $0.revocationDone(attempt: attempt, at: $1) }
         case .lost(let places):
             for place in places { positions[place] = nil }
-        case .assigned: fetchOffsets()
+        case .assigned:
+            assignment += 1
+            fetchOffsets()
         case .failed(let error):
             world.history.violate(.recovers, "a member of the group has failed: \(error)")
         }
@@ -146,7 +150,8 @@ final class GroupConsumer: SimulatedClient {
         offsets.call {
             (member, answer: @escaping SimulatedGroups.Answer<[TopicPartition: Offset]>) in
             member.groups?.fetchOffsets(Self.group, answer: answer)
-        } hear: { [self] result in
+        } hear: { [self, assignment] result in
+            guard assignment == self.assignment else { return }
             guard case .success(let found) = result else {
                 if result.isAboutPlace() { offsets.guessAnew() }
                 return world.schedule(after: 60) { [self] in fetchOffsets() }

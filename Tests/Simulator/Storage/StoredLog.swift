@@ -102,7 +102,7 @@ final class StoredLog: ReplicaLog {
             }
             var batch = encoded(record, at: .zero)
             var origin = BatchOrigin.outside
-            if case .state = record.content { origin = .coordinator }
+            if case .state = record.content { origin = .coordinator(in: nil) }
             var span = batch.mutableSpan
             var bytes = span.mutableBytes
             return try log.append(
