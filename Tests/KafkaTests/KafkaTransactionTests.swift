@@ -181,7 +181,7 @@ func message(_ body: () async throws -> Void) async -> String {
         try await place.with { backend, engine in
             try await engine.createTopic("a", partitions: 1)
             let producer = try await backend.transactionalProducer {
-                $0.transactionTimeoutMilliseconds = 300
+                $0.transactionTimeoutMilliseconds = 3_000
             }
             try producer.beginTransaction()
             _ = try await producer.send(key: nil, value: "late", to: "a")

@@ -259,7 +259,7 @@ def main():
     parser.add_argument("client")
     parser.add_argument("--records", type=int, default=500_000)
     parser.add_argument("--seconds", type=int, default=10, help="of each run of latencies")
-    parser.add_argument("--megabytes", type=int, default=2000, help="to be caught up with")
+    parser.add_argument("--megabytes", type=int, default=800, help="to be caught up with")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument(
         "--durability", nargs="+", default=["buffered", "synced"], choices=["buffered", "synced"])
