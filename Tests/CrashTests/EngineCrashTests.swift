@@ -37,7 +37,7 @@ struct EngineCrashTests {
         }
     }
 
-    @Test("killed again and again in rolls, retention, cleanings, checkpoints: nothing stored is lost")
+    @Test("killed again and again in rolls, retention and cleanings: nothing stored is lost")
     func churn() async throws {
         var generator = SeededGenerator.fromEnvironment("churn")
         let temporary = try TemporaryDirectory()
