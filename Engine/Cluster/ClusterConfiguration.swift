@@ -21,7 +21,8 @@ public struct ClusterConfiguration: Sendable {
     /// `replica.fetch.response.max.bytes`: how much comes at a time.
     public var fetchBytesMax: Int32 = 10 << 20
     /// `num.replica.fetchers`: over how many connections to a leader partitions with traffic are
-    /// fetched; those without have one more for themselves.
+    /// fetched, 1 to 64; those without have one more for themselves. Each has a thread, and memory
+    /// for one answer (``fetchBytesMax``).
     public var fetchersPerLeader = 2
     /// How many bytes a second replicas that are not in sync may fetch, all together
     /// (`follower.replication.throttled.rate`); nil for no limit.

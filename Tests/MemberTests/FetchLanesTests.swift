@@ -67,6 +67,12 @@ import Testing
         #expect(lanes.note([(id(0), false)], on: .quiet, at: later) == [.busy(0)])
     }
 
+    @Test("there are as many busy lanes as wanted, within limits", arguments: [-1, 0, 1, 64, 65])
+    func laneCount(_ wanted: Int) {
+        let lanes = FetchLanes(busyCount: wanted).lanes
+        #expect(lanes.count == 1 + min(max(wanted, 1), FetchLanes.busyCountMax))
+    }
+
     @Test("each has its turn: those that had records last come last")
     func turns() {
         var lanes = FetchLanes(busyCount: 1)

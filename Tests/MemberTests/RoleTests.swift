@@ -1,10 +1,12 @@
 import Tally
-import TallyCluster
 import TallyLog
 import TallyRecords
 import TallyReplication
 import TallyTestSupport
+import TallyWire
 import Testing
+
+@testable import TallyCluster
 
 /// What a replica does when its role changes, without a network: the states are the test's.
 @Suite("Roles of a replica")
@@ -49,12 +51,16 @@ struct RoleTests {
     }
 
     /// A batch of one record, which as one of an internal topic is of a kind that nobody knows yet.
-    private func batch(epoch: Int32 = 0) throws -> [UInt8] {
+    private func batch(at offset: Int64 = 0, epoch: Int32 = 0) throws -> [UInt8] {
         var builder = try RecordBatchBuilder(codec: .none)
         let value: [UInt8] = [0x7f, 0xff]
         try builder.append(key: value.rawSpan, value: value.rawSpan, timestamp: .now)
         var bytes: [UInt8] = []
         bytes.append(try builder.finish(producer: .none))
+        bytes.withMutableRawSpan { bytes in
+            RecordBatch.assign(
+                baseOffset: Offset(offset), leaderEpoch: LeaderEpoch(epoch), in: &bytes)
+        }
         return bytes
     }
 
@@ -87,6 +93,42 @@ struct RoleTests {
             #expect(replica.request(to: ReplicaID(2)) == nil)
             try replica.log.flush()
             #expect(replica.request(to: ReplicaID(2)) != nil)
+        }
+    }
+
+    @Test("An answer that comes twice cuts nothing of what came in between")
+    func twice() async throws {
+        try await withReplica { replica, engine in
+            let leader = ReplicaID(2)
+            #expect(try replica.heed(state(leader: 2, epoch: 3)) == .follow(leader))
+            for offset: Int64 in 0..<2 {
+                let old = try batch(at: offset, epoch: 1)
+                try replica.log.appendReplica(old.rawSpan)
+            }
+            try replica.log.flush()
+            let work = FollowerWork(
+                leader: leader, engine: engine, logger: ClusterConfiguration(nodeID: 1).logger)
+            func asked() throws -> FollowerPlan.Item {
+                let (epoch, request) = try #require(replica.request(to: leader))
+                return FollowerPlan.Item(replica: replica, epoch: epoch, request: request)
+            }
+            var end = OffsetForLeaderEpochResponse.EpochEnd()
+            (end.leaderEpoch, end.endOffset) = (1, 2)
+            _ = try work.agree(with: end, try asked())
+            // Asked for on both lanes, and told twice: epoch 1 ends at 1.
+            let item = try asked()
+            var diverging = FetchResponse.Partition()
+            (diverging.divergingEpoch.epoch, diverging.divergingEpoch.endOffset) = (1, 1)
+            _ = try work.take(diverging, item)
+            #expect(replica.log.logEnd == Offset(1))
+            var answer = FetchResponse.Partition()
+            answer.records = try batch(at: 1, epoch: 2)[...]
+            _ = try work.take(answer, try asked())
+            #expect(replica.log.logEnd == Offset(2) && replica.log.syncedEnd == Offset(2))
+            // The log ends where it did, and has something else there.
+            _ = try work.take(diverging, item)
+            #expect(replica.log.logEnd == Offset(2))
+            #expect(replica.log.latestEpoch == LeaderEpoch(2))
         }
     }
 

@@ -13,7 +13,10 @@ long='^(CrashTests|CompactionTests|LogTests|ScenarioTests)\.'
 computing='^SimulationTests\.'
 # And those that measure silence, hold leases of seconds, or talk over sockets, behind all others.
 quiet='^ServerTests\.'
-leases='^(ClientTests|ClusterTests|EtcdTests|KafkaTests|MemberTests)\.|^StateStoreTests\.InternalTopicsTests'
+leases='^(ClientTests|ClusterTests|EtcdTests|KafkaTests)\.|^StateStoreTests\.InternalTopicsTests'
+# Clusters in this process have thousands of descriptors open: Foundation, which reads the list of
+# them before it starts a program, has been seen to fault on one so long.
+members='^MemberTests\.'
 # Clusters of processes, each as busy as its producer lets it be: nobody else is to wait for them.
 clusters='^FailoverTests\.'
 
@@ -32,8 +35,9 @@ else
     run --filter "$computing" || status=1
     run --filter "$long" || status=1
     run --skip "$computing" --skip "$long" --skip "$quiet" --skip "$leases" \
-        --skip "$clusters" || status=1
+        --skip "$members" --skip "$clusters" || status=1
     run --filter "$leases" || status=1
+    run --filter "$members" || status=1
     run --filter "$quiet" || status=1
     run --filter "$clusters" || status=1
 fi

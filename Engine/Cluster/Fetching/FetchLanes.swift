@@ -27,6 +27,9 @@ struct FetchLanes {
         var turn = 0
     }
 
+    /// More threads and connections to a leader are of no use to anybody.
+    static let busyCountMax = 64
+
     /// How long a partition without records stays on a busy lane.
     static let busyTime = Duration.seconds(1)
 
@@ -35,7 +38,9 @@ struct FetchLanes {
     private var counts: [Int]
     private var turn = 0
 
-    init(busyCount: Int) { counts = [Int](repeating: 0, count: max(busyCount, 1)) }
+    init(busyCount: Int) {
+        counts = [Int](repeating: 0, count: min(max(busyCount, 1), Self.busyCountMax))
+    }
 
     /// All lanes there are.
     var lanes: [Lane] { [.quiet] + counts.indices.map { .busy($0) } }

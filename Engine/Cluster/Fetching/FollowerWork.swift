@@ -53,20 +53,25 @@ struct FollowerWork: Sendable {
         _ answer: FetchResponse.Partition, _ item: FollowerPlan.Item
     ) throws -> Duration? {
         let replica = item.replica
-        guard case .fetch(let offset, _) = item.request else { return nil }
+        guard case .fetch(let offset, let lastEpoch) = item.request else { return nil }
         if answer.errorCode == .offsetOutOfRange {
             return try restart(replica, item.epoch, at: Offset(answer.logStartOffset))
         }
         guard answer.errorCode == .none else { return .milliseconds(50) }
         _ = try replica.whileFollowing(in: item.epoch) { follower, history in
+            // What was asked for on two lanes is answered twice. The second answer is about a log
+            // that is another by now: to cut what came since would take back what this member has
+            // said that it keeps.
+            guard history.logEnd == offset, (history.latestEpoch ?? .none) == lastEpoch else {
+                return
+            }
             let end = answer.divergingEpoch
             if end.endOffset >= 0 || end.epoch >= 0 {
                 let known = epochEnd(end.epoch, end.endOffset)
                 if let cut = follower.diverged(known, history) { try truncate(replica, to: cut) }
                 return
             }
-            // What was asked for on two lanes has come twice.
-            guard follower.hasAgreed(history), history.logEnd == offset else { return }
+            guard follower.hasAgreed(history) else { return }
             try append(answer, to: replica, at: offset)
             let leaders = Offset(max(answer.highWatermark, 0))
             if let mark = follower.highWatermark(leaders: leaders, history) {

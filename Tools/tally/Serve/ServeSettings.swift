@@ -133,9 +133,14 @@ struct ServeSettings {
             $0.cluster.throttledBytesPerSecond = number
             return true
         },
-        whole(
-            "num.replica.fetchers", "connections to a leader for partitions with traffic (2)",
-            \.cluster.fetchersPerLeader),
+        Setting(
+            name: "num.replica.fetchers",
+            help: "connections to a leader for partitions with traffic, 1 to 64 (2)"
+        ) {
+            guard let number = Int($1), (1...64).contains(number) else { return false }
+            $0.cluster.fetchersPerLeader = number
+            return true
+        },
         truth(
             "auto.create.topics.enable", "whether asking for a topic creates it (false)",
             \.server.createsTopicsAutomatically),
