@@ -1,5 +1,4 @@
 import Foundation
-import TallyFiles
 package import TallyLog
 package import TallyRecords
 
@@ -35,14 +34,12 @@ extension PartitionLog {
     ) async throws(LogError) {
         if try isCommitted(before: end, in: epoch) { return }
         let isInTime = await withCheckedContinuation { continuation in
-            let once = UnfairLock<CheckedContinuation<Bool, Never>?>(continuation)
-            let tell: @Sendable (Bool) -> Void = { isReached in
-                once.withLock { $0.take() }?.resume(returning: isReached)
-            }
-            let limit = limits.add(at: .now + .milliseconds(milliseconds)) { tell(false) }
+            let waiting = WaitingAnswer<Bool>()
+            waiting.begin(continuation)
+            let limit = limits.add(at: .now + .milliseconds(milliseconds)) { waiting.tell(false) }
             highWatermarkWatermark.whenReached(end) { _ in
                 limits.cancel(limit)
-                tell(true)
+                waiting.tell(true)
             }
         }
         guard isInTime else {

@@ -1,4 +1,3 @@
-import Synchronization
 import TallyGroups
 import TallyLog
 import TallyRecords
@@ -40,44 +39,17 @@ struct RemoteTransaction: Sendable {
     }
 
     private func include(_ partition: TopicPartition, within milliseconds: Int64) async throws {
-        let waiter = Waiter()
+        let waiter = WaitingAnswer<Result<Void, any Error>>()
         let limit = Task {
             let time = Duration.milliseconds(min(milliseconds, 86_400_000))
             guard (try? await Task.sleep(for: time)) != nil else { return }
-            waiter.resume(with: .failure(TimeOver()))
+            waiter.tell(.failure(TimeOver()))
         }
         defer { limit.cancel() }
-        try await withCheckedThrowingContinuation { continuation in
-            waiter.wait(continuation)
-            state.include(partition) { waiter.resume(with: $0) }
-        }
-    }
-
-    /// Told once, by whatever comes first. Thread rule: any thread.
-    private final class Waiter: Sendable {
-        private let state = Mutex<State>(State())
-
-        private struct State {
-            var continuation: CheckedContinuation<Void, any Error>?
-            var outcome: Result<Void, any Error>?
-        }
-
-        func wait(_ continuation: CheckedContinuation<Void, any Error>) {
-            let outcome = state.withLock { state in
-                if state.outcome == nil { state.continuation = continuation }
-                return state.outcome
-            }
-            if let outcome { continuation.resume(with: outcome) }
-        }
-
-        func resume(with outcome: Result<Void, any Error>) {
-            let continuation = state.withLock { state -> CheckedContinuation<Void, any Error>? in
-                guard state.outcome == nil else { return nil }
-                state.outcome = outcome
-                return state.continuation.take()
-            }
-            continuation?.resume(with: outcome)
-        }
+        try await withCheckedContinuation { continuation in
+            waiter.begin(continuation)
+            state.include(partition) { waiter.tell($0) }
+        }.get()
     }
 
     /// Hands a member's offsets over.

@@ -3,7 +3,7 @@ import TallyFiles
 /// Somebody who waits for one answer, from whichever of two comes first.
 ///
 /// Thread rule: any thread; it begins once.
-final class WaitingAnswer<Answer: Sendable>: Sendable {
+package final class WaitingAnswer<Answer: Sendable>: Sendable {
     private let state = UnfairLock(State())
 
     private struct State: Sendable {
@@ -13,8 +13,11 @@ final class WaitingAnswer<Answer: Sendable>: Sendable {
         var isTold = false
     }
 
+    /// Nobody waits yet.
+    package init() {}
+
     /// Waits from now on.
-    func begin(_ continuation: CheckedContinuation<Answer, Never>) {
+    package func begin(_ continuation: CheckedContinuation<Answer, Never>) {
         let early = state.withLock { state in
             if state.early == nil { state.continuation = continuation }
             return state.early
@@ -23,7 +26,7 @@ final class WaitingAnswer<Answer: Sendable>: Sendable {
     }
 
     /// Gives the answer; later ones are for nobody.
-    func tell(_ answer: Answer) {
+    package func tell(_ answer: Answer) {
         let continuation = state.withLock { state in
             guard !state.isTold else { return nil as CheckedContinuation<Answer, Never>? }
             state.isTold = true
