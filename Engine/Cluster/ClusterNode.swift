@@ -67,7 +67,9 @@ public final class ClusterNode: Sendable {
             of: configuration.id, store, news: news, logger: configuration.logger)
         replicas = ReplicaSet(
             engine: engine, news: news, session: session, proposals: proposals, configuration)
-        requests = MemberRequests(news: news, configuration)
+        requests = MemberRequests(news: news, configuration) { [weak engine] marker, partition in
+            await engine?.write(marker, to: partition) ?? .failed
+        }
         var others = OtherMembers()
         let requests = requests
         others.writeMarker = { await requests.writeMarker(to: $0, $1) }

@@ -120,9 +120,7 @@ public final class Engine: Service {
     private func beginCoordination() {
         coordination?.begin(self)
         transactions.write { [weak self] partition, work in
-            await self?.writeMarker(
-                to: partition, work.decision, producer: work.producer,
-                coordinatorEpoch: work.coordinatorEpoch) ?? .failed
+            await self?.write(TransactionMarker(work), to: partition) ?? .failed
         }
     }
 

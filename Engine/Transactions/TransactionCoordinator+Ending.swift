@@ -115,38 +115,38 @@ extension TransactionCoordinator {
         guard let record = entries[transactionalID]?.record,
             let decision = record.state.decision
         else { return }
-        entries[transactionalID]?.inFlight.formUnion(targets)
         entries[transactionalID]?.failed.subtract(targets)
         entries[transactionalID]?.retryAt = nil
         // Sorted, so that a simulation runs the same way each time.
         for target in targets.sorted(by: TransactionWork.Target.comesBefore) {
+            lastAttempt += 1
+            entries[transactionalID]?.inFlight[target] = lastAttempt
             effects.append(
                 .perform(
                     TransactionWork(
                         transactionalID: transactionalID, producer: record.producer,
                         decision: decision, coordinatorEpoch: coordinatorEpoch(of: transactionalID),
-                        target: target, transactionEpoch: record.transactionEpoch)))
+                        attempt: lastAttempt, target: target,
+                        transactionEpoch: record.transactionEpoch)))
         }
         schedule(transactionalID)
     }
 
-    /// Says what became of a piece of work. What is not known, any more, is ignored.
+    /// Says what became of a piece of work. What is not known, any more, is ignored, and so is what
+    /// was told once more since: it may be about an earlier transaction of the same epoch.
     public mutating func report(
         _ work: TransactionWork, _ outcome: TransactionWorkOutcome, now: Timestamp
     ) {
         let id = work.transactionalID
         // In place: a transaction may have thousands of partitions.
         guard let state = entries[id]?.record.state, state.isPrepared,
-            state.decision == work.decision, entries[id]?.record.producer == work.producer,
-            coordinatorEpoch(of: id) == work.coordinatorEpoch
+            coordinatorEpoch(of: id) == work.coordinatorEpoch,
+            entries[id]?.inFlight[work.target] == work.attempt
         else { return }
+        entries[id]?.inFlight[work.target] = nil
         switch outcome {
-        case .done, .refused:
-            let wasInFlight = entries[id]?.inFlight.remove(work.target) != nil
-            let wasFailed = entries[id]?.failed.remove(work.target) != nil
-            if wasInFlight || wasFailed { finishIfTold(id, now: now) }
+        case .done, .refused: finishIfTold(id, now: now)
         case .failed:
-            guard entries[id]?.inFlight.remove(work.target) != nil else { return }
             entries[id]?.failed.insert(work.target)
             if entries[id]?.retryAt == nil { retryLater(id, now: now) }
         }

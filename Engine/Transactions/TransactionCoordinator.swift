@@ -35,8 +35,8 @@ public struct TransactionCoordinator: ~Copyable, Sendable {
     /// What is kept of a transactional id beside its record.
     struct Entry: Sendable {
         var record: TransactionRecord
-        /// Who is being told of the decision.
-        var inFlight: Set<TransactionWork.Target> = []
+        /// Who is being told of the decision, in which attempt.
+        var inFlight: [TransactionWork.Target: Int64] = [:]
         /// Who could not be told, and is to be told again at `retryAt`.
         var failed: Set<TransactionWork.Target> = []
         /// When to do again what failed.
@@ -57,6 +57,9 @@ public struct TransactionCoordinator: ~Copyable, Sendable {
     /// The partitions of `__consumer_offsets`, where groups take part as those; nil where they do
     /// by their names.
     package var offsetsPartitionCount: Int32?
+    /// The last ``TransactionWork/attempt``. Where the term is that of the coordinator before, as
+    /// when it is only loaded anew, attempts go on behind those of before.
+    package var lastAttempt: Int64 = 0
 
     let store: any TransactionStore
     var producerIDs: any ProducerIDGenerator
@@ -154,7 +157,8 @@ public struct TransactionCoordinator: ~Copyable, Sendable {
     /// Who was not told of the decision yet, in order; empty where there is none.
     public func untold(of transactionalID: String) -> [TransactionWork.Target] {
         guard let entry = entries[transactionalID] else { return [] }
-        return entry.inFlight.union(entry.failed).sorted(by: TransactionWork.Target.comesBefore)
+        return entry.failed.union(entry.inFlight.keys)
+            .sorted(by: TransactionWork.Target.comesBefore)
     }
 }
 

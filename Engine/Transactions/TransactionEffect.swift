@@ -12,7 +12,8 @@ public struct TransactionToken: RawRepresentable, Hashable, Sendable {
 /// Telling one of those who take part in a transaction how it ended.
 ///
 /// The decision is on stable storage before any of these is asked for. Doing one twice does no
-/// harm, until a later transaction of the same producer has begun there: see ``producer``.
+/// harm, until a later transaction of the same producer has begun there: see ``producer``. So
+/// partitions refuse what comes behind a later ``attempt``.
 public struct TransactionWork: Hashable, Sendable {
     /// Who is to be told.
     public enum Target: Hashable, Sendable {
@@ -37,12 +38,26 @@ public struct TransactionWork: Hashable, Sendable {
     public var decision: TransactionDecision
     /// The term of the coordinator, which a marker carries; partitions refuse older ones.
     public var coordinatorEpoch: Int32
+    /// Rises with each telling of this coordinator, also where the same is told once more.
+    public var attempt: Int64
     /// Who is to be told.
     public var target: Target
 
     /// The epoch with which the transaction was written: pending offsets of a later one must not be
     /// touched.
     public var transactionEpoch: Int16
+}
+
+extension TransactionMarker {
+    /// The marker that tells a partition of the end of a transaction.
+    ///
+    /// - Parameter leaderEpoch: of the leader who is asked; nil for whoever leads.
+    package init(_ work: TransactionWork, leaderEpoch: LeaderEpoch? = nil) {
+        self.init(
+            didCommit: work.decision == .commit, producerID: work.producer.id,
+            producerEpoch: work.producer.epoch, coordinatorEpoch: work.coordinatorEpoch,
+            order: Order(attempt: work.attempt, leaderEpoch: leaderEpoch))
+    }
 }
 
 /// What became of a ``TransactionWork``.

@@ -98,8 +98,10 @@ import Testing
                     ], to: "a")
             }
             try send(1, "aborted")
-            _ = try log.appendMarker(
-                didCommit: false, producerID: 1, producerEpoch: 0, coordinatorEpoch: 0, now: .now)
+            _ = try log.append(
+                TransactionMarker(
+                    didCommit: false, producerID: 1, producerEpoch: 0, coordinatorEpoch: 0),
+                now: .now)
             try send(2, "open")
             try log.flush()
             var settings = LogReaderConfiguration()

@@ -27,9 +27,10 @@ import Testing
                 ["in doubt \(number)"], to: "orders", partition: partition, producer: producer,
                 isTransactional: true)
             guard number % 10 != 9, number < 57 else { continue }
-            _ = try source.engine.partition(partition, of: "orders").log.appendMarker(
+            let marker = TransactionMarker(
                 didCommit: number % 4 != 0, producerID: producer.id, producerEpoch: 0,
-                coordinatorEpoch: 0, now: .now)
+                coordinatorEpoch: 0)
+            _ = try source.engine.partition(partition, of: "orders").log.append(marker, now: .now)
         }
         try await source.engine.deleteRecords(ofTopic: "orders", partition: 1, before: Offset(6))
         try source.append(["gone"], to: "empty", partition: 1)

@@ -105,9 +105,10 @@ import Testing
     }
 
     private func end(_ log: PartitionLog, _ producerID: Int64, didCommit: Bool) throws {
-        _ = try log.appendMarker(
-            didCommit: didCommit, producerID: producerID, producerEpoch: 0, coordinatorEpoch: 0,
-            now: .now)
+        _ = try log.append(
+            TransactionMarker(
+                didCommit: didCommit, producerID: producerID, producerEpoch: 0,
+                coordinatorEpoch: 0), now: .now)
         try log.flush()
     }
 

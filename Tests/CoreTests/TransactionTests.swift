@@ -139,8 +139,9 @@ import Testing
         try await engine.createTopic("shop", partitions: 2)
         let log = try engine.partition(1, of: "shop").log
         try log.appendTransactional(count: 1, producerID: 7, timestamp: Self.start)
-        _ = try log.appendMarker(
-            didCommit: true, producerID: 7, producerEpoch: 0, coordinatorEpoch: 9,
+        _ = try log.append(
+            TransactionMarker(
+                didCommit: true, producerID: 7, producerEpoch: 0, coordinatorEpoch: 9),
             now: Self.start)
         try log.appendTransactional(count: 1, producerID: 7, sequence: 1, timestamp: Self.start)
         try await engine.abortTransaction(topic: "shop", partition: 1, producerID: 7)

@@ -37,10 +37,11 @@ struct GoldenWriteTests {
             var decoder = RecordDecoder()
             let control = try #require(
                 try decoder.controlRecord(of: try RecordBatch(batch.span.bytes)))
-            return try log.appendMarker(
-                didCommit: control.kind == .commit, producerID: header.producerID,
-                producerEpoch: header.producerEpoch,
-                coordinatorEpoch: control.coordinatorEpoch, now: header.maxTimestamp)
+            return try log.append(
+                TransactionMarker(
+                    didCommit: control.kind == .commit, producerID: header.producerID,
+                    producerEpoch: header.producerEpoch,
+                    coordinatorEpoch: control.coordinatorEpoch), now: header.maxTimestamp)
         }
         var bytes = batch
         // What the log assigns must come from the log.

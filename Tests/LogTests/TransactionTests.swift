@@ -134,6 +134,47 @@ struct TransactionTests {
         _ = try log.send(0, epoch: 1, isTransactional: true)
     }
 
+    /// What the log makes of a marker of producer 1 as a coordinator sends it.
+    private func outcome(
+        _ log: PartitionLog, coordinatorEpoch: Int32 = 0, attempt: Int64?
+    ) -> LogError? {
+        do {
+            try log.end(
+                1, didCommit: true, coordinatorEpoch: coordinatorEpoch,
+                order: attempt.map { .init(attempt: $0) })
+            return nil
+        } catch {
+            return error as? LogError
+        }
+    }
+
+    @Test("a marker that comes behind a later one does not end the next transaction (KIP-1228)")
+    func lateMarkers() throws {
+        let log = try harness().open()
+        func isOutdated(_ error: LogError?) -> Bool {
+            guard case .producer(let refusal) = error else { return false }
+            return refusal.reason == .markerOutdated
+        }
+        _ = try log.send(0, isTransactional: true)
+        #expect(outcome(log, attempt: 7) == nil)
+        _ = try log.send(1, isTransactional: true)
+        // The one before, which was given up; and the same twice.
+        let end = log.logEnd
+        #expect(isOutdated(outcome(log, attempt: 6)))
+        #expect(isOutdated(outcome(log, attempt: 7)))
+        #expect(log.logEnd == end)
+        try log.flush()
+        #expect(try log.lastStableOffset() == Offset(2))
+        #expect(outcome(log, attempt: 8) == nil)
+        try log.flush()
+        #expect(try log.lastStableOffset() == Offset(4))
+        // Each coordinator counts by itself, and Kafka's do not count.
+        #expect(outcome(log, attempt: nil) == nil)
+        #expect(isOutdated(outcome(log, attempt: 8)))
+        #expect(outcome(log, coordinatorEpoch: 1, attempt: 1) == nil)
+        #expect(isOutdated(outcome(log, coordinatorEpoch: 1, attempt: 1)))
+    }
+
     /// What may happen to the files that tell of aborted transactions.
     enum IndexDamage: CaseIterable, Sendable {
         case none, removed, zeros, torn, extra

@@ -77,6 +77,29 @@ extension ClusterClient {
         return Producer(id: answer.producerID, epoch: answer.producerEpoch)
     }
 
+    /// Asks the leader of partition 0 for a marker, as a coordinator does; how that went.
+    func writeMarker(
+        for producer: Producer, coordinatorEpoch: Int32, to topic: String,
+        order: WriteTransactionMarkersRequest.Order
+    ) async throws -> ErrorCode {
+        var marker = WriteTransactionMarkersRequest.Marker()
+        marker.producerID = producer.id
+        marker.producerEpoch = producer.epoch
+        marker.isCommit = true
+        marker.coordinatorEpoch = coordinatorEpoch
+        marker.order = order
+        var wanted = WriteTransactionMarkersRequest.Topic()
+        wanted.name = topic
+        wanted.partitions = [0]
+        marker.topics = [wanted]
+        var request = WriteTransactionMarkersRequest()
+        request.markers = [marker]
+        try await look()
+        let connection = try await connect(.broker(1))
+        let answer = try await connection.send(request)
+        return answer.markers[0].topics[0].partitions[0].errorCode
+    }
+
     func addPartition(
         _ partition: Int32, of topic: String, to transactionalID: String, _ producer: Producer
     ) async throws {
@@ -95,7 +118,7 @@ extension ClusterClient {
 
     func produce(
         _ value: String, to topic: String, _ partition: Int32, in transactionalID: String,
-        _ producer: Producer
+        _ producer: Producer, sequence: Int32 = 0
     ) async throws {
         var builder = try RecordBatchBuilder(codec: .none)
         let (key, value) = (Array("k".utf8), Array(value.utf8))
@@ -103,7 +126,8 @@ extension ClusterClient {
         var bytes: [UInt8] = []
         bytes.append(
             try builder.finish(
-                producer: BatchProducer(id: producer.id, epoch: producer.epoch, baseSequence: 0),
+                producer: BatchProducer(
+                    id: producer.id, epoch: producer.epoch, baseSequence: sequence),
                 isTransactional: true))
         var records = ProduceRequest.Partition()
         records.index = partition

@@ -75,6 +75,39 @@ struct CoordinatorTests {
         }
     }
 
+    @Test("A marker that is carried out late does not end the producer's next transaction")
+    func lateMarker() async throws {
+        try await MemberCluster.with(3, configure) { cluster in
+            try await cluster.createTopic("t", assignment: [[1, 2, 3]])
+            let client = cluster.client()
+            let producer = try await client.initProducer("tx")
+            func write(_ value: String, sequence: Int32) async throws {
+                try await client.addPartition(0, of: "t", to: "tx", producer)
+                try await client.produce(value, to: "t", 0, in: "tx", producer, sequence: sequence)
+            }
+            let log = try cluster.log(1, "t", 0)
+            let epoch = log.leaderEpoch.rawValue
+            try await write("one", sequence: 0)
+            try await client.endTransaction("tx", producer, isCommit: true)
+            let coordinatorEpoch = try #require(try log.producerStates().first).coordinatorEpoch
+            try await write("two", sequence: 1)
+            // As the coordinator's first request would be, had it been lost on its way for long.
+            let orders: [(Int64, Int32)] = [(0, epoch), (.max, epoch - 1), (.max, epoch + 1)]
+            for (attempt, leaderEpoch) in orders {
+                let code = try await client.writeMarker(
+                    for: producer, coordinatorEpoch: coordinatorEpoch, to: "t",
+                    order: .init(attempt: attempt, leaderEpoch: leaderEpoch))
+                #expect(code != .none)
+            }
+            #expect(log.logEnd == Offset(3))
+            #expect(try log.lastStableOffset() == Offset(2))
+            try await client.endTransaction("tx", producer, isCommit: true)
+            #expect(log.logEnd == Offset(4))
+            #expect(try log.lastStableOffset() == Offset(4))
+            await client.close()
+        }
+    }
+
     @Test("Producer ids come from the store, and no two members give out the same")
     func producerIDs() async throws {
         try await MemberCluster.with(3, configure) { cluster in

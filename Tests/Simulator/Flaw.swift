@@ -34,9 +34,8 @@ public enum Flaw: String, CaseIterable, Sendable {
     /// What is to be done about a decision is forgotten where the lease ends before that is
     /// committed.
     case forgetsWork
-    /// A request for a marker is carried out though the coordinator has given it up and sent it
-    /// again. The marker has the epoch of the producer's next transaction, which it ends where
-    /// that has begun: the partition itself has nothing against it (Kafka: KIP-1228).
+    /// A marker is written whatever came before it: also where its coordinator has given the
+    /// request up and sent it again, so that it ends the producer's next transaction (KIP-1228).
     case writesLateMarkers
     /// An offset commit is taken for one of the group's leader, in its generation.
     case commitsForAnybody

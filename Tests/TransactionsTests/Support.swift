@@ -109,11 +109,13 @@ final class Bench {
 
     /// Asks for an end, and gives the answer where there is one at once.
     func end(
-        _ producer: ProducerIdentity, _ decision: TransactionDecision, id: String = "t"
+        _ producer: ProducerIdentity, _ decision: TransactionDecision, id: String = "t",
+        keepsEpoch: Bool = false
     ) -> Result<ProducerIdentity, TransactionError>? {
         tokens += 1
         let token = TransactionToken(rawValue: tokens)
-        coordinator.endTransaction(id, producer: producer, decision, token: token, now: now)
+        coordinator.endTransaction(
+            id, producer: producer, decision, keepsEpoch: keepsEpoch, token: token, now: now)
         let effects = coordinator.takeEffects()
         work += effects.compactMap { if case .perform(let work) = $0 { work } else { nil } }
         for case .answer(token, let result) in effects { return result }

@@ -129,7 +129,9 @@ struct TransactionTests {
         bench.pass(milliseconds: 99)
         #expect(bench.work.isEmpty)
         bench.pass(milliseconds: 1)
-        #expect(bench.work == [work[0]])
+        #expect(bench.work.map(\.target) == [work[0].target])
+        // Partitions tell late copies of the first attempt by that.
+        #expect(bench.work[0].attempt > work[2].attempt)
         #expect(bench.coordinator.untold(of: "t") == [work[0].target])
         // Late copies of reports mean nothing.
         bench.coordinator.report(work[2], .failed, now: bench.now)
@@ -138,18 +140,23 @@ struct TransactionTests {
         #expect(bench.state() == .completeCommit)
     }
 
-    @Test("reports about an earlier transaction say nothing about this one")
-    func lateReports() throws {
+    @Test(
+        "reports about an earlier transaction say nothing about this one",
+        arguments: [false, true], [TransactionWorkOutcome.done, .refused, .failed])
+    func lateReports(keepsEpoch: Bool, outcome: TransactionWorkOutcome) throws {
         try bench.add(producer, 0)
-        _ = bench.end(producer, .commit)
+        _ = bench.end(producer, .commit, keepsEpoch: keepsEpoch)
         let earlier = bench.work
         bench.finish()
-        let next = ProducerIdentity(0, 1)
+        let next = keepsEpoch ? producer : ProducerIdentity(0, 1)
         try bench.add(next, 0)
-        _ = bench.end(next, .commit)
-        for work in earlier { bench.coordinator.report(work, .done, now: bench.now) }
+        _ = bench.end(next, .commit, keepsEpoch: keepsEpoch)
+        let asked = bench.work
+        for work in earlier { bench.coordinator.report(work, outcome, now: bench.now) }
+        bench.pass(milliseconds: 1000)
         #expect(bench.state() == .prepareCommit)
-        #expect(bench.finish() == [.success(ProducerIdentity(0, 2))])
+        #expect(bench.work == asked)
+        #expect(bench.finish() == [.success(keepsEpoch ? producer : ProducerIdentity(0, 2))])
     }
 
     @Test("a transaction of before is aborted when another producer begins")

@@ -36,6 +36,28 @@ struct ExampleTests {
         }
     }
 
+    @Test("a marker says in a field of Tally's own where it stands among the others")
+    func markerOrder() throws {
+        let bytes = Hex.bytes(
+            """
+            001b 0001 00000002 0001 63 00
+            02 0000000000000007 0003 01 02 02 74 02 00000004 00 00000005
+            01 904e 0c 0000000000000102 00000009 00
+            """)
+        let frame = try RequestFrame<WriteTransactionMarkersRequest>(decoding: bytes)
+        var marker = frame.body.markers[0]
+        #expect(marker.order == .init(attempt: 258, leaderEpoch: 9))
+        #expect(try frame.encoded() == bytes)
+        // Where it is not as long as that, nobody knows what it says.
+        marker.unknownTags.fields[0].bytes.removeLast()
+        #expect(marker.order == nil)
+        marker.order = .init(attempt: -1, leaderEpoch: .min)
+        #expect(marker.order == .init(attempt: -1, leaderEpoch: .min))
+        #expect(marker.unknownTags.fields.count == 1)
+        marker.order = nil
+        #expect(marker.unknownTags == UnknownTags())
+    }
+
     @Test("a batch of records is a slice of the frame it came in")
     func produce() throws {
         let bytes = Hex.bytes(

@@ -13,11 +13,21 @@ import TallyWire
 final class MemberRequests: Sendable {
     private let news: ClusterNews
     private let configuration: ClusterConfiguration
+    private let writeHere:
+        @Sendable (TransactionMarker, TopicPartition) async -> TransactionWorkOutcome
     private let connections = Mutex<[ReplicaID: BrokerConnection]>([:])
 
-    init(news: ClusterNews, _ configuration: ClusterConfiguration) {
+    /// - Parameter writeHere: writes a marker in a partition that this member leads.
+    init(
+        news: ClusterNews, _ configuration: ClusterConfiguration,
+        writeHere:
+            @escaping @Sendable (
+                TransactionMarker, TopicPartition
+            ) async -> TransactionWorkOutcome
+    ) {
         self.news = news
         self.configuration = configuration
+        self.writeHere = writeHere
     }
 
     /// Ends all connections.
@@ -29,9 +39,14 @@ final class MemberRequests: Sendable {
         for connection in open { await connection.close() }
     }
 
-    /// Who leads a partition; nil where nobody does.
-    private func leader(of partition: TopicPartition) -> ReplicaID? {
-        news.look { $0.state(of: partition.topic, partition.partition)?.leader }
+    /// Who leads a partition, and in which epoch; nil where nobody does.
+    private func leader(of partition: TopicPartition) -> (id: ReplicaID, epoch: LeaderEpoch)? {
+        news.look { image in
+            guard let state = image.state(of: partition.topic, partition.partition),
+                let leader = state.leader
+            else { return nil }
+            return (leader, state.leaderEpoch)
+        }
     }
 
     private func connection(to id: ReplicaID) async throws -> BrokerConnection {
@@ -44,28 +59,24 @@ final class MemberRequests: Sendable {
 
     // MARK: Markers
 
-    /// Has whoever leads a partition write a marker; nil where that is this member.
+    /// Has whoever leads a partition write a marker.
     func writeMarker(
         to partition: TopicPartition, _ work: TransactionWork
-    ) async -> TransactionWorkOutcome? {
+    ) async -> TransactionWorkOutcome {
         guard let leader = leader(of: partition) else {
             // A topic that was deleted: nobody reads there.
             return news.look { $0.topics[partition.topic] == nil } ? .done : .failed
         }
-        if leader == configuration.id { return nil }
-        var marker = WriteTransactionMarkersRequest.Marker()
-        marker.producerID = work.producer.id
-        marker.producerEpoch = work.producer.epoch
-        marker.isCommit = work.decision == .commit
-        marker.coordinatorEpoch = work.coordinatorEpoch
+        let marker = TransactionMarker(work, leaderEpoch: leader.epoch)
+        if leader.id == configuration.id { return await writeHere(marker, partition) }
         var topic = WriteTransactionMarkersRequest.Topic()
         topic.name = partition.topic
         topic.partitions = [partition.partition]
-        marker.topics = [topic]
         var request = WriteTransactionMarkersRequest()
-        request.markers = [marker]
+        request.markers = [WriteTransactionMarkersRequest.Marker(marker)]
+        request.markers[0].topics = [topic]
         do {
-            let answer = try await connection(to: leader).send(request)
+            let answer = try await connection(to: leader.id).send(request)
             let code = answer.markers.first?.topics.first?.partitions.first?.errorCode
             switch code {
             case ErrorCode.none: return .done
@@ -88,7 +99,7 @@ final class MemberRequests: Sendable {
         _ partition: TopicPartition, in transactionalID: String, _ producer: ProducerIdentity,
         verifyOnly: Bool, coordinator: TopicPartition
     ) async throws(TransactionError) {
-        guard let leader = leader(of: coordinator), leader != configuration.id else {
+        guard let leader = leader(of: coordinator)?.id, leader != configuration.id else {
             throw .coordinatorNotAvailable(reason: "\(coordinator) has no leader that is known")
         }
         var transaction = AddPartitionsToTransactionRequest.Transaction()
@@ -112,6 +123,20 @@ final class MemberRequests: Sendable {
         }
         guard code != .none else { return }
         throw TransactionError(code)
+    }
+}
+
+extension WriteTransactionMarkersRequest.Marker {
+    /// A marker, for no topic yet.
+    fileprivate init(_ marker: TransactionMarker) {
+        self.init()
+        producerID = marker.producerID
+        producerEpoch = marker.producerEpoch
+        isCommit = marker.didCommit
+        coordinatorEpoch = marker.coordinatorEpoch
+        order = marker.order.map {
+            .init(attempt: $0.attempt, leaderEpoch: ($0.leaderEpoch ?? .none).rawValue)
+        }
     }
 }
 

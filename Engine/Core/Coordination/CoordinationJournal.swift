@@ -159,18 +159,15 @@ final class CoordinationJournal<Change: Sendable>: Sendable {
     ///
     /// - Parameter changes: what is so when it is committed.
     /// - Throws: what the log does; nothing was appended then.
-    func appendMarker(
-        to partition: Int32, didCommit: Bool, producer: BatchProducer, coordinatorEpoch: Int32,
-        changes: () -> [Change]
+    func append(
+        _ marker: TransactionMarker, to partition: Int32, changes: () -> [Change]
     ) throws {
         guard let surroundings = surroundings.withLock({ $0 }) else {
             throw LogError.closed(partition: "\(topic.rawValue)-\(partition)")
         }
         let log = try surroundings.log(partition)
         try log.checkAppend(forAll: true)
-        let appended = try log.appendMarker(
-            didCommit: didCommit, producerID: producer.id, producerEpoch: producer.epoch,
-            coordinatorEpoch: coordinatorEpoch, now: .now)
+        let appended = try log.append(marker, now: .now)
         let entry = Entry(partition: partition, records: [], changes: changes())
         note(appended, entry, log)
     }

@@ -48,24 +48,17 @@ extension Engine {
     ///
     /// - Returns: `done` when it is committed; `failed` where nobody knows, or the partition is not
     ///   led here; `refused` where a newer producer or coordinator has written. Any task.
-    package func writeMarker(
-        to partition: TopicPartition, _ decision: TransactionDecision, producer: ProducerIdentity,
-        coordinatorEpoch: Int32
+    package func write(
+        _ marker: TransactionMarker, to partition: TopicPartition
     ) async -> TransactionWorkOutcome {
-        let producer = BatchProducer(id: producer.id, epoch: producer.epoch, baseSequence: -1)
         if coordination != nil, partition.topic == InternalTopic.consumerOffsets.rawValue {
-            return await groups.write(
-                GroupService.Marker(
-                    partition: partition.partition, producer: producer,
-                    didCommit: decision == .commit, coordinatorEpoch: coordinatorEpoch))
+            return await groups.write(marker, to: partition.partition)
         }
         do {
             let log = try self.partition(partition.partition, of: partition.topic).log
             let appended = try await workers.run {
                 try log.checkAppend(forAll: true)
-                let appended = try log.appendMarker(
-                    didCommit: decision == .commit, producerID: producer.id,
-                    producerEpoch: producer.epoch, coordinatorEpoch: coordinatorEpoch, now: .now)
+                let appended = try log.append(marker, now: .now)
                 try log.flush(reaching: appended.nextOffset)
                 return appended
             }
@@ -76,10 +69,8 @@ extension Engine {
         } catch EngineError.unknownTopic, EngineError.unknownPartition {
             // Deleted: nobody reads there.
             return .done
-        } catch LogError.producer {
-            return .refused
         } catch {
-            return .failed
+            return TransactionWorkOutcome(error)
         }
     }
 

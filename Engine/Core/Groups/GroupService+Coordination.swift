@@ -108,23 +108,17 @@ extension GroupService {
         }
     }
 
-    /// A transaction's marker for a partition of `__consumer_offsets`, which ends what it has
-    /// pending in the groups of that.
-    struct Marker: Sendable {
-        var partition: Int32
-        var producer: BatchProducer
-        var didCommit: Bool
-        var coordinatorEpoch: Int32
-    }
-
-    /// Writes a marker; returns when it is committed, or why it is not known to be.
-    func write(_ marker: Marker) async -> TransactionWorkOutcome {
+    /// Writes a transaction's marker in a partition of `__consumer_offsets`, which ends what it has
+    /// pending in the groups of that; returns when it is committed, or why it is not known to be.
+    func write(
+        _ marker: TransactionMarker, to partition: Int32
+    ) async -> TransactionWorkOutcome {
         await withCheckedContinuation { continuation in
             submit { [self] in
                 guard let journal else { return continuation.resume(returning: .failed) }
-                let outcome = append(marker, to: journal)
+                let outcome = append(marker, to: partition, of: journal)
                 guard outcome == .done else { return continuation.resume(returning: outcome) }
-                journal.whenCommitted(marker.partition) { failure in
+                journal.whenCommitted(partition) { failure in
                     continuation.resume(returning: failure == nil ? .done : .failed)
                 }
             }
@@ -132,26 +126,22 @@ extension GroupService {
     }
 
     private func append(
-        _ marker: Marker, to journal: CoordinationJournal<OffsetStoreChange>
+        _ marker: TransactionMarker, to partition: Int32,
+        of journal: CoordinationJournal<OffsetStoreChange>
     ) -> TransactionWorkOutcome {
         let result = use { (state, _) throws(GroupError) -> TransactionWorkOutcome in
-            guard
-                state.coordinator?.partitions?.led[marker.partition]?.standing == .active
-            else { return .failed }
+            guard state.coordinator?.partitions?.led[partition]?.standing == .active else {
+                return .failed
+            }
             do {
-                try journal.appendMarker(
-                    to: marker.partition, didCommit: marker.didCommit, producer: marker.producer,
-                    coordinatorEpoch: marker.coordinatorEpoch
-                ) {
+                try journal.append(marker, to: partition) {
                     state.coordinator?.transactionEnded(
-                        inPartition: marker.partition, producerID: marker.producer.id,
+                        inPartition: partition, producerID: marker.producerID,
                         isCommitted: marker.didCommit) ?? []
                 }
                 return .done
-            } catch LogError.producer {
-                return .refused
             } catch {
-                return .failed
+                return TransactionWorkOutcome(error)
             }
         }
         return (try? result.get()) ?? .failed
@@ -167,11 +157,9 @@ extension GroupService {
         }
         for partition in partitions ?? [] {
             _ = await write(
-                Marker(
-                    partition: partition,
-                    producer: BatchProducer(
-                        id: producer.id, epoch: producer.epoch, baseSequence: -1),
-                    didCommit: false, coordinatorEpoch: coordinatorEpoch))
+                TransactionMarker(
+                    didCommit: false, producerID: producer.id, producerEpoch: producer.epoch,
+                    coordinatorEpoch: coordinatorEpoch), to: partition)
         }
     }
 }

@@ -125,9 +125,10 @@ extension Partition {
                 open: try openTransactions())
         }
         // No coordinator decided this: the last one's word is taken, so that it is not fenced.
-        let appended = try log.appendMarker(
+        let marker = TransactionMarker(
             didCommit: false, producerID: producerID, producerEpoch: state.epoch,
-            coordinatorEpoch: max(state.coordinatorEpoch, 0), now: .now)
+            coordinatorEpoch: max(state.coordinatorEpoch, 0))
+        let appended = try log.append(marker, now: .now)
         return (transaction, appended)
     }
 }

@@ -8,16 +8,23 @@ extension Partition {
     func write(_ work: TransactionWork) -> TransactionWorkOutcome {
         do {
             let log = try log
-            let appended = try log.appendMarker(
-                didCommit: work.decision == .commit, producerID: work.producer.id,
-                producerEpoch: work.producer.epoch, coordinatorEpoch: work.coordinatorEpoch,
-                now: .now)
+            let appended = try log.append(TransactionMarker(work), now: .now)
             try log.flush(reaching: appended.nextOffset)
             return .done
-        } catch LogError.producer {
-            return .refused
         } catch {
-            return .failed
+            return TransactionWorkOutcome(error)
+        }
+    }
+}
+
+extension TransactionWorkOutcome {
+    /// What it means that a marker could not be appended.
+    package init(_ error: any Error) {
+        switch error {
+        // Whether the later one is committed only its own answer says.
+        case LogError.producer(let refusal) where refusal.reason == .markerOutdated: self = .failed
+        case LogError.producer: self = .refused
+        default: self = .failed
         }
     }
 }

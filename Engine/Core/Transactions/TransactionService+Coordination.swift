@@ -10,9 +10,9 @@ package import TallyTransactions
 /// How other members of a cluster are asked. A value.
 package struct OtherMembers: Sendable {
     /// Has whoever leads a partition write a transaction's marker there, and says what became of
-    /// it; nil where it is led here. Called on a task; may take as long as it takes.
+    /// it. Called on a task; may take as long as it takes.
     package typealias MarkerWriter =
-        @Sendable (TopicPartition, TransactionWork) async -> TransactionWorkOutcome?
+        @Sendable (TopicPartition, TransactionWork) async -> TransactionWorkOutcome
 
     /// Asks the coordinator of a transactional id at another member whether a partition takes part
     /// in its producer's transaction (`verifyOnly`), or has it take part: AddPartitionsToTxn.
@@ -25,9 +25,9 @@ package struct OtherMembers: Sendable {
     package var writeMarker: MarkerWriter?
     /// Nil where all transactional ids are coordinated here.
     package var participate: Participation?
-    /// Writes a marker in a partition that is led here, and says what became of it when it is
-    /// committed: the engine's own.
-    var writeHere: (@Sendable (TopicPartition, TransactionWork) async -> TransactionWorkOutcome)?
+    /// Writes a marker here, where all partitions are led here, and says what became of it when it
+    /// is committed: the engine's own.
+    var writeHere: MarkerWriter?
 
     /// There are none.
     package init() {}
@@ -49,10 +49,9 @@ extension TransactionService {
     }
 
     /// Says how markers are written here where that is recorded.
-    func write(
-        _ writeHere:
-            @escaping @Sendable (TopicPartition, TransactionWork) async -> TransactionWorkOutcome
-    ) { others.withLock { $0.writeHere = writeHere } }
+    func write(_ writeHere: @escaping OtherMembers.MarkerWriter) {
+        others.withLock { $0.writeHere = writeHere }
+    }
 
     /// Has a partition take part in a producer's transaction, or asks whether it does, wherever the
     /// transaction is coordinated.
@@ -82,17 +81,11 @@ extension TransactionService {
     /// Has a partition told how a transaction ended, wherever it is led.
     func tell(_ partition: TopicPartition, _ work: TransactionWork) {
         let others = others.withLock { $0 }
-        guard journal != nil, let writeHere = others.writeHere else {
-            return self.writeHere(partition, work)
+        guard journal != nil, let write = others.writeMarker ?? others.writeHere else {
+            return writeHere(partition, work)
         }
         Task { [weak self] in
-            let elsewhere = await others.writeMarker?(partition, work)
-            let outcome: TransactionWorkOutcome
-            if let elsewhere {
-                outcome = elsewhere
-            } else {
-                outcome = await writeHere(partition, work)
-            }
+            let outcome = await write(partition, work)
             self?.report(work, outcome)
         }
     }

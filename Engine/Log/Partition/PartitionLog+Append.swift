@@ -44,7 +44,7 @@ private struct BatchSurvey {
     /// The first batch, which mostly is the only one: decoded once.
     var first: RecordBatchHeader
     /// What the batch says where it is a marker.
-    var control: ControlRecord?
+    var marker: TransactionMarker?
     /// When the coordinator was asked about its transaction.
     var verification: TransactionStanding?
     /// Whether sequences are looked at.
@@ -119,11 +119,12 @@ extension PartitionLog {
 
     /// Appends one control batch that was just encoded.
     func append(
-        _ marker: inout [UInt8], control: ControlRecord, now: Timestamp
+        _ batch: inout [UInt8], _ marker: TransactionMarker, now: Timestamp
     ) throws(LogError) -> AppendResult {
-        var survey = try survey(marker.rawSpan, .ownEncoder, now)
-        survey.control = control
-        return try marker.withMutableRawSpan { (bytes) throws(LogError) in
+        var survey = try survey(batch.rawSpan, .ownEncoder, now)
+        survey.marker = marker
+        survey.epoch = marker.order?.leaderEpoch
+        return try batch.withMutableRawSpan { (bytes) throws(LogError) in
             try append(&bytes, surveyed: survey, now: now)
         }
     }
@@ -206,8 +207,8 @@ extension PartitionLog {
         try checkOpen(writer)
         try checkLeads(writer, in: survey.epoch)
         if !writer.wasAppendedTo { loadProducersAtOnce(&writer) }
-        if let control = survey.control {
-            try checkMarker(control, of: survey.first, &writer)
+        if let marker = survey.marker {
+            try check(marker, &writer)
             writer.markerCount += 1
         } else if let known = try checkProducer(
             of: survey.first, hasSequences: survey.hasSequences, &writer)
@@ -352,7 +353,8 @@ extension PartitionLog {
             let header = at == 0 ? survey.first : checkedHeader(in: bytes, at: at)
             do {
                 try writer.active.noteAppended(header, at: FilePosition(writer.position))
-                try noteProducer(of: header, control: survey.control, &writer)
+                try noteProducer(of: header, control: survey.marker?.control, &writer)
+                if let marker = survey.marker { writer.producers?.noteOrder(of: marker) }
             } catch {
                 // The batches are in the file already; only a rescan can tell what counts.
                 stop(&writer, because: "\(error)")

@@ -100,42 +100,34 @@ extension PartitionLog {
 
     /// Ends a producer's transaction in this partition: appends a commit or abort marker.
     ///
-    /// - Parameters:
-    ///   - coordinatorEpoch: the term of the coordinator that decided; an older one is refused.
-    ///   - now: the marker's timestamp.
-    /// Throws as ``append(_:from:now:)``, and ``LogError/producer(_:)``.
-    package func appendMarker(
-        didCommit: Bool, producerID: Int64, producerEpoch: Int16, coordinatorEpoch: Int32,
-        now: Timestamp
+    /// - Parameter now: the marker's timestamp.
+    /// Throws as ``append(_:from:now:)``, and ``LogError/producer(_:)``, with `markerOutdated`
+    /// where a later marker of the same coordinator was appended for the producer; and
+    /// ``LogError/notLeader(partition:)`` where another leader of the replicas is meant.
+    package func append(
+        _ marker: TransactionMarker, now: Timestamp
     ) throws(LogError) -> AppendResult {
-        let control = ControlRecord(
-            didCommit ? .commit : .abort, coordinatorEpoch: coordinatorEpoch)
         var bytes: [UInt8]
         do {
             bytes = try ControlRecord.encodeBatch(
-                didCommit: didCommit, coordinatorEpoch: coordinatorEpoch, producerID: producerID,
-                producerEpoch: producerEpoch, timestamp: now)
+                didCommit: marker.didCommit, coordinatorEpoch: marker.coordinatorEpoch,
+                producerID: marker.producerID, producerEpoch: marker.producerEpoch, timestamp: now)
         } catch {
             throw .invalidBatch(error)
         }
-        return try append(&bytes, control: control, now: now)
+        return try append(&bytes, marker, now: now)
     }
 
     /// Throws unless a coordinator may write this marker now.
-    func checkMarker(
-        _ control: ControlRecord, of header: RecordBatchHeader, _ writer: inout Writer
-    ) throws(LogError) {
+    func check(_ marker: TransactionMarker, _ writer: inout Writer) throws(LogError) {
         try loadProducers(&writer)
         // What the marker's entry will be written behind: an error must come before the marker.
-        if control.kind == .abort { _ = try abortedTransactions(of: writer.active) }
-        let reason = writer.producers?.refusal(
-            ofMarkerFor: header.producerID, epoch: header.producerEpoch,
-            coordinatorEpoch: control.coordinatorEpoch)
-        guard let reason else { return }
+        if !marker.didCommit { _ = try abortedTransactions(of: writer.active) }
+        guard let reason = writer.producers?.refusal(of: marker) else { return }
         throw .producer(
             ProducerRefusal(
-                partition: name, producerID: header.producerID,
-                producerEpoch: header.producerEpoch, sequence: -1, reason: reason))
+                partition: name, producerID: marker.producerID,
+                producerEpoch: marker.producerEpoch, sequence: -1, reason: reason))
     }
 
     // MARK: Reading what is committed

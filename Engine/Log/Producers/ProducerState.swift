@@ -33,6 +33,9 @@ package struct ProducerState: Hashable, Sendable {
     package internal(set) var lastTimestamp = Timestamp.none
     /// The epoch of the coordinator that wrote the last marker; -1 without one.
     package internal(set) var coordinatorEpoch: Int32 = -1
+    /// The last attempt of that coordinator, where this process wrote the marker and was told of
+    /// one; not in snapshots: whoever leads next is asked in another leader epoch.
+    package internal(set) var markerAttempt: Int64?
     /// When it was first found to have written nothing lately, by our clock; not in snapshots.
     var silentSince: Timestamp?
     /// The first offset of its open transaction; nil without one.
@@ -89,6 +92,9 @@ public struct ProducerRefusal: Error, Hashable, Sendable {
         /// A transaction has ended in the partition since the coordinator was asked about the one
         /// that the batch would begin: to be asked again.
         case verificationOutdated
+        /// A later marker of the same coordinator was written: this one is late, and may be about
+        /// an earlier transaction.
+        case markerOutdated
     }
 
     /// Topic and partition as the directory is named.
@@ -132,6 +138,11 @@ extension ProducerRefusal: CustomStringConvertible {
             """
             \(partition): a transaction has ended since the coordinator was asked about that of \
             \(who); nothing was written. Ask again.
+            """
+        case .markerOutdated:
+            """
+            \(partition): a later marker for \(who) was written already; this one comes too late, \
+            and was not.
             """
         }
     }

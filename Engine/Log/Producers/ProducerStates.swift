@@ -82,13 +82,18 @@ package struct ProducerStates: Sendable {
     }
 
     /// Whether a coordinator may write this marker now; nil where it may.
-    package func refusal(
-        ofMarkerFor producerID: Int64, epoch: Int16, coordinatorEpoch: Int32
-    ) -> ProducerRefusal.Reason? {
-        guard let known = producers[producerID] else { return nil }
-        if epoch < known.epoch { return .invalidProducerEpoch(current: known.epoch) }
-        if coordinatorEpoch < known.coordinatorEpoch {
+    package func refusal(of marker: TransactionMarker) -> ProducerRefusal.Reason? {
+        guard let known = producers[marker.producerID] else { return nil }
+        if marker.producerEpoch < known.epoch {
+            return .invalidProducerEpoch(current: known.epoch)
+        }
+        if marker.coordinatorEpoch < known.coordinatorEpoch {
             return .transactionCoordinatorFenced(current: known.coordinatorEpoch)
+        }
+        if let order = marker.order, let last = known.markerAttempt,
+            marker.coordinatorEpoch == known.coordinatorEpoch, order.attempt <= last
+        {
+            return .markerOutdated
         }
         return nil
     }
@@ -126,6 +131,7 @@ package struct ProducerStates: Sendable {
         var producer =
             producers[header.producerID] ?? ProducerState(producerID: header.producerID)
         producer.note(header)
+        if producer.coordinatorEpoch != control.coordinatorEpoch { producer.markerAttempt = nil }
         producer.coordinatorEpoch = control.coordinatorEpoch
         let start = producer.transactionStart
         producer.transactionStart = nil
@@ -137,6 +143,12 @@ package struct ProducerStates: Sendable {
             didCommit: control.kind == .commit)
         undecided.append(completed)
         return completed
+    }
+
+    /// Notes where a marker that was just noted stands among the others of its coordinator.
+    package mutating func noteOrder(of marker: TransactionMarker) {
+        guard let order = marker.order else { return }
+        producers[marker.producerID]?.markerAttempt = order.attempt
     }
 
     /// The aborted transaction that an abort marker just ended, as the transaction index has it.

@@ -37,14 +37,27 @@ extension Broker {
         } catch {
             return ErrorCode(error)
         }
-        let outcome = await engine.writeMarker(
-            to: partition, marker.isCommit ? .commit : .abort,
-            producer: ProducerIdentity(id: marker.producerID, epoch: marker.producerEpoch),
-            coordinatorEpoch: marker.coordinatorEpoch)
-        switch outcome {
+        switch await engine.write(TransactionMarker(marker), to: partition) {
         case .done: return .none
         case .refused: return .transactionCoordinatorFenced
         case .failed: return .requestTimedOut
         }
+    }
+}
+
+extension TransactionMarker {
+    /// The marker as it was sent.
+    fileprivate init(_ marker: WriteTransactionMarkersRequest.Marker) {
+        self.init(
+            didCommit: marker.isCommit, producerID: marker.producerID,
+            producerEpoch: marker.producerEpoch, coordinatorEpoch: marker.coordinatorEpoch,
+            order: marker.order.map { Order(attempt: $0.attempt, $0.leaderEpoch) })
+    }
+}
+
+extension TransactionMarker.Order {
+    fileprivate init(attempt: Int64, _ leaderEpoch: Int32) {
+        self.init(
+            attempt: attempt, leaderEpoch: leaderEpoch < 0 ? nil : LeaderEpoch(leaderEpoch))
     }
 }

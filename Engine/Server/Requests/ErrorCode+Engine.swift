@@ -99,6 +99,7 @@ extension ErrorCode {
         case .invalidTransactionState: .invalidTransactionState
         case .transactionCoordinatorFenced: .transactionCoordinatorFenced
         case .verificationOutdated: .concurrentTransactions
+        case .markerOutdated: .requestTimedOut
         }
     }
 }

@@ -140,9 +140,10 @@ extension PartitionLog {
     /// Ends the transaction of a producer.
     @discardableResult
     func end(_ producerID: Int64, didCommit: Bool, at time: Int64 = 0) throws -> AppendResult {
-        try appendMarker(
-            didCommit: didCommit, producerID: producerID, producerEpoch: 0, coordinatorEpoch: 0,
-            now: Timestamp(milliseconds: time))
+        try append(
+            TransactionMarker(
+                didCommit: didCommit, producerID: producerID, producerEpoch: 0,
+                coordinatorEpoch: 0), now: Timestamp(milliseconds: time))
     }
 
     /// Records that a reader of what is committed sees from an offset on, with where they are.

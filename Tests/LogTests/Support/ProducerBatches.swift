@@ -67,10 +67,13 @@ extension PartitionLog {
     /// Ends the transaction of a producer.
     @discardableResult
     func end(
-        _ producerID: Int64, didCommit: Bool, epoch: Int16 = 0, coordinatorEpoch: Int32 = 0
+        _ producerID: Int64, didCommit: Bool, epoch: Int16 = 0, coordinatorEpoch: Int32 = 0,
+        order: TransactionMarker.Order? = nil
     ) throws -> AppendResult {
-        try appendMarker(
-            didCommit: didCommit, producerID: producerID, producerEpoch: epoch,
-            coordinatorEpoch: coordinatorEpoch, now: Timestamp(milliseconds: 0))
+        try append(
+            TransactionMarker(
+                didCommit: didCommit, producerID: producerID, producerEpoch: epoch,
+                coordinatorEpoch: coordinatorEpoch, order: order),
+            now: Timestamp(milliseconds: 0))
     }
 }

@@ -12,6 +12,9 @@ final class TransactionalProducer: SimulatedClient {
     private let coordinator: Caller
     private let groupCoordinator: Caller
     private let leaders: [Caller]
+    /// Whether it speaks the first version of the protocol, in which all its transactions have one
+    /// epoch.
+    private let keepsEpoch: Bool
     private var identity = ProducerIdentity(id: -1, epoch: -1)
     /// The transaction under way.
     private var transaction = 0
@@ -25,6 +28,7 @@ final class TransactionalProducer: SimulatedClient {
         self.number = number
         self.transactionalID = transactionalID
         self.world = world
+        keepsEpoch = world.chance(0.5)
         coordinator = Caller(in: world)
         groupCoordinator = Caller(in: world)
         leaders = (0..<world.dataPartitionCount).map { _ in Caller(in: world) }
@@ -51,6 +55,7 @@ final class TransactionalProducer: SimulatedClient {
                 return later(60) { [self] in begin() }
             }
             self.identity = identity
+            sequences = [:]
             beginTransaction()
         }
     }
@@ -74,7 +79,6 @@ final class TransactionalProducer: SimulatedClient {
     private func beginTransaction() {
         if world.isEnding { return }
         transaction = world.history.transactions.begin()
-        sequences = [:]
         tryCount = 0
         offset = world.chance(0.4) ? Int64(transaction) : nil
         let count = Int.random(in: 1...4, using: &world.random)
@@ -170,14 +174,14 @@ final class TransactionalProducer: SimulatedClient {
     }
 
     private func end(_ decision: TransactionDecision) {
-        let (id, identity) = (transactionalID, identity)
+        let (id, identity, keepsEpoch) = (transactionalID, identity, keepsEpoch)
         let (ended, offset) = (transaction, offset)
         let groups = world.history.groups
         let place = world.place(of: 0)
         coordinator.call(within: 900) {
             (member, answer: @escaping (Outcome<ProducerIdentity>) -> Void) in
             guard let transactions = member.transactions else { return }
-            transactions.end(id, identity, decision) { result in
+            transactions.end(id, identity, decision, keepsEpoch: keepsEpoch) { result in
                 if case .success = result, decision == .commit, let offset {
                     groups.noteCommit([place: Offset(offset)], of: id)
                 }
@@ -187,6 +191,8 @@ final class TransactionalProducer: SimulatedClient {
             switch result {
             case .success(let next):
                 world.history.transactions.noteEnd(of: ended, decision)
+                // A new epoch begins at 0.
+                if next != identity { sequences = [:] }
                 self.identity = next
                 later(Int64.random(in: 0...60, using: &world.random)) { [self] in
                     beginTransaction()

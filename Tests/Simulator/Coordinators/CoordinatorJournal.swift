@@ -21,10 +21,20 @@ final class CoordinatorJournal: @unchecked Sendable {
     func append(
         _ record: SimulatedRecord, verification: TransactionStanding? = nil
     ) throws(AppendRefusal) {
+        try append { () throws(AppendRefusal) in
+            try replica.append(record, verification: verification)
+        }
+    }
+
+    /// Appends the end of a transaction; nobody may hear of it yet.
+    func append(_ marker: TransactionMarker) throws(AppendRefusal) {
+        try append { () throws(AppendRefusal) in try replica.append(marker) }
+    }
+
+    private func append(_ body: () throws(AppendRefusal) -> Offset) throws(AppendRefusal) {
         // What the coordinator knows is of the epoch that it has read the log in.
         guard last?.epoch == replica.epoch else { throw .notLeader }
-        let offset = try replica.append(record, verification: verification)
-        last = (offset.advanced(by: 1), replica.epoch)
+        last = (try body().advanced(by: 1), replica.epoch)
     }
 
     /// Tells when all that was appended is committed; false where nobody knows, now or for good.

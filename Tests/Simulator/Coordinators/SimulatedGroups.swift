@@ -247,19 +247,17 @@ final class SimulatedGroups {
     // MARK: Transactions
 
     /// Ends what a transaction has pending in the groups.
-    func writeMarker(
-        _ work: TransactionWork, answer: @escaping (TransactionWorkOutcome) -> Void
+    func write(
+        _ marker: TransactionMarker, answer: @escaping (TransactionWorkOutcome) -> Void
     ) {
         guard coordinator.partitions?.led[0]?.standing == .active else { return answer(.failed) }
         do throws(AppendRefusal) {
-            try journal.append(SimulatedRecord(work))
-        } catch .producer {
-            return answer(.refused)
+            try journal.append(marker)
         } catch {
-            return answer(.failed)
+            return answer(TransactionWorkOutcome(error))
         }
         _ = coordinator.transactionEnded(
-            inPartition: 0, producerID: work.producer.id, isCommitted: work.decision == .commit)
+            inPartition: 0, producerID: marker.producerID, isCommitted: marker.didCommit)
         journal.whenCommitted { answer($0 ? .done : .failed) }
     }
 

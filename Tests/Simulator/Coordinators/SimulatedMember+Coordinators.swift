@@ -63,14 +63,14 @@ extension SimulatedMember {
     }
 
     /// Writes a transaction's marker in a partition that is led here.
-    func writeMarker(
-        _ work: TransactionWork, to partition: Int,
+    func write(
+        _ marker: TransactionMarker, to partition: Int,
         answer: @escaping (TransactionWorkOutcome) -> Void
     ) {
         if partition == world.internalPartitions[.consumerOffsets], let groups {
-            groups.writeMarker(work, answer: answer)
+            groups.write(marker, answer: answer)
         } else {
-            replicas[partition].writeMarker(work, answer: answer)
+            replicas[partition].write(marker, answer: answer)
         }
     }
 

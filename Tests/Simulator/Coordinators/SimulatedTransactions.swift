@@ -152,13 +152,14 @@ final class SimulatedTransactions {
     /// Ends a transaction; answers when all who take part were told.
     func end(
         _ id: String, _ producer: ProducerIdentity, _ decision: TransactionDecision,
-        answer: @escaping Answer<ProducerIdentity>
+        keepsEpoch: Bool, answer: @escaping Answer<ProducerIdentity>
     ) {
         tokenCount += 1
         let token = TransactionToken(rawValue: tokenCount)
         waiting[token] = answer
         ask { coordinator, now in
-            coordinator.endTransaction(id, producer: producer, decision, token: token, now: now)
+            coordinator.endTransaction(
+                id, producer: producer, decision, keepsEpoch: keepsEpoch, token: token, now: now)
         } answer: { [self] result in
             guard case .failure(let error) = result else { return }
             waiting.removeValue(forKey: token)?(.failure(error))
@@ -192,13 +193,11 @@ final class SimulatedTransactions {
             if !isTold { self.report(work, outcome) }
             isTold = true
         }
-        if let leader = member.news.partitions[number]?.state.leader {
+        if let state = member.news.partitions[number]?.state, let leader = state.leader {
             let sender = member.id
-            let isLateToo = member.world.has(.writesLateMarkers)
+            let marker = TransactionMarker(work, leaderEpoch: state.leaderEpoch)
             member.send(to: leader) { leader in
-                // As if its connection was closed: the next transaction may have begun there.
-                if isTold, !isLateToo { return }
-                leader.writeMarker(work, to: number) { outcome in
+                leader.write(marker, to: number) { outcome in
                     leader.send(to: sender) { _ in report(outcome) }
                 }
             }

@@ -51,19 +51,17 @@ extension SimulatedReplica {
     }
 
     /// Ends a transaction in this partition, as its coordinator wants it.
-    func writeMarker(
-        _ work: TransactionWork, answer: @escaping (TransactionWorkOutcome) -> Void
+    func write(
+        _ marker: TransactionMarker, answer: @escaping (TransactionWorkOutcome) -> Void
     ) {
         let begun = epoch
         do throws(AppendRefusal) {
-            let offset = try append(SimulatedRecord(work))
+            let offset = try append(marker)
             whenCommitted(before: offset.advanced(by: 1), in: begun) { commitment in
                 if case .committed = commitment { answer(.done) } else { answer(.failed) }
             }
-        } catch .producer {
-            answer(.refused)
         } catch {
-            answer(.failed)
+            answer(TransactionWorkOutcome(error))
         }
     }
 
@@ -92,14 +90,24 @@ extension SimulatedReplica {
     }
 }
 
+extension TransactionWorkOutcome {
+    /// What it means that a marker could not be appended, as the engine has it.
+    init(_ refusal: AppendRefusal) {
+        switch refusal {
+        case .producer(.markerOutdated), .notLeader, .notNow: self = .failed
+        case .producer: self = .refused
+        }
+    }
+}
+
 extension SimulatedRecord {
     /// The marker that tells a partition how a transaction ended.
-    init(_ work: TransactionWork) {
+    init(_ marker: TransactionMarker) {
         self.init(
             producer: BatchProducer(
-                id: work.producer.id, epoch: work.producer.epoch, baseSequence: -1),
+                id: marker.producerID, epoch: marker.producerEpoch, baseSequence: -1),
             isTransactional: true,
             content: .marker(
-                didCommit: work.decision == .commit, coordinatorEpoch: work.coordinatorEpoch))
+                didCommit: marker.didCommit, coordinatorEpoch: marker.coordinatorEpoch))
     }
 }

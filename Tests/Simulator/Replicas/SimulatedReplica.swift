@@ -225,10 +225,26 @@ final class SimulatedReplica {
     func append(
         _ record: SimulatedRecord, verification: TransactionStanding? = nil
     ) throws(AppendRefusal) -> Offset {
+        try append { (log, isChecked) throws(AppendRefusal) in
+            try log.append(record, verification: verification, isChecked: isChecked)
+        }
+    }
+
+    /// Appends the end of a transaction, in the same way.
+    func append(_ marker: TransactionMarker) throws(AppendRefusal) -> Offset {
+        var marker = marker
+        if world.has(.writesLateMarkers) { marker.order = nil }
+        return try append { (log, isChecked) throws(AppendRefusal) in
+            try log.append(marker, isChecked: isChecked)
+        }
+    }
+
+    private func append(
+        _ body: (any ReplicaLog, _ isChecked: Bool) throws(AppendRefusal) -> Offset
+    ) throws(AppendRefusal) -> Offset {
         guard case .leader(var leader) = role, member.isServing else { throw .notLeader }
         do { try leader.checkAppend() } catch { throw .notNow }
-        let offset = try log.append(
-            record, verification: verification, isChecked: !world.has(.forgetsProducers))
+        let offset = try body(log, !world.has(.forgetsProducers))
         leader.noteOwn(logEnd: log.logEnd, ownEnd: ownEnd, now: member.localNow)
         role = .leader(leader)
         sync()

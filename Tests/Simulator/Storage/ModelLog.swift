@@ -46,7 +46,21 @@ final class ModelLog: ReplicaLog {
         }
         if isFull { throw .notNow }
         records.append(record)
-        if record.marker != nil { markerCount += 1 }
+        return offset
+    }
+
+    func append(_ marker: TransactionMarker, isChecked: Bool) throws(AppendRefusal) -> Offset {
+        let offset = logEnd
+        if let leaderEpoch = marker.order?.leaderEpoch, leaderEpoch != epoch { throw .notLeader }
+        noteProducers()
+        if isChecked, let reason = producers.refusal(of: marker) { throw .producer(reason) }
+        if isFull { throw .notNow }
+        var record = SimulatedRecord(marker)
+        record.epoch = epoch
+        records.append(record)
+        markerCount += 1
+        noteProducers()
+        producers.noteOrder(of: marker)
         return offset
     }
 
@@ -55,13 +69,6 @@ final class ModelLog: ReplicaLog {
         _ record: SimulatedRecord, at offset: Offset
     ) throws(AppendRefusal) -> Offset? {
         noteProducers()
-        if let marker = record.marker {
-            let reason = producers.refusal(
-                ofMarkerFor: record.producer.id, epoch: record.producer.epoch,
-                coordinatorEpoch: marker.coordinatorEpoch)
-            if let reason { throw .producer(reason) }
-            return nil
-        }
         var hasSequences = true
         if case .state = record.content { hasSequences = false }
         switch producers.verdict(on: record.header(at: offset), hasSequences: hasSequences) {

@@ -18,6 +18,8 @@ protocol ReplicaLog: AnyObject, EpochHistory {
     func append(
         _ record: SimulatedRecord, verification: TransactionStanding?, isChecked: Bool
     ) throws(AppendRefusal) -> Offset
+    /// Appends what a coordinator has decided about a transaction.
+    func append(_ marker: TransactionMarker, isChecked: Bool) throws(AppendRefusal) -> Offset
     /// Appends what the leader has, as it is there.
     func appendReplica(_ records: [SimulatedRecord]) throws(AppendRefusal)
     /// At most so many records from an offset on, none of them at or behind `end`.

@@ -93,13 +93,6 @@ final class StoredLog: ReplicaLog {
     ) throws(AppendRefusal) -> Offset {
         guard let log else { throw .notNow }
         do throws(LogError) {
-            if case .marker(let didCommit, let coordinatorEpoch) = record.content {
-                return try log.appendMarker(
-                    didCommit: didCommit, producerID: record.producer.id,
-                    producerEpoch: record.producer.epoch, coordinatorEpoch: coordinatorEpoch,
-                    now: SimulatedRecord.time
-                ).baseOffset
-            }
             var batch = encoded(record, at: .zero)
             var origin = BatchOrigin.outside
             if case .state = record.content { origin = .coordinator(in: nil) }
@@ -108,6 +101,15 @@ final class StoredLog: ReplicaLog {
             return try log.append(
                 &bytes, from: origin, now: SimulatedRecord.time, verification: verification
             ).baseOffset
+        } catch {
+            throw AppendRefusal(error)
+        }
+    }
+
+    func append(_ marker: TransactionMarker, isChecked: Bool) throws(AppendRefusal) -> Offset {
+        guard let log else { throw .notNow }
+        do throws(LogError) {
+            return try log.append(marker, now: SimulatedRecord.time).baseOffset
         } catch {
             throw AppendRefusal(error)
         }
