@@ -80,15 +80,20 @@ struct CoordinatorTests {
         try await MemberCluster.with(3, configure) { cluster in
             try await cluster.createTopic("t", assignment: [[1, 2, 3]])
             let client = cluster.client()
-            let producer = try await client.initProducer("tx")
+            // Coordinated by another member than the one that leads the partition.
+            var id = "tx"
+            while try await client.coordinator(of: id, keyType: 1) == 1 { id += "x" }
+            let transaction = id
+            let producer = try await client.initProducer(transaction)
             func write(_ value: String, sequence: Int32) async throws {
-                try await client.addPartition(0, of: "t", to: "tx", producer)
-                try await client.produce(value, to: "t", 0, in: "tx", producer, sequence: sequence)
+                try await client.addPartition(0, of: "t", to: transaction, producer)
+                try await client.produce(
+                    value, to: "t", 0, in: transaction, producer, sequence: sequence)
             }
             let log = try cluster.log(1, "t", 0)
             let epoch = log.leaderEpoch.rawValue
             try await write("one", sequence: 0)
-            try await client.endTransaction("tx", producer, isCommit: true)
+            try await client.endTransaction(transaction, producer, isCommit: true)
             let coordinatorEpoch = try #require(try log.producerStates().first).coordinatorEpoch
             try await write("two", sequence: 1)
             // As the coordinator's first request would be, had it been lost on its way for long.
@@ -101,7 +106,7 @@ struct CoordinatorTests {
             }
             #expect(log.logEnd == Offset(3))
             #expect(try log.lastStableOffset() == Offset(2))
-            try await client.endTransaction("tx", producer, isCommit: true)
+            try await client.endTransaction(transaction, producer, isCommit: true)
             #expect(log.logEnd == Offset(4))
             #expect(try log.lastStableOffset() == Offset(4))
             await client.close()
