@@ -38,6 +38,8 @@ public enum Flaw: String, CaseIterable, Sendable {
     /// again. The marker has the epoch of the producer's next transaction, which it ends where
     /// that has begun: the partition itself has nothing against it (Kafka: KIP-1228).
     case writesLateMarkers
+    /// A member whose disk was lost goes on as if it had what it had.
+    case countsLostDisks
     /// An offset commit is taken for one of the group's leader, in its generation.
     case commitsForAnybody
 }
