@@ -94,7 +94,13 @@ public final class ClusterNode: Sendable {
         let (news, session, proposals, replicas) = (news, session, proposals, replicas)
         tasks.withLock { tasks in
             tasks = [
-                Task { await session.run(as: member) { isRegistered.signal() } },
+                Task {
+                    await session.run(as: member) {
+                        replicas.permitsRegistration
+                    } told: {
+                        isRegistered.signal()
+                    }
+                },
                 Task {
                     await news.run { image, changed in
                         await replicas.heed(image, changed)

@@ -8,6 +8,9 @@ public enum ReplicationError: Error, Hashable, Sendable {
     case unknownLeaderEpoch(sender: LeaderEpoch, leader: LeaderEpoch)
     /// The sender is not among the replicas of the partition.
     case notReplica(ReplicaID)
+    /// The sender is not the process that the cluster knows by the member's number: it is gone,
+    /// or the news of it have not come here yet.
+    case staleProcess(ReplicaID)
     /// Fewer replicas are in sync than `min.insync.replicas`; nothing was appended.
     case notEnoughReplicas(inSync: Int, min: Int)
     /// The record was appended, and fewer replicas than `min.insync.replicas` have it.
@@ -28,6 +31,8 @@ extension ReplicationError: CustomStringConvertible {
                 + "in \(leader). Try again."
         case .notReplica(let id):
             "Member \(id) keeps no replica of the partition."
+        case .staleProcess(let id):
+            "The request is not of the process that is registered as member \(id). Try again."
         case .notEnoughReplicas(let inSync, let min):
             "\(inSync) replicas are in sync, and min.insync.replicas is \(min). Nothing was "
                 + "appended; try again when more are."

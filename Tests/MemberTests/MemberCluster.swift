@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import Tally
 import TallyClient
@@ -122,6 +123,12 @@ final class MemberCluster: Sendable {
 
     /// The next start of a member finds an empty directory.
     func loseDirectory(of id: Int32) { directories.withLock { $0[id] = nil } }
+
+    /// Whether a member's directory has something of a name.
+    func has(_ name: String, in id: Int32) -> Bool {
+        guard let path = directories.withLock({ $0[id]?.path }) else { return false }
+        return FileManager.default.fileExists(atPath: "\(path)/\(name)")
+    }
 
     /// The store's clock goes ahead by more than a lease.
     func endLeases() {

@@ -160,6 +160,7 @@ struct ReplicaTests {
             _ = leases
             async let started: Void = cluster.start(1)
             try await Task.sleep(for: .milliseconds(300))
+            #expect(!cluster.has("t-0", in: 1), "the next process would take it for what it had")
             cluster.endLeases()
             try await started
             try await cluster.wait(for: "t") {
@@ -168,6 +169,29 @@ struct ReplicaTests {
             let (first, second) = (try cluster.log(1, "t"), try cluster.log(2, "t"))
             #expect(first.logEnd == Offset(5))
             #expect(try first.bytes() == second.bytes())
+            await client.close()
+        }
+    }
+
+    @Test("Who lost its directory leaves the in-sync set to those that are not there")
+    func lostAlone() async throws {
+        try await MemberCluster.with(2) { cluster in
+            try await cluster.createTopic("t", replicas: 2, assignment: [[2, 1]])
+            let client = cluster.client()
+            for turn in 0..<5 { try await client.produce(["a\(turn)"], to: "t") }
+            try await cluster.crash(1)
+            try await cluster.crash(2)
+            cluster.loseDirectory(of: 2)
+            cluster.endLeases()
+            #expect(try await cluster.state(of: "t")?.inSyncReplicas.count == 2)
+            try await cluster.start(2)
+            let state = try #require(try await cluster.state(of: "t"))
+            #expect(state.inSyncReplicas == [ReplicaID(1)] && state.leader == nil)
+            try await cluster.start(1)
+            try await cluster.wait(for: "t") {
+                $0.leader == ReplicaID(1) && $0.inSyncReplicas.count == 2
+            }
+            #expect(try cluster.log(2, "t").logEnd == Offset(5))
             await client.close()
         }
     }

@@ -36,6 +36,7 @@ struct RoleTests {
         let replica = Replica(
             PartitionID(topicID: id.number, partition: 0), topic: topic, member: ReplicaID(1),
             partition: partition, log: try partition.log, session: session,
+            news: ClusterNews(store, logger: configuration.logger),
             settings: ReplicationConfiguration(), proposes: { _ in })
         try await body(replica, engine)
         replica.stop()

@@ -29,14 +29,16 @@ struct FencedFollowerTests {
             highWatermark: Offset(0),
             configuration: ReplicationConfiguration(lagMillisecondsMax: 30_000), now: now(0))
         try leader.noteFetch(
-            from: ReplicaID(2), in: state.leaderEpoch, at: Offset(0), now: now(10))
+            from: MemberProcess(ReplicaID(2), incarnation: 7), registered: 7,
+            in: state.leaderEpoch, at: Offset(0), now: now(10))
         leader.noteOwn(logEnd: Offset(5), ownEnd: Offset(5), now: now(20))
         #expect(leader.highWatermark == Offset(0))
         leader.adopt(state.replacing(inSyncReplicas: [ReplicaID(1)]), now: now(30))
         #expect(leader.highWatermark == Offset(5))
         // It comes back: waited for again only when it has asked.
         try leader.noteFetch(
-            from: ReplicaID(2), in: state.leaderEpoch, at: Offset(5), now: now(40))
+            from: MemberProcess(ReplicaID(2), incarnation: 7), registered: 7,
+            in: state.leaderEpoch, at: Offset(5), now: now(40))
         #expect(leader.proposal?.inSyncReplicas == [1, 2].map { ReplicaID($0) })
     }
 }

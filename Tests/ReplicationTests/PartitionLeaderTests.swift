@@ -27,10 +27,11 @@ import Testing
 
     private func fetch(
         _ leader: inout PartitionLeader, _ follower: Int32, at offset: Int64, epoch: Int32 = 4,
-        now: Int64 = 0
+        now: Int64 = 0, incarnation: UInt64 = 7, registered: UInt64? = 7
     ) throws {
         try leader.noteFetch(
-            from: ReplicaID(follower), in: LeaderEpoch(epoch), at: Offset(offset), now: at(now))
+            from: MemberProcess(ReplicaID(follower), incarnation: incarnation),
+            registered: registered, in: LeaderEpoch(epoch), at: Offset(offset), now: at(now))
     }
 
     @Test("the high watermark is the least end of all in sync, and of the leader what is safe")
@@ -48,6 +49,45 @@ import Testing
         #expect(leader.highWatermark == Offset(20))
         #expect(try leader.isCommitted(before: Offset(20)))
         #expect(try !leader.isCommitted(before: Offset(21)))
+    }
+
+    @Test("a fetch of a process that is not the registered one counts for nothing")
+    func stale() throws {
+        var leader = leader(inSync: [1, 2])
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(1))
+        let before = leader
+        for (follower, registered) in [(2, 8), (2, nil), (3, 8), (3, nil)] as [(Int32, UInt64?)] {
+            #expect(throws: ReplicationError.staleProcess(ReplicaID(follower))) {
+                try fetch(&leader, follower, at: 20, registered: registered)
+            }
+        }
+        #expect(leader == before)
+        try fetch(&leader, 3, at: 20)
+        #expect(leader.joining == MemberProcess(ReplicaID(3), incarnation: 7))
+    }
+
+    @Test("who joined as a process that is gone is waited for no more once that is certain")
+    func givingUp() throws {
+        var leader = leader(inSync: [1, 2])
+        leader.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(1))
+        try fetch(&leader, 3, at: 20)
+        let proposal = try #require(leader.proposal)
+        try fetch(&leader, 2, at: 20)
+        // Another process of the member, which has less.
+        leader.noteOwn(logEnd: Offset(30), ownEnd: Offset(30), now: at(2))
+        try fetch(&leader, 2, at: 30)
+        try fetch(&leader, 3, at: 0, incarnation: 8, registered: 8)
+        #expect(leader.highWatermark == Offset(20))
+        #expect(leader.proposal == proposal && leader.joining?.incarnation == 7)
+        leader.giveUp(proposal, now: at(3))
+        #expect(leader.proposal == nil && leader.joining == nil)
+        #expect(leader.highWatermark == Offset(30))
+        // A proposal that takes in nobody stands.
+        leader.noteOwn(logEnd: Offset(40), ownEnd: Offset(40), now: at(4))
+        leader.tick(at(5000))
+        let shrinking = try #require(leader.proposal)
+        leader.giveUp(shrinking, now: at(5000))
+        #expect(leader.proposal == shrinking)
     }
 
     @Test("a fetch in another epoch, or of nobody's replica, counts for nothing")

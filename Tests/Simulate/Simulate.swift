@@ -67,6 +67,8 @@ private struct Totals: CustomStringConvertible {
     private var acknowledgedCount = 0
     private var leaderCount = 0
     private var faultCount = 0
+    private var lostDiskCount = 0
+    private var voidCount = 0
 
     mutating func add(_ report: Simulation.Report) {
         seedCount += 1
@@ -74,11 +76,14 @@ private struct Totals: CustomStringConvertible {
         acknowledgedCount += report.acknowledgedCount
         leaderCount += report.leaderCount
         faultCount += report.faultCount
+        lostDiskCount += report.lostDiskCount
+        if report.isPromiseVoid { voidCount += 1 }
     }
 
     var description: String {
         "\(seedCount) seeds, \(failedCount) failed: \(acknowledgedCount) records acknowledged, "
-            + "\(faultCount) faults, \(leaderCount) times a new leader"
+            + "\(faultCount) faults, \(leaderCount) times a new leader, \(lostDiskCount) disks "
+            + "lost (in \(voidCount) seeds the last of those in sync)"
     }
 }
 

@@ -8,6 +8,12 @@ struct ClusterNews {
         var revision: CoordinationRevision
     }
 
+    /// Which process of a member is registered, and the revision that did so.
+    struct Member {
+        var incarnation: UInt64
+        var revision: CoordinationRevision
+    }
+
     /// Who controls, by which lease and since which revision.
     struct Controller {
         var id: ReplicaID
@@ -17,7 +23,7 @@ struct ClusterNews {
 
     /// What to watch after; nil before the first reading.
     private(set) var revision: CoordinationRevision?
-    private(set) var members: [ReplicaID] = []
+    private(set) var members: [ReplicaID: Member] = [:]
     private(set) var controller: Controller?
     private(set) var partitions: [Int: Partition] = [:]
 
@@ -42,8 +48,11 @@ struct ClusterNews {
         if entry.key == Keys.controller, let id = Keys.decodeID(entry.value) {
             controller = Controller(
                 id: id, revision: entry.modificationRevision, lease: entry.lease)
-        } else if entry.key.hasPrefix(Keys.members), let id = Keys.decodeID(entry.value) {
-            members = (members.filter { $0 != id } + [id]).sorted()
+        } else if entry.key.hasPrefix(Keys.members),
+            let process = Keys.decodeProcess(entry.value)
+        {
+            members[process.id] = Member(
+                incarnation: process.incarnation, revision: entry.modificationRevision)
         } else if entry.key.hasPrefix(Keys.partitions),
             let number = Int(entry.key.dropFirst(Keys.partitions.count)),
             let state = Keys.decodeState(entry.value)
@@ -55,7 +64,7 @@ struct ClusterNews {
     private mutating func delete(_ key: String) {
         if key == Keys.controller { controller = nil }
         if key.hasPrefix(Keys.members), let id = Int32(key.dropFirst(Keys.members.count)) {
-            members.removeAll { $0 == ReplicaID(id) }
+            members[ReplicaID(id)] = nil
         }
     }
 }

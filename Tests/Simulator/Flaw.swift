@@ -37,6 +37,8 @@ public enum Flaw: String, CaseIterable, Sendable {
     /// A marker is written whatever came before it: also where its coordinator has given the
     /// request up and sent it again, so that it ends the producer's next transaction (KIP-1228).
     case writesLateMarkers
+    /// A member whose disk was lost goes on as if it had what it had.
+    case countsLostDisks
     /// An offset commit is taken for one of the group's leader, in its generation.
     case commitsForAnybody
 }

@@ -16,6 +16,17 @@ enum Keys {
         Int32(String(decoding: bytes, as: UTF8.self)).map { ReplicaID($0) }
     }
 
+    static func encode(_ process: MemberProcess) -> [UInt8] {
+        Array("\(process.id) \(process.incarnation)".utf8)
+    }
+
+    static func decodeProcess(_ bytes: [UInt8]) -> MemberProcess? {
+        let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+        guard fields.count == 2, let id = Int32(fields[0]), let incarnation = UInt64(fields[1])
+        else { return nil }
+        return MemberProcess(ReplicaID(id), incarnation: incarnation)
+    }
+
     static func encode(_ state: PartitionState) -> [UInt8] {
         func list(_ ids: [ReplicaID]) -> String { ids.map(\.description).joined(separator: ",") }
         let text = [

@@ -6,7 +6,7 @@ final class Nemesis {
 
     private enum Fault: CaseIterable {
         case crash, crashAll, pause, isolate, cutOneWay, cutFromStore, storeOutage, loss, lateness
-        case slowDisk, fullDisk, failingSync
+        case slowDisk, fullDisk, failingSync, lostDisk
     }
 
     func start(in world: World) { next(in: world) }
@@ -72,6 +72,14 @@ final class Nemesis {
         case .fullDisk:
             for replica in victim.replicas { replica.log.setFull(true) }
             return { victim.mendDisk() }
+        case .lostDisk:
+            victim.crash()
+            return {
+                if world.lostDisks.lose(diskOf: victim, in: world) {
+                    world.trace("the disk of \(victim.id) is lost")
+                }
+                victim.start()
+            }
         case .failingSync:
             for replica in victim.replicas { replica.log.failNextSync() }
             return { victim.mendDisk() }

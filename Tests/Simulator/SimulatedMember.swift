@@ -41,6 +41,7 @@ final class SimulatedMember {
         replicas = (0..<world.partitionCount).map { SimulatedReplica($0, on: self) }
     }
 
+    var process: MemberProcess { MemberProcess(id, incarnation: UInt64(incarnation)) }
     var place: Place { .member(id) }
     var localNow: CoordinationInstant {
         CoordinationInstant(milliseconds: Int64(Double(world.now) * clockRate))
@@ -75,6 +76,11 @@ final class SimulatedMember {
         register()
         watch()
         tick()
+    }
+
+    /// All that its disk has is gone. It is to be down.
+    func loseDisk() {
+        for replica in replicas { replica.loseLog() }
     }
 
     func crash() {
@@ -175,6 +181,9 @@ final class SimulatedMember {
     private static let leaseSeconds: Int64 = 1
 
     private func register() {
+        guard news.revision != nil, replicas.allSatisfy(\.permitsRegistration) else {
+            return after(20) { [self] in register() }
+        }
         let asked = localNow
         ask {
             try $0.grant(seconds: Self.leaseSeconds, now: $1)
@@ -189,7 +198,7 @@ final class SimulatedMember {
     private func enter(_ term: LeaseTerm) {
         guard term.isValid(at: localNow) else { return register() }
         let key = Keys.member(id)
-        let value = Keys.encode(id)
+        let value = Keys.encode(process)
         ask {
             store, _ in
             try store.commit(
@@ -259,7 +268,7 @@ final class SimulatedMember {
 
     private func heed() {
         for (number, replica) in replicas.enumerated() {
-            if let known = news.partitions[number] { replica.heed(known) }
+            if let known = news.partitions[number] { replica.hear(known) }
         }
         control()
     }
@@ -271,7 +280,7 @@ final class SimulatedMember {
         guard let controller = news.controller else { return standForController(term) }
         guard controller.id == id, controller.lease == term.lease.id else { return }
         let election = Election(
-            live: Set(news.members), isUncleanAllowed: world.has(.electsAnybody))
+            live: Set(news.members.keys), isUncleanAllowed: world.has(.electsAnybody))
         for (number, known) in news.partitions.sorted(by: { $0.key < $1.key }) {
             guard !isElecting.contains(number) else { continue }
             guard let next = self.next(after: known.state, election) else { continue }

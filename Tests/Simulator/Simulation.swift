@@ -46,6 +46,10 @@ public struct Simulation {
         public var leaderCount: Int
         /// Faults that were made.
         public var faultCount: Int
+        /// Disks that were lost.
+        public var lostDiskCount: Int
+        /// Whether nobody has kept what was promised, so that the run ended without a verdict.
+        public var isPromiseVoid: Bool
         /// Events that were worked off.
         public var eventCount: Int
     }
@@ -62,6 +66,7 @@ public struct Simulation {
             violations: world.history.violations,
             acknowledgedCount: world.history.acknowledgements.count,
             leaderCount: world.history.leaderCount, faultCount: world.nemesis.faultCount,
+            lostDiskCount: world.lostDisks.count, isPromiseVoid: world.lostDisks.isPromiseVoid,
             eventCount: world.eventCount)
     }
 }

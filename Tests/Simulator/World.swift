@@ -13,6 +13,7 @@ final class World {
 
     let history: History
     let nemesis = Nemesis()
+    let lostDisks = LostDisks()
     let network = Network()
     var store = CoordinationLedger(historyCountMax: 200)
     private(set) var members: [SimulatedMember] = []
@@ -110,11 +111,15 @@ final class World {
     }
 
     func run(until end: Int64) {
-        while history.violations.isEmpty, let event = queue.next(until: end) {
+        while history.violations.isEmpty, !lostDisks.isPromiseVoid,
+            let event = queue.next(until: end)
+        {
             now = max(now, event.time)
             eventCount += 1
             store.expire(now: CoordinationInstant(milliseconds: now))
+            lostDisks.look(at: self)
             event.action()
+            lostDisks.look(at: self)
         }
         now = end
     }
@@ -146,6 +151,11 @@ final class World {
             return TopicPartition(topic: topic.rawValue, partition: 0)
         }
         return TopicPartition(topic: "t", partition: Int32(partition))
+    }
+
+    /// What the store holds of a partition.
+    func state(of partition: Int) -> PartitionState? {
+        store.entry(of: Keys.partition(partition)).flatMap { Keys.decodeState($0.value) }
     }
 
     func member(_ id: ReplicaID) -> SimulatedMember { members[Int(id.rawValue)] }

@@ -131,14 +131,13 @@ struct FetchLane {
 
     private mutating func fetch(_ plan: FollowerPlan) async throws {
         let configuration = fetcher.configuration
-        var request = plan.fetchRequest(from: configuration.id, configuration)
+        var request = plan.fetchRequest(from: fetcher.process, configuration)
         if lane != .quiet {
             request.maxWaitMilliseconds = min(
                 request.maxWaitMilliseconds, Self.busyWaitMilliseconds)
         }
         let answer = try await connect().send(
-            request, atMost: FollowerPlan.fetchVersion,
-            waitMilliseconds: Int64(request.maxWaitMilliseconds))
+            request, waitMilliseconds: Int64(request.maxWaitMilliseconds))
         guard answer.errorCode == .none else {
             throw ClientError.refused(
                 request: "Fetch", subject: "\(plan.fetches.count) partitions",

@@ -48,15 +48,14 @@ struct FollowerPlan: Sendable {
         return request
     }
 
-    /// The newest version of Fetch that says in a plain field who fetches.
-    static let fetchVersion: Int16 = 13
-
-    /// What comes behind what is here.
+    /// What comes behind what is here. Of version 15 and up, which says which process asks: a
+    /// leader believes no other.
     func fetchRequest(
-        from member: ReplicaID, _ configuration: ClusterConfiguration
+        from process: MemberProcess, _ configuration: ClusterConfiguration
     ) -> FetchRequest {
         var request = FetchRequest()
-        request.replicaID = member.rawValue
+        request.replicaState.replicaID = process.id.rawValue
+        request.replicaState.replicaEpoch = Int64(bitPattern: process.incarnation)
         request.maxWaitMilliseconds = configuration.fetchWaitMillisecondsMax
         request.minBytes = 1
         request.maxBytes = configuration.fetchBytesMax

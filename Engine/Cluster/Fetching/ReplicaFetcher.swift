@@ -9,6 +9,8 @@ import TallyReplication
 /// says which partition is fetched on which. Thread rule: any thread.
 final class ReplicaFetcher: Sendable {
     let leader: ReplicaID
+    /// Who fetches.
+    let process: MemberProcess
     let engine: Engine
     let news: ClusterNews
     let throttle: FetchThrottle
@@ -23,10 +25,11 @@ final class ReplicaFetcher: Sendable {
     }
 
     init(
-        from leader: ReplicaID, engine: Engine, news: ClusterNews, throttle: FetchThrottle,
-        _ configuration: ClusterConfiguration
+        from leader: ReplicaID, as process: MemberProcess, engine: Engine, news: ClusterNews,
+        throttle: FetchThrottle, _ configuration: ClusterConfiguration
     ) {
         self.leader = leader
+        self.process = process
         self.engine = engine
         self.news = news
         self.throttle = throttle

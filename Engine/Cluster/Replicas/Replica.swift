@@ -21,6 +21,7 @@ package final class Replica: Sendable {
     /// Its log.
     package let log: PartitionLog
     private let session: MemberSession
+    private let news: ClusterNews
     private let settings: Mutex<ReplicationConfiguration>
     private let state = Mutex(State())
     /// Held while something is appended as a follower, cut, or another role taken: what comes from
@@ -47,8 +48,8 @@ package final class Replica: Sendable {
 
     package init(
         _ id: PartitionID, topic: String, member: ReplicaID, partition: Partition,
-        log: PartitionLog, session: MemberSession, settings: ReplicationConfiguration,
-        proposes: @escaping @Sendable (Replica) -> Void
+        log: PartitionLog, session: MemberSession, news: ClusterNews,
+        settings: ReplicationConfiguration, proposes: @escaping @Sendable (Replica) -> Void
     ) {
         self.id = id
         self.topic = topic
@@ -56,6 +57,7 @@ package final class Replica: Sendable {
         self.partition = partition
         self.log = log
         self.session = session
+        self.news = news
         self.settings = Mutex(settings)
         self.proposes = proposes
     }
@@ -200,11 +202,24 @@ package final class Replica: Sendable {
     }
 
     /// What the leader wants to have stored; nil where it wants nothing, or does not lead.
-    package var proposal: PartitionState? {
+    package var proposal: PartitionState? { proposalAndJoining?.proposal }
+
+    /// The same, and whom it takes in: see ``PartitionLeader/joining``.
+    package var proposalAndJoining: (proposal: PartitionState, joining: MemberProcess?)? {
         state.withLock { state in
             guard case .leader(let leader) = state.role else { return nil }
-            return leader.proposal
+            return leader.proposal.map { ($0, leader.joining) }
         }
+    }
+
+    /// A proposal will never be carried out: see ``PartitionLeader/giveUp(_:now:)``.
+    package func giveUp(_ proposal: PartitionState) {
+        state.withLock { state in
+            guard case .leader(var leader) = state.role else { return }
+            leader.giveUp(proposal, now: now)
+            state.role = .leader(leader)
+        }
+        pump()
     }
 
     /// Time has passed.
@@ -231,7 +246,7 @@ package final class Replica: Sendable {
     /// Throws ``ReplicationError``, ``LogError/notLeader(partition:)``,
     /// ``LogError/offsetOutOfRange(_:)``.
     package func noteFetch(
-        from follower: ReplicaID, in epoch: LeaderEpoch, at offset: Offset,
+        from follower: MemberProcess, in epoch: LeaderEpoch, at offset: Offset,
         after lastEpoch: LeaderEpoch
     ) throws -> FollowerFetch {
         let history = LogHistory(log: log)
@@ -242,10 +257,15 @@ package final class Replica: Sendable {
                 throw LogError.notLeader(partition: partition.name)
             }
             try leader.check(epoch)
-            let told = state.told[follower] ?? .zero
+            // Looked up in here: news of another process, and of what that has lost, are not
+            // heeded between the look and the count.
+            let registered = news.look { $0.members[follower.id]?.incarnation }
+            try leader.check(follower, registered: registered)
+            let told = state.told[follower.id] ?? .zero
             if let end { return FollowerFetch(diverging: end, told: told) }
             guard inRange else { return FollowerFetch(told: told) }
-            try leader.noteFetch(from: follower, in: epoch, at: offset, now: now)
+            try leader.noteFetch(
+                from: follower, registered: registered, in: epoch, at: offset, now: now)
             state.role = .leader(leader)
             return FollowerFetch(told: told)
         }

@@ -25,11 +25,13 @@ final class ReplicaSet: Sendable {
         var fetchers: [ReplicaID: (fetcher: ReplicaFetcher, task: Task<Void, Never>)] = [:]
         /// Whom each is fetched from.
         var leaders: [PartitionID: ReplicaID] = [:]
-        /// What this member is to have all of, and has lost: it neither leads nor follows there
-        /// before the others know.
-        var lost: Set<PartitionID> = []
+        /// What may have been lost, and whether a log is there: the member neither leads nor
+        /// follows there before ``LostLog`` says so.
+        var lost: [PartitionID: Bool] = [:]
         /// What the store said up to here is done.
         var revision = CoordinationRevision.absent
+        /// Not before the first news.
+        var permitsRegistration = false
         var isStopped = false
     }
 
@@ -60,6 +62,7 @@ final class ReplicaSet: Sendable {
         var partitions = changed?.partitions ?? Set(image.partitions.map(\.id))
         // What was lost was lost before the process began.
         if state.withLock({ $0.revision == .absent }) { noteLost(image) }
+        partitions.formUnion(settleLost(image))
         for (name, id) in changed?.deletedTopics ?? [:] { await delete(name, id) }
         let concerned = changed?.topics ?? Set(image.topics.keys)
         let touched = concerned.union(partitions.compactMap { image.names[$0.topicID] })
@@ -87,21 +90,18 @@ final class ReplicaSet: Sendable {
         }
     }
 
-    /// What has ever been led has an epoch above 0, for each leader begins a new one. Where this
-    /// member counts as in sync there and has no log, its directory is another than it was: to lead
-    /// with nothing would have the others cut off what they have.
+    /// Notes what may be gone with the directory, or with the power: see ``LostLog``.
     private func noteLost(_ image: ClusterImage) {
         let known = Dictionary(
             engine.keptTopics().map { ($0.id.number, $0.kept) }, uniquingKeysWith: { $1 })
-        for record in image.partitions where record.state.inSyncReplicas.contains(configuration.id)
-        {
-            guard record.state.leaderEpoch > LeaderEpoch(0) else { continue }
+        for record in image.partitions where LostLog.isPossible(configuration.id, record.state) {
             let isKept = known[record.topicID]?.contains(record.partition) == true
             guard !isKept || hasLostItsEnd(record, image) else { continue }
-            let isNew = state.withLock { $0.lost.insert(record.id).inserted }
-            guard isNew else { continue }
+            state.withLock { $0.lost[record.id] = isKept }
+            let inSync = record.state.inSyncReplicas
+            guard inSync.contains(configuration.id), !isKept || inSync.count > 1 else { continue }
             let name = "\(image.names[record.topicID] ?? "?")-\(record.partition)"
-            if record.state.inSyncReplicas.count > 1 {
+            if inSync.count > 1 {
                 configuration.logger.warning(
                     "\(name), or its end, is not in this directory any more; it is fetched anew.")
             } else {
@@ -116,10 +116,36 @@ final class ReplicaSet: Sendable {
         }
     }
 
+    /// Does what is to be done about what may be lost. Returns what is kept from now on.
+    private func settleLost(_ image: ClusterImage) -> Set<PartitionID> {
+        let process = session.process(of: configuration.id)
+        let registered = image.members[process.id]?.incarnation
+        var found: Set<PartitionID> = []
+        var permits = true
+        for (id, hasLog) in state.withLock({ $0.lost }) {
+            let step = image.state(of: id).map {
+                LostLog(of: process, in: $0, registered: registered, hasLog: hasLog)
+            }
+            permits = permits && step?.permitsRegistration ?? true
+            switch step {
+            case .waits, .registers, .stays: break
+            case .leaves: proposals.addResignation(from: id, .lost)
+            case .begins, nil:
+                state.withLock { $0.lost[id] = nil }
+                found.insert(id)
+            }
+        }
+        state.withLock { $0.permitsRegistration = permits }
+        return found
+    }
+
+    /// Whether nobody counts on what this member may have lost, by the news that it has heeded.
+    var permitsRegistration: Bool { state.withLock { $0.permitsRegistration } }
+
     /// Whether the end of a log may be gone with the power: after an unclean stop, where the topic
-    /// promises nothing else. The only one who has it all stays in sync: nobody has more.
+    /// promises nothing else.
     private func hasLostItsEnd(_ record: PartitionRecord, _ image: ClusterImage) -> Bool {
-        guard record.state.inSyncReplicas.count > 1, let topic = image.names[record.topicID],
+        guard let topic = image.names[record.topicID],
             let log = try? engine.partition(record.partition, of: topic).onlineLog
         else { return false }
         return !log.recovery.wasClean && log.durability != .synced
@@ -141,6 +167,9 @@ final class ReplicaSet: Sendable {
             let settings = try TopicConfiguration(stored: record.configuration)
             let kept = (0..<record.partitionCount).filter { index in
                 let id = PartitionID(topicID: record.id, partition: index)
+                // A log that was lost is made anew when the store counts on it no more: another
+                // process would take an empty one for what it had.
+                guard state.withLock({ $0.lost[id] != false }) else { return false }
                 return image.state(of: id)?.replicas.contains(configuration.id) ?? false
             }
             let gone = state.withLock { state in
@@ -189,7 +218,7 @@ final class ReplicaSet: Sendable {
         let proposals = proposals
         let replica = Replica(
             id, topic: topic, member: configuration.id, partition: partition, log: log,
-            session: session, settings: replication,
+            session: session, news: news, settings: replication,
             proposes: { proposals.add($0) })
         state.withLock { state in
             state.replicas[id] = replica
@@ -239,13 +268,7 @@ final class ReplicaSet: Sendable {
     }
 
     private func heed(_ next: PartitionState, _ replica: Replica) {
-        let isLost = state.withLock { state in
-            guard state.lost.contains(replica.id) else { return false }
-            if next.inSyncReplicas.contains(configuration.id) { return true }
-            state.lost.remove(replica.id)
-            return false
-        }
-        if isLost { return proposals.addResignation(from: replica.id) }
+        guard state.withLock({ $0.lost[replica.id] == nil }) else { return }
         do {
             switch try replica.heed(next) {
             case .none: break
@@ -275,7 +298,8 @@ final class ReplicaSet: Sendable {
             guard let leader, !state.isStopped else { return (old, nil) }
             if let known = state.fetchers[leader] { return (old, known.fetcher) }
             let fetcher = ReplicaFetcher(
-                from: leader, engine: engine, news: news, throttle: throttle, configuration)
+                from: leader, as: session.process(of: configuration.id), engine: engine,
+                news: news, throttle: throttle, configuration)
             state.fetchers[leader] = (fetcher, Task { await fetcher.run() })
             return (old, fetcher)
         }

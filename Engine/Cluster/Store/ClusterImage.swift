@@ -47,6 +47,8 @@ package struct ClusterImage: Sendable {
     package private(set) var clusterID: String?
     /// The members whose lease has not ended.
     package private(set) var members: [ReplicaID: ClusterMember] = [:]
+    /// The revision that registered each of them.
+    package private(set) var registrations: [ReplicaID: CoordinationRevision] = [:]
     /// The controller; nil while there is none.
     package private(set) var controller: Controller?
     /// The entry of the last controller's term.
@@ -134,6 +136,7 @@ package struct ClusterImage: Sendable {
             controllerEpoch = entry
         } else if let id = ClusterKeys.memberID(of: entry.key) {
             members[id] = try ClusterMember(decoding: entry.value)
+            registrations[id] = revision
         } else if let name = ClusterKeys.topicName(of: entry.key) {
             let record = try TopicRecord(decoding: entry.value)
             news.topics = [name]
@@ -156,6 +159,7 @@ package struct ClusterImage: Sendable {
             controller = nil
         } else if let id = ClusterKeys.memberID(of: key) {
             members[id] = nil
+            registrations[id] = nil
         } else if let name = ClusterKeys.topicName(of: key) {
             guard let old = topics.removeValue(forKey: name) else { return news }
             names[old.record.id] = nil

@@ -10,8 +10,8 @@ package import TallyReplication
 /// again when it has done what the store said until then: others may lead by now what it led.
 /// Thread rule: any thread.
 package final class MemberSession: Sendable {
-    /// Drawn at each start of the process.
-    package let incarnation = UInt64.random(in: .min ... .max)
+    /// Drawn at each start of the process; all bits set are -1 in the protocol, which is nobody.
+    package let incarnation = UInt64.random(in: .min ..< .max)
     private let store: any CoordinationStore
     private let configuration: ClusterConfiguration
     /// Until when it may be counted on, in milliseconds of the machine's clock; 0 for not at all.
@@ -29,6 +29,11 @@ package final class MemberSession: Sendable {
     package init(_ store: any CoordinationStore, _ configuration: ClusterConfiguration) {
         self.store = store
         self.configuration = configuration
+    }
+
+    /// The process, as one of a member.
+    package func process(of member: ReplicaID) -> MemberProcess {
+        MemberProcess(member, incarnation: incarnation)
     }
 
     /// Whether the member may acknowledge and answer at this moment.
@@ -51,12 +56,16 @@ package final class MemberSession: Sendable {
 
     /// Registers and renews until the task is cancelled.
     ///
-    /// - Parameter told: called each time the member is registered.
+    /// - Parameters:
+    ///   - mayRegister: asked until it says so: the store may count on what the member has lost.
+    ///   - told: called each time the member is registered.
     package func run(
-        as member: ClusterMember, told: @escaping @Sendable () -> Void
+        as member: ClusterMember, when mayRegister: @escaping @Sendable () -> Bool = { true },
+        told: @escaping @Sendable () -> Void
     ) async {
         while !Task.isCancelled, !state.withLock({ $0.isEnded }) {
             do {
+                while !mayRegister() { try await Task.sleep(for: .milliseconds(20)) }
                 try await register(member)
                 configuration.logger.info("Registered as member \(member.id).")
                 told()

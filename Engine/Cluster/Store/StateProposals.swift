@@ -16,11 +16,19 @@ final class StateProposals: Sendable {
     private let waiting = Mutex(Waiting())
     private let arrival = Arrival()
 
+    /// Why a member leaves an in-sync set.
+    enum Reason {
+        /// It can write to the log no more. Of use only where others are alive.
+        case unusable
+        /// It may lack what it had. It leaves whoever else is alive.
+        case lost
+    }
+
     private struct Waiting {
         var replicas: [PartitionID: Replica] = [:]
         /// With the epoch that is to be followed by another.
         var renewals: [PartitionID: (replica: Replica, epoch: LeaderEpoch)] = [:]
-        var resignations: Set<PartitionID> = []
+        var resignations: [PartitionID: Reason] = [:]
         var isEmpty: Bool { replicas.isEmpty && renewals.isEmpty && resignations.isEmpty }
     }
 
@@ -47,8 +55,8 @@ final class StateProposals: Sendable {
 
     /// This member has lost what it had of a partition, or can write to it no more: others shall
     /// not count on it.
-    func addResignation(from partition: PartitionID) {
-        waiting.withLock { _ = $0.resignations.insert(partition) }
+    func addResignation(from partition: PartitionID, _ reason: Reason = .unusable) {
+        waiting.withLock { $0.resignations[partition] = reason }
         arrival.signal()
     }
 
@@ -76,20 +84,27 @@ final class StateProposals: Sendable {
         var revision: CoordinationRevision
         var block: PartitionBlock
         var states: [(replica: Replica, state: PartitionState)]
-        var resignations: [PartitionID] = []
+        var resignations: [PartitionID: Reason] = [:]
+        /// The registrations of those that are taken in: each must still be there.
+        var registrations: [ReplicaID: CoordinationRevision] = [:]
+
+        /// What must be as it was.
+        var conditions: [CoordinationCondition] {
+            [.modified(key: ClusterKeys.partitionBlock(number), revision: revision)]
+                + registrations.map {
+                    .modified(key: ClusterKeys.member($0.key), revision: $0.value)
+                }
+        }
     }
 
     private func send(_ taken: Waiting) async {
         var rest = changes(for: taken)[...]
         while !rest.isEmpty, !Task.isCancelled {
-            let group = rest.prefix(Self.blocksMax)
+            let group = Self.group(of: rest)
             rest = rest.dropFirst(group.count)
             do {
                 let transaction = try CoordinationTransaction(
-                    conditions: group.map {
-                        .modified(
-                            key: ClusterKeys.partitionBlock($0.number), revision: $0.revision)
-                    },
+                    conditions: Set(group.flatMap(\.conditions)).sorted { $0.key < $1.key },
                     operations: group.map {
                         .put(
                             key: ClusterKeys.partitionBlock($0.number), value: $0.block.encoded())
@@ -98,18 +113,24 @@ final class StateProposals: Sendable {
                     await retry(group, afterMilliseconds: 50)
                     continue
                 }
-                for change in group {
-                    for (replica, state) in change.states {
-                        // What it says of roles comes with the news as well.
-                        if replica.standing.isLeading { _ = try? replica.heed(state) }
-                    }
-                }
+                // Leaders hear of it by the news alone: what they know must not be newer than what
+                // the news say of who is registered.
                 await news.wait(for: revision)
             } catch {
                 logger.warning("In-sync sets could not be stored, and will be again: \(error)")
                 await retry(group, afterMilliseconds: 200)
             }
         }
+    }
+
+    /// As many as go into one transaction; each member that is taken in is one more condition.
+    private static func group(of changes: ArraySlice<Change>) -> ArraySlice<Change> {
+        var conditions: Set<CoordinationCondition> = []
+        let end = changes.prefix(blocksMax).firstIndex { change in
+            conditions.formUnion(change.conditions)
+            return conditions.count > CoordinationLimits.operationsMax
+        }
+        return changes[..<max(end ?? changes.prefix(blocksMax).endIndex, changes.startIndex + 1)]
     }
 
     private func retry(_ changes: ArraySlice<Change>, afterMilliseconds pause: Int64) async {
@@ -122,7 +143,7 @@ final class StateProposals: Sendable {
                     addRenewal(of: replica, in: LeaderEpoch(state.leaderEpoch.rawValue - 1))
                 }
             }
-            for id in change.resignations { addResignation(from: id) }
+            for (id, reason) in change.resignations { addResignation(from: id, reason) }
         }
     }
 
@@ -130,7 +151,8 @@ final class StateProposals: Sendable {
         let image = news.image
         var changes: [Int32: Change] = [:]
         func put(
-            _ id: PartitionID, _ replica: Replica?, _ next: (PartitionState) -> PartitionState?
+            _ id: PartitionID, _ replica: Replica? = nil, joining: ReplicaID? = nil,
+            _ next: (PartitionState) -> PartitionState?
         ) {
             guard let number = image.block(of: id), let block = image.blocks[number],
                 let index = block.value.index(topicID: id.topicID, partition: id.partition),
@@ -140,27 +162,31 @@ final class StateProposals: Sendable {
                 changes[number]
                 ?? Change(number: number, revision: block.revision, block: block.value, states: [])
             change.block.partitions[index].state = state
-            if let replica {
-                change.states.append((replica, state))
-            } else {
-                change.resignations.append(id)
-            }
+            change.resignations[id] = waiting.resignations[id]
+            if let replica { change.states.append((replica, state)) }
+            if let joining { change.registrations[joining] = image.registrations[joining] }
             changes[number] = change
         }
-        for id in waiting.resignations {
-            put(id, nil) { Election(live: Set(image.members.keys)).leaving(member, $0) }
-        }
-        for replica in waiting.replicas.values {
-            guard let proposal = replica.proposal, !waiting.resignations.contains(replica.id) else {
-                continue
+        let election = Election(live: Set(image.members.keys))
+        for (id, reason) in waiting.resignations {
+            put(id) {
+                reason == .lost ? election.losing(member, $0) : election.leaving(member, $0)
             }
-            put(replica.id, replica) { current in
+        }
+        for replica in waiting.replicas.values where waiting.resignations[replica.id] == nil {
+            guard let (proposal, joining) = replica.proposalAndJoining else { continue }
+            var isOver = false
+            put(replica.id, replica, joining: joining?.id) { current in
                 // Older than what is known: the leader hears of that, and proposes anew.
                 guard current.leaderEpoch == proposal.leaderEpoch,
                     current.version == proposal.version - 1
                 else { return nil }
-                return proposal
+                if let joining {
+                    isOver = image.members[joining.id]?.incarnation != joining.incarnation
+                }
+                return isOver ? nil : proposal
             }
+            if isOver { replica.giveUp(proposal) }
         }
         for (replica, epoch) in waiting.renewals.values where replica.proposal == nil {
             put(replica.id, replica) { current in

@@ -48,6 +48,15 @@ public struct Election: Hashable, Sendable {
         return others.next(after: state)
     }
 
+    /// The state without a member that has lost what it had: all others who are in sync are left,
+    /// alive or not, for they have it. Nil where the member is not in sync, or nobody else is.
+    public func losing(_ member: ReplicaID, _ state: PartitionState) -> PartitionState? {
+        let inSync = state.inSyncReplicas.filter { $0 != member }
+        guard inSync.count < state.inSyncReplicas.count, !inSync.isEmpty else { return nil }
+        guard state.leader == member else { return state.replacing(inSyncReplicas: inSync) }
+        return Self.elected(preferred(among: inSync.filter(live.contains), state), inSync, state)
+    }
+
     /// The state in which the preferred leader leads; nil where it does already, or cannot.
     public func preferring(_ state: PartitionState) -> PartitionState? {
         guard let preferred = state.replicas.first, preferred != state.leader,

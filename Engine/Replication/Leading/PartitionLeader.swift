@@ -21,6 +21,11 @@ public struct PartitionLeader: Hashable, Sendable {
     /// What the store was asked to hold, and may hold by now; nil where nothing is under way. To
     /// be sent until the store is known to have gone on: see ``adopt(_:now:)``.
     public private(set) var proposal: PartitionState?
+    /// Whom the proposal takes in, by the fetch of which process; nil where it takes in nobody.
+    ///
+    /// The store must carry the proposal out only while that process is registered: one that was
+    /// started since may have lost what this one said that it has.
+    public private(set) var joining: MemberProcess?
     /// Everything before it is committed. Never falls.
     public private(set) var highWatermark: Offset
     /// Where the log ended when the epoch began. Below it lies what earlier leaders may have
@@ -70,14 +75,20 @@ public struct PartitionLeader: Hashable, Sendable {
     ///
     /// Throws ``ReplicationError/fencedLeaderEpoch(sender:leader:)``,
     /// ``ReplicationError/unknownLeaderEpoch(sender:leader:)``,
-    /// ``ReplicationError/notReplica(_:)``; then the fetch counts for nothing.
+    /// ``ReplicationError/staleProcess(_:)``, ``ReplicationError/notReplica(_:)``; then the fetch
+    /// counts for nothing.
+    ///
+    /// - Parameter registered: as in ``check(_:registered:)``.
     public mutating func noteFetch(
-        from follower: ReplicaID, in senderEpoch: LeaderEpoch, at offset: Offset,
-        now: CoordinationInstant
+        from follower: MemberProcess, registered: UInt64?, in senderEpoch: LeaderEpoch,
+        at offset: Offset, now: CoordinationInstant
     ) throws(ReplicationError) {
         try check(senderEpoch)
-        guard follower != id, followers[follower] != nil else { throw .notReplica(follower) }
-        followers[follower]?.noteFetch(at: offset, leaderEnd: logEnd, now: now)
+        try check(follower, registered: registered)
+        guard follower.id != id, followers[follower.id] != nil else {
+            throw .notReplica(follower.id)
+        }
+        followers[follower.id]?.noteFetch(at: offset, leaderEnd: logEnd, now: now)
         propose(now, joining: follower)
         advance(now)
     }
@@ -101,8 +112,18 @@ public struct PartitionLeader: Hashable, Sendable {
             followers[follower]?.lapse()
         }
         state = next
-        if let proposal, proposal.version <= next.version { self.proposal = nil }
+        if let proposal, proposal.version <= next.version { dropProposal() }
         noteReplicas(now)
+        propose(now)
+        advance(now)
+    }
+
+    /// A proposal will never be carried out: it takes in a process that is registered no more, at
+    /// a revision at which the store still holds what the proposal was based on.
+    public mutating func giveUp(_ proposal: PartitionState, now: CoordinationInstant) {
+        guard self.proposal == proposal, let joining else { return }
+        followers[joining.id]?.lapse()
+        dropProposal()
         propose(now)
         advance(now)
     }
@@ -118,6 +139,18 @@ public struct PartitionLeader: Hashable, Sendable {
     public func check(_ senderEpoch: LeaderEpoch) throws(ReplicationError) {
         if senderEpoch < epoch { throw .fencedLeaderEpoch(sender: senderEpoch, leader: epoch) }
         if senderEpoch > epoch { throw .unknownLeaderEpoch(sender: senderEpoch, leader: epoch) }
+    }
+
+    /// Throws ``ReplicationError/staleProcess(_:)`` unless the sender is the process that is
+    /// registered. What one says that is dead by now may be true no more of the next; who names a
+    /// member's number alone is anybody.
+    ///
+    /// - Parameter registered: the incarnation with which the member is registered, by news that
+    ///   are not older than the state that is known; nil where it is not registered.
+    public func check(
+        _ sender: MemberProcess, registered: UInt64?
+    ) throws(ReplicationError) {
+        guard sender.incarnation == registered else { throw .staleProcess(sender.id) }
     }
 
     /// Throws ``ReplicationError/notEnoughReplicas(inSync:min:)`` where a record for `acks=all`
@@ -161,13 +194,21 @@ public struct PartitionLeader: Hashable, Sendable {
     /// Asks for another in-sync set, if it should be another; one change at a time. Only who has
     /// just asked for something may join: of the others nobody knows whether they are there.
     private mutating func propose(
-        _ now: CoordinationInstant, joining candidate: ReplicaID? = nil
+        _ now: CoordinationInstant, joining candidate: MemberProcess? = nil
     ) {
         guard proposal == nil else { return }
         let known = state.inSyncReplicas
         var next = known.filter { $0 == id || isKeepingUp($0, now) }
-        if let candidate, !known.contains(candidate), mayJoin(candidate) { next.append(candidate) }
+        if let candidate, !known.contains(candidate.id), mayJoin(candidate.id) {
+            next.append(candidate.id)
+            joining = candidate
+        }
         if next != known { proposal = state.replacing(inSyncReplicas: next) }
+    }
+
+    private mutating func dropProposal() {
+        proposal = nil
+        joining = nil
     }
 
     private func isKeepingUp(_ follower: ReplicaID, _ now: CoordinationInstant) -> Bool {

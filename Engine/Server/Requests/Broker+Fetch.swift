@@ -36,8 +36,9 @@ private struct Fetch {
     private let version: Int16
     private let bytesMax: Int
     private let deadline: ContinuousClock.Instant
-    /// The member that fetches as a replica; nil for consumers.
-    private let follower: ReplicaID?
+    /// The process of a member that fetches as a replica, as it says; nil for consumers. Before
+    /// version 15 it has no way to say which it is, and is believed nothing.
+    private let follower: MemberProcess?
     /// What was found out before the first look of each partition that a replica asks for.
     private var followed: [TopicPartition: Result<Replica.FollowerFetch, any Error>] = [:]
 
@@ -47,7 +48,11 @@ private struct Fetch {
         self.version = version
         bytesMax = min(max(Int(request.maxBytes), 0), broker.configuration.fetchBytesMax)
         let replicaID = max(request.replicaID, request.replicaState.replicaID)
-        follower = replicaID >= 0 && broker.cluster != nil ? ReplicaID(replicaID) : nil
+        follower =
+            replicaID >= 0 && broker.cluster != nil
+            ? MemberProcess(
+                ReplicaID(replicaID),
+                incarnation: UInt64(bitPattern: request.replicaState.replicaEpoch)) : nil
         deadline = .now + .milliseconds(max(Int64(request.maxWaitMilliseconds), 0))
     }
 
@@ -257,7 +262,7 @@ private struct Fetch {
 
     /// What a replica gets: whatever the log has, committed or not.
     private func read(
-        _ wanted: FetchRequest.Partition, for follower: ReplicaID, _ partition: Partition,
+        _ wanted: FetchRequest.Partition, for follower: MemberProcess, _ partition: Partition,
         _ log: PartitionLog, _ look: inout Look
     ) throws -> FetchResponse.Partition {
         let id = TopicPartition(topic: partition.topic, partition: partition.index)
@@ -286,7 +291,7 @@ private struct Fetch {
         let hasNews = min(highWatermark, offset) > told
         look.hasNews = look.hasNews || hasNews
         look.marks.append((partition, hasNews ? nil : max(told, highWatermark), offset))
-        replica.noteTold(highWatermark, to: follower)
+        replica.noteTold(highWatermark, to: follower.id)
         let room = min(bytesMax - look.byteCount, Int(wanted.partitionMaxBytes))
         guard offset < log.logEnd, room > 0 || look.byteCount == 0 else { return answer }
         let slice = try log.read(from: offset, bytesMax: max(room, 1), bound: .logEnd)

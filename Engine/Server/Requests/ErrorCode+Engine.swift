@@ -66,6 +66,7 @@ extension ErrorCode {
         case .fencedLeaderEpoch: .fencedLeaderEpoch
         case .unknownLeaderEpoch: .unknownLeaderEpoch
         case .notReplica: .notLeaderOrFollower
+        case .staleProcess: .staleBrokerEpoch
         case .notEnoughReplicas: .notEnoughReplicas
         case .notEnoughReplicasAfterAppend: .notEnoughReplicasAfterAppend
         case .offsetNotAvailable: .offsetNotAvailable

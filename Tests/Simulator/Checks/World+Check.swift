@@ -5,7 +5,7 @@ import TallyTransactions
 extension World {
     /// What must hold once the cluster has recovered.
     func check() {
-        guard history.violations.isEmpty else { return }
+        guard history.violations.isEmpty, !lostDisks.isPromiseVoid else { return }
         for partition in 0..<partitionCount {
             checkReplicas(of: partition)
             checkAcknowledged(in: partition)
@@ -15,16 +15,13 @@ extension World {
     }
 
     func leader(of partition: Int) -> SimulatedReplica? {
-        guard let entry = store.entry(of: Keys.partition(partition)),
-            let id = Keys.decodeState(entry.value)?.leader
-        else { return nil }
+        guard let id = state(of: partition)?.leader else { return nil }
         return member(id).replicas[partition]
     }
 
     /// All replicas agree below their high watermarks, and the cluster works again.
     private func checkReplicas(of partition: Int) {
-        guard let entry = store.entry(of: Keys.partition(partition)),
-            let state = Keys.decodeState(entry.value), let leader = leader(of: partition)
+        guard let state = state(of: partition), let leader = leader(of: partition)
         else {
             return history.violate(.recovers, "partition \(partition) has no leader in the end")
         }

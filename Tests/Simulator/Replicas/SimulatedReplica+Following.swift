@@ -5,21 +5,25 @@ extension SimulatedReplica {
     // MARK: Answering followers
 
     func answer(
-        _ request: PartitionFollower.Request, from follower: ReplicaID, in sender: LeaderEpoch
+        _ request: PartitionFollower.Request, from follower: MemberProcess,
+        in sender: LeaderEpoch
     ) -> FollowAnswer {
         guard case .leader(var leader) = role else { return .refused }
+        let registered = member.news.members[follower.id]?.incarnation
         do {
             if !world.has(.countsDeposed) { try leader.check(sender) }
             switch request {
             case .epochEnd(let asked): return .epochEnd(log.end(ofEpoch: asked), asked: asked)
             case .fetch(let offset, let lastEpoch):
+                try leader.check(follower, registered: registered)
                 if !isBlind, !world.has(.countsDeposed),
                     let end = log.divergence(at: offset, after: lastEpoch)
                 {
                     return .diverged(end)
                 }
                 try leader.noteFetch(
-                    from: follower, in: leader.epoch, at: offset, now: member.localNow)
+                    from: follower, registered: registered, in: leader.epoch, at: offset,
+                    now: member.localNow)
                 role = .leader(leader)
                 pump()
                 return batch(from: offset, leader)
@@ -45,11 +49,11 @@ extension SimulatedReplica {
         let request =
             isBlind
             ? .fetch(from: log.logEnd, lastEpoch: .none) : follower.request(log)
-        let (sender, place) = (member.id, partition)
+        let (sender, place) = (member.process, partition)
         let epoch = follower.epoch
         member.send(to: follower.leader) { leader in
             let answer = leader.replicas[place].answer(request, from: sender, in: epoch)
-            leader.send(to: sender) { [self] _ in
+            leader.send(to: sender.id) { [self] _ in
                 if question == number { hear(answer) }
             }
         }

@@ -13,7 +13,12 @@ final class SimulatedReplica {
 
     let partition: Int
     unowned let member: SimulatedMember
-    let log: any ReplicaLog
+    private(set) var log: any ReplicaLog
+    /// Whether there is no log on the disk, and may have been one: see ``LostLog``.
+    private var isLost = false
+    /// What is to be done about that; nil where nothing is.
+    private var lostLog: LostLog?
+    private var isLeaving = false
     var role = Role.none
     /// The epoch that it knows of; none since the process was started.
     private(set) var epoch = LeaderEpoch.none
@@ -43,7 +48,11 @@ final class SimulatedReplica {
     init(_ partition: Int, on member: SimulatedMember) {
         self.partition = partition
         self.member = member
-        log = member.world.hasStoredLogs ? StoredLog() : ModelLog()
+        log = Self.newLog(in: member.world)
+    }
+
+    private static func newLog(in world: World) -> any ReplicaLog {
+        world.hasStoredLogs ? StoredLog() : ModelLog()
     }
 
     var world: World { member.world }
@@ -62,6 +71,8 @@ final class SimulatedReplica {
         revision = .absent
         fence = RestartFence()
         isProposing = false
+        isLeaving = false
+        lostLog = nil
         waiting = []
         question += 1
         log.start()
@@ -70,6 +81,12 @@ final class SimulatedReplica {
     func crash() {
         log.crash(&world.random)
         role = .none
+    }
+
+    /// What the disk has is gone, with the process down.
+    func loseLog() {
+        log = Self.newLog(in: world)
+        isLost = true
     }
 
     func tick() {
@@ -96,6 +113,31 @@ final class SimulatedReplica {
     }
 
     // MARK: Roles
+
+    /// Whether nobody counts on what was lost here.
+    var permitsRegistration: Bool { lostLog?.permitsRegistration ?? true }
+
+    /// Hears what the store holds, and heeds it once what was lost here is settled.
+    func hear(_ known: ClusterNews.Partition) {
+        if isLost, !world.has(.countsLostDisks) {
+            let step = LostLog(
+                of: member.process, in: known.state,
+                registered: member.news.members[member.id]?.incarnation, hasLog: false)
+            lostLog = step
+            if step == .leaves { leave(known) }
+            guard step == .begins || !LostLog.isPossible(member.id, known.state) else { return }
+        }
+        isLost = false
+        lostLog = nil
+        heed(known)
+    }
+
+    private func leave(_ known: ClusterNews.Partition) {
+        let election = Election(live: Set(member.news.members.keys))
+        guard !isLeaving, let next = election.losing(member.id, known.state) else { return }
+        isLeaving = true
+        member.change(partition, to: next, from: known.revision) { [self] _ in isLeaving = false }
+    }
 
     /// Hears what the store holds of the partition.
     func heed(_ known: ClusterNews.Partition) {
@@ -208,16 +250,26 @@ final class SimulatedReplica {
             leader.adopt(proposal, now: member.localNow)
             role = .leader(leader)
         }
-        guard !isProposing else { return }
+        guard !isProposing, case .leader(var leader) = role,
+            revision == member.news.partitions[partition]?.revision
+        else { return }
+        var registration: (key: String, revision: CoordinationRevision)?
+        if let joining = leader.joining {
+            let known = member.news.members[joining.id]
+            guard let known, known.incarnation == joining.incarnation else {
+                leader.giveUp(proposal, now: member.localNow)
+                role = .leader(leader)
+                return
+            }
+            registration = (Keys.member(joining.id), known.revision)
+        }
         isProposing = true
         let begun = epoch
-        member.change(partition, to: proposal, from: revision) { [self] result in
-            guard epoch == begun else { return }
-            isProposing = false
-            if case .success(.success(let revision)) = result {
-                heed(ClusterNews.Partition(state: proposal, revision: revision))
-            }
-            // Otherwise the news will tell, and the next tick tries again.
+        member.change(
+            partition, to: proposal, from: revision, alsoUnchanged: registration
+        ) { [self] _ in
+            // The news will tell, and the next tick tries again.
+            if epoch == begun { isProposing = false }
         }
     }
 
