@@ -73,7 +73,7 @@ extension FailoverTests {
                 // Its lease is longer than that of who was killed, so that for a while the new
                 // leader waits for it, and does not know what was committed last.
                 try await Task.sleep(for: .seconds(1))
-                paused.signal(SIGSTOP)
+                try paused.pause()
                 try await cluster.waitUntilLed(traffic.topic, byOthersThan: killed.id)
                 try await Task.sleep(for: .milliseconds(500))
                 paused.signal(SIGCONT)

@@ -26,7 +26,7 @@ extension FailoverTests {
                 let address = BrokerAddress(host: old.host, port: old.port)
                 var connections: [BrokerConnection] = []
                 for _ in 0..<6 { connections.append(try await .connect(to: address)) }
-                old.signal(SIGSTOP)
+                try old.pause()
                 // They lie before it when it wakes and has heard nothing yet. Its followers are
                 // gone, so that only the lease keeps it from acknowledging with acks=1.
                 let answers = connections.enumerated().map { index, connection in

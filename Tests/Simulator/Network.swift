@@ -19,6 +19,8 @@ final class Network {
     var loss = 0.0
     /// How much later than usual a message may come, in milliseconds.
     var delayMax: Int64 = 5
+    /// The part of all messages that comes when nobody thinks of them any more.
+    private var straggling = 0.002
 
     func cut(_ from: Place, _ to: Place) { cuts.insert(Line(from: from, to: to)) }
     func mend(_ from: Place, _ to: Place) { cuts.remove(Line(from: from, to: to)) }
@@ -28,6 +30,7 @@ final class Network {
         cuts = []
         loss = 0
         delayMax = 5
+        straggling = 0
     }
 
     func send(_ from: Place, _ to: Place, in world: World, _ arrive: @escaping () -> Void) {
@@ -39,7 +42,9 @@ final class Network {
     }
 
     func delay(in world: World) -> Int64 {
-        let isLate = world.chance(0.01)
-        return 1 + Int64.random(in: 0...(isLate ? 40 * delayMax : delayMax), using: &world.random)
+        var most = delayMax
+        if world.chance(0.01) { most *= 40 }
+        if world.chance(straggling) { most = max(most, 4000) }
+        return 1 + Int64.random(in: 0...most, using: &world.random)
     }
 }

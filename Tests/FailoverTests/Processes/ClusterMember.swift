@@ -95,6 +95,21 @@ final class ClusterMember: @unchecked Sendable {
         _ = Glibc.kill(process.processIdentifier, number)
     }
 
+    /// With SIGSTOP; returns when all of its threads stand still, which takes a moment.
+    func pause() throws {
+        guard let process, process.isRunning else { return }
+        signal(SIGSTOP)
+        let tasks = URL(fileURLWithPath: "/proc/\(process.processIdentifier)/task")
+        let names = try FileManager.default.contentsOfDirectory(atPath: tasks.path)
+        for name in names {
+            let file = tasks.appendingPathComponent(name).appendingPathComponent("stat")
+            // The state is the first field behind the program's name, which stands in brackets.
+            while let stat = try? String(contentsOf: file, encoding: .utf8),
+                let end = stat.lastIndex(of: ")"), !stat[end...].hasPrefix(") T")
+            { usleep(100) }
+        }
+    }
+
     /// With SIGKILL, as a crash would end it.
     func kill() {
         guard let process else { return }

@@ -24,6 +24,8 @@ public struct Violation: Sendable, CustomStringConvertible {
         case committedIsShown
         /// No transaction stays open that nobody will end.
         case transactionsEnd
+        /// A marker ends the transaction that was decided about, and not the one behind it.
+        case markersEndTheirOwn
         /// No offset is committed in a generation that is over.
         case generationsFence
         /// A committed offset never falls.

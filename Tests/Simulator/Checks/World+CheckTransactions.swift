@@ -8,6 +8,7 @@ extension World {
         guard internalPartitions[.transactionState] != nil else { return }
         var shown: [Int: [Int: Int]] = [:]
         for partition in 0..<dataPartitionCount {
+            checkMarkers(of: partition)
             for number in checkReading(of: partition) {
                 shown[number, default: [:]][partition, default: 0] += 1
             }
@@ -16,6 +17,25 @@ extension World {
             check(number, shown: shown[number] ?? [:])
         }
         checkOpenTransactions()
+    }
+
+    /// No marker lies between the records of a transaction.
+    private func checkMarkers(of partition: Int) {
+        var begun: [Int64: Int] = [:]
+        var ended: Set<Int> = []
+        for record in leader(of: partition)?.log.all ?? [] where record.isTransactional {
+            if record.marker != nil {
+                if let number = begun.removeValue(forKey: record.producer.id) {
+                    ended.insert(number)
+                }
+            } else if case .data(let number) = record.content {
+                begun[record.producer.id] = number
+                guard ended.contains(number) else { continue }
+                history.violate(
+                    .markersEndTheirOwn,
+                    "transaction \(number) goes on in \(partition) behind a marker: \(record)")
+            }
+        }
     }
 
     /// What readers of committed transactions are shown of a partition, by the numbers of the

@@ -196,9 +196,14 @@ final class SimulatedTransactions {
         if let state = member.news.partitions[number]?.state, let leader = state.leader {
             let sender = member.id
             let marker = TransactionMarker(work, leaderEpoch: state.leaderEpoch)
-            member.send(to: leader) { leader in
-                leader.write(marker, to: number) { outcome in
-                    leader.send(to: sender) { _ in report(outcome) }
+            // Now and then it lies somewhere on its way, until long after it was sent again.
+            let world = member.world
+            let delay = world.chance(0.05) ? Int64.random(in: 0...2000, using: &world.random) : 0
+            world.schedule(after: delay) { [member] in
+                member.send(to: leader) { leader in
+                    leader.write(marker, to: number) { outcome in
+                        leader.send(to: sender) { _ in report(outcome) }
+                    }
                 }
             }
         }
