@@ -59,6 +59,7 @@ public final class ClusterNode: Sendable {
         engine: Engine, store: any CoordinationStore, configuration: ClusterConfiguration
     ) {
         self.engine = engine
+        engine.staysInDoubt()
         self.store = store
         self.configuration = configuration
         news = ClusterNews(store, logger: configuration.logger)
@@ -125,8 +126,14 @@ public final class ClusterNode: Sendable {
     public var isServing: Bool { session.isServing }
 
     /// Hands over what it leads, gives its lease back, and stops. Others lead at once, without
-    /// waiting for the end of the lease. Gives up after `milliseconds`.
+    /// waiting for the end of the lease. Gives up after `milliseconds`. A task that is cancelled
+    /// may call it, and does all of it: who is told to end is mostly told so.
     public func leave(milliseconds: Int64 = 5_000) async {
+        await Task { await handOver(milliseconds: milliseconds) }.value
+        await stop()
+    }
+
+    private func handOver(milliseconds: Int64) async {
         let deadline = ContinuousClock.now + .milliseconds(milliseconds)
         let administration = ClusterAdministration(store)
         while ContinuousClock.now < deadline {
@@ -139,11 +146,13 @@ public final class ClusterNode: Sendable {
             }
         }
         await session.giveBack()
-        await stop()
     }
 
-    /// Stops at once: to the others the member is gone when its lease ends.
-    public func stop() async {
+    /// Stops at once: to the others the member is gone when its lease ends. Does all of it in a
+    /// task that is cancelled, too.
+    public func stop() async { await Task { await end() }.value }
+
+    private func end() async {
         session.end()
         let running = tasks.withLock { tasks in
             defer { tasks = [] }

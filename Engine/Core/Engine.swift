@@ -31,6 +31,7 @@ public final class Engine: Service {
     let changing = Mutex<Void>(())
     /// Held while the checkpoint files are written; true once they were for the last time.
     private let checkpointing = Mutex(false)
+    private let isInDoubt = Atomic(false)
     private let housekeeper = Housekeeper()
     private let logMetrics = LogMetrics()
     let compactor: Compactor
@@ -238,11 +239,21 @@ public final class Engine: Service {
             }
             try writeCheckpoints(isLast: true)
             if let error = firstError.withLock({ $0 }) { throw error }
-            if partitions.allSatisfy({ $0.failure == nil }) {
+            if partitions.allSatisfy({ $0.failure == nil }), !isInDoubt.load(ordering: .acquiring) {
                 try reserve.spend { try data.markClosed() }
             }
         }
     }
+
+    /// Until ``mayCloseCleanly()`` the next opening counts as one after an unclean stop, if this
+    /// one was: a cluster is to hear first what may be missing. Any thread.
+    package func staysInDoubt() {
+        let wasClean = partitions.allSatisfy { $0.onlineLog?.recovery.wasClean ?? true }
+        isInDoubt.store(!wasClean, ordering: .releasing)
+    }
+
+    /// What may be missing is known to whom it concerns. Any thread.
+    package func mayCloseCleanly() { isInDoubt.store(false, ordering: .releasing) }
 
     /// Writes recovery points, high watermarks and log starts of all partitions. After the last
     /// time nothing is written: the directory may be another engine's by then.

@@ -57,14 +57,14 @@ public struct TransactionCoordinator: ~Copyable, Sendable {
     /// The partitions of `__consumer_offsets`, where groups take part as those; nil where they do
     /// by their names.
     package var offsetsPartitionCount: Int32?
-    /// The last ``TransactionWork/attempt``. Where the term is that of the coordinator before, as
-    /// when it is only loaded anew, attempts go on behind those of before.
-    package var lastAttempt: Int64 = 0
 
     let store: any TransactionStore
     var producerIDs: any ProducerIDGenerator
     var entries: [String: Entry]
     var effects: [TransactionEffect] = []
+    /// The last ``TransactionWork/attempt``. Another coordinator, which begins at 0 again, has a
+    /// term of its own: also after a restart, where a partition is led in a newer epoch by then.
+    var lastAttempt: Int64 = 0
     var deadlines = DeadlineQueue()
 
     /// Loads what is stored and goes on with it: the effects of decisions that are not finished

@@ -95,7 +95,15 @@ final class MemberCluster: Sendable {
         serving.port = 0
         let server = try TallyServer(engine: engine, cluster: node, configuration: serving)
         let address = try await server.start()
-        try await node.start(host: "127.0.0.1", port: Int32(address.port))
+        do {
+            try await node.start(host: "127.0.0.1", port: Int32(address.port))
+        } catch {
+            // Ended before it was registered.
+            await node.stop()
+            await server.shutdown()
+            try? await engine.close()
+            throw error
+        }
         members.withLock {
             $0[id] = Member(
                 engine: engine, node: node, server: server,
@@ -129,6 +137,15 @@ final class MemberCluster: Sendable {
         guard let path = directories.withLock({ $0[id]?.path }) else { return false }
         return FileManager.default.fileExists(atPath: "\(path)/\(name)")
     }
+
+    /// The next start of a member finds its directory as after a crash.
+    func forgetCleanStop(of id: Int32) throws {
+        guard let path = directories.withLock({ $0[id]?.path }) else { return }
+        try FileManager.default.removeItem(atPath: "\(path)/\(Self.cleanStop)")
+    }
+
+    /// The file that says of a directory that it was closed in order.
+    static let cleanStop = ".kafka_cleanshutdown"
 
     /// The store's clock goes ahead by more than a lease.
     func endLeases() {

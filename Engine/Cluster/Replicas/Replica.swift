@@ -256,10 +256,11 @@ package final class Replica: Sendable {
             guard case .leader(var leader) = state.role else {
                 throw LogError.notLeader(partition: partition.name)
             }
-            try leader.check(epoch)
             // Looked up in here: news of another process, and of what that has lost, are not
             // heeded between the look and the count.
             let registered = news.look { $0.members[follower.id]?.incarnation }
+            // Also where nothing is counted, below.
+            try leader.check(epoch)
             try leader.check(follower, registered: registered)
             let told = state.told[follower.id] ?? .zero
             if let end { return FollowerFetch(diverging: end, told: told) }

@@ -28,6 +28,8 @@ final class ReplicaSet: Sendable {
         /// What may have been lost, and whether a log is there: the member neither leads nor
         /// follows there before ``LostLog`` says so.
         var lost: [PartitionID: Bool] = [:]
+        /// What was said of that.
+        var toldOfLost: [PartitionID: LostLog] = [:]
         /// What the store said up to here is done.
         var revision = CoordinationRevision.absent
         /// Not before the first news.
@@ -98,21 +100,27 @@ final class ReplicaSet: Sendable {
             let isKept = known[record.topicID]?.contains(record.partition) == true
             guard !isKept || hasLostItsEnd(record, image) else { continue }
             state.withLock { $0.lost[record.id] = isKept }
-            let inSync = record.state.inSyncReplicas
-            guard inSync.contains(configuration.id), !isKept || inSync.count > 1 else { continue }
-            let name = "\(image.names[record.topicID] ?? "?")-\(record.partition)"
-            if inSync.count > 1 {
-                configuration.logger.warning(
-                    "\(name), or its end, is not in this directory any more; it is fetched anew.")
-            } else {
-                configuration.logger.error(
-                    """
-                    \(name) is not in this directory any more, and no other member is known to \
-                    have all of it. Start this member with the directory it had, or let another \
-                    replica lead, at the price of what that does not have: tally cluster elect \
-                    --unclean --without \(configuration.nodeID).
-                    """)
-            }
+        }
+    }
+
+    /// Says what it means that something may be lost, when another step is taken.
+    private func tell(of id: PartitionID, _ step: LostLog, _ image: ClusterImage) {
+        let before = state.withLock { $0.toldOfLost.updateValue(step, forKey: id) }
+        guard step != before else { return }
+        let name = "\(image.names[id.topicID] ?? "?")-\(id.partition)"
+        switch step {
+        case .leaves:
+            configuration.logger.warning(
+                "\(name), or its end, is not in this directory any more; it is fetched anew.")
+        case .stays:
+            configuration.logger.error(
+                """
+                \(name) is not in this directory any more, and no other member is known to \
+                have all of it. Start this member with the directory it had, or let another \
+                replica lead, at the price of what that does not have: tally cluster elect \
+                --unclean --without \(configuration.nodeID).
+                """)
+        case .waits, .registers, .begins: break
         }
     }
 
@@ -127,6 +135,7 @@ final class ReplicaSet: Sendable {
                 LostLog(of: process, in: $0, registered: registered, hasLog: hasLog)
             }
             permits = permits && step?.permitsRegistration ?? true
+            if let step { tell(of: id, step, image) }
             switch step {
             case .waits, .registers, .stays: break
             case .leaves: proposals.addResignation(from: id, .lost)
@@ -135,7 +144,12 @@ final class ReplicaSet: Sendable {
                 found.insert(id)
             }
         }
-        state.withLock { $0.permitsRegistration = permits }
+        let isInDoubt = state.withLock { state in
+            state.permitsRegistration = permits
+            return state.lost.values.contains(true)
+        }
+        // Closed in order before that, the next process would not know.
+        if !isInDoubt { engine.mayCloseCleanly() }
         return found
     }
 

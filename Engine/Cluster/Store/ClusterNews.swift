@@ -42,6 +42,7 @@ package final class ClusterNews: Sendable {
             } catch CoordinationError.compacted {
                 continue
             } catch {
+                if Task.isCancelled { return }
                 logger.warning("The state of the cluster cannot be read: \(error)")
             }
             guard (try? await Task.sleep(for: .milliseconds(200))) != nil else { return }

@@ -56,7 +56,12 @@ final class StateProposals: Sendable {
     /// This member has lost what it had of a partition, or can write to it no more: others shall
     /// not count on it.
     func addResignation(from partition: PartitionID, _ reason: Reason = .unusable) {
-        waiting.withLock { $0.resignations[partition] = reason }
+        waiting.withLock { waiting in
+            // What is lost is, whatever else is wrong with it.
+            if waiting.resignations[partition] != .lost {
+                waiting.resignations[partition] = reason
+            }
+        }
         arrival.signal()
     }
 
@@ -113,9 +118,13 @@ final class StateProposals: Sendable {
                     await retry(group, afterMilliseconds: 50)
                     continue
                 }
-                // Leaders hear of it by the news alone: what they know must not be newer than what
-                // the news say of who is registered.
                 await news.wait(for: revision)
+                // What leaders know must not be newer than what the news say of who is registered;
+                // and they must not wait until others have done what the news say.
+                guard news.look({ $0.revision >= revision }) else { continue }
+                for (replica, state) in group.flatMap(\.states) where replica.standing.isLeading {
+                    _ = try? replica.heed(state)
+                }
             } catch {
                 logger.warning("In-sync sets could not be stored, and will be again: \(error)")
                 await retry(group, afterMilliseconds: 200)

@@ -48,8 +48,6 @@ package final class TransactionService: Sendable {
         var coordinator: TransactionCoordinator?
         /// Loaded before: whoever was given an identity is alive.
         var isReloading = false
-        /// The last attempt to tell somebody of an end, of the coordinator before.
-        var lastAttempt: Int64 = 0
     }
 
     /// Those who wait for an end. Under a lock of its own: the one of the coordinator is held while
@@ -344,7 +342,6 @@ package final class TransactionService: Sendable {
             outcome.deadline = state.coordinator?.nextDeadline
         } catch {
             // The coordinator thinks that all of it is stored: what is shall be read again.
-            state.lastAttempt = state.coordinator?.lastAttempt ?? state.lastAttempt
             state.coordinator = nil
             outcome.failure = .coordinatorNotAvailable(reason: error.description)
             outcome.lost = waiters.withLock { $0.takeAll() }
@@ -388,7 +385,6 @@ package final class TransactionService: Sendable {
                 earlierProducers: state.isReloading || configuration.areProducersRemote
                     ? .mayBeAlive : .areGone, now: now)
             state.isReloading = true
-            state.coordinator?.lastAttempt += state.lastAttempt
             if let journal {
                 state.coordinator?.partitions = CoordinatorPartitions(
                     topic: .transactionState, count: journal.store.partitionCount)
