@@ -225,7 +225,10 @@ private struct Fetch {
             bound: isCommitted ? .lastStableOffset : .highWatermark)
         guard let slice else { return answer }
         guard slice.byteCount <= max(room, 0) || look.byteCount == 0 else { return answer }
+        // Both may have risen since they were looked at: no record is told of behind them.
+        answer.highWatermark = max(answer.highWatermark, slice.nextOffset.rawValue)
         if isCommitted {
+            answer.lastStableOffset = max(answer.lastStableOffset, slice.nextOffset.rawValue)
             answer.abortedTransactions = try log.abortedTransactions(
                 in: offset..<slice.nextOffset
             ).map { aborted in
