@@ -18,6 +18,14 @@ final class ReplicaSet: Sendable {
     private let throttle: FetchThrottle
     private let state = Mutex(State())
 
+    /// What may have been lost of a partition.
+    private struct Lost {
+        /// Whether a log is there, of which only the end is in doubt.
+        var hasLog: Bool
+        /// What was to be done about it last, and was said.
+        var step: LostLog?
+    }
+
     private struct State {
         var replicas: [PartitionID: Replica] = [:]
         /// The same, by name.
@@ -25,11 +33,11 @@ final class ReplicaSet: Sendable {
         var fetchers: [ReplicaID: (fetcher: ReplicaFetcher, task: Task<Void, Never>)] = [:]
         /// Whom each is fetched from.
         var leaders: [PartitionID: ReplicaID] = [:]
-        /// What may have been lost, and whether a log is there: the member neither leads nor
-        /// follows there before ``LostLog`` says so.
-        var lost: [PartitionID: Bool] = [:]
-        /// What was said of that.
-        var toldOfLost: [PartitionID: LostLog] = [:]
+        /// What may have been lost: the member neither leads nor follows there before ``LostLog``
+        /// says so.
+        var lost: [PartitionID: Lost] = [:]
+        /// Whether it was said that this keeps the member from being registered.
+        var isToldOfWaiting = false
         /// What the store said up to here is done.
         var revision = CoordinationRevision.absent
         /// Not before the first news.
@@ -99,19 +107,25 @@ final class ReplicaSet: Sendable {
         for record in image.partitions where LostLog.isPossible(configuration.id, record.state) {
             let isKept = known[record.topicID]?.contains(record.partition) == true
             guard !isKept || hasLostItsEnd(record, image) else { continue }
-            state.withLock { $0.lost[record.id] = isKept }
+            state.withLock { $0.lost[record.id] = Lost(hasLog: isKept) }
         }
     }
 
     /// Says what it means that something may be lost, when another step is taken.
-    private func tell(of id: PartitionID, _ step: LostLog, _ image: ClusterImage) {
-        let before = state.withLock { $0.toldOfLost.updateValue(step, forKey: id) }
-        guard step != before else { return }
+    private func tell(of id: PartitionID, _ lost: Lost, _ step: LostLog, _ image: ClusterImage) {
+        guard step != lost.step else { return }
+        state.withLock { $0.lost[id]?.step = step }
         let name = "\(image.names[id.topicID] ?? "?")-\(id.partition)"
         switch step {
+        case .leaves where lost.hasLog:
+            configuration.logger.warning(
+                """
+                This member was not stopped in order, and \(name) is not synced: its end may be \
+                gone. What is missing is fetched from those in sync.
+                """)
         case .leaves:
             configuration.logger.warning(
-                "\(name), or its end, is not in this directory any more; it is fetched anew.")
+                "\(name) is not in this directory any more; it is fetched anew.")
         case .stays:
             configuration.logger.error(
                 """
@@ -130,12 +144,12 @@ final class ReplicaSet: Sendable {
         let registered = image.members[process.id]?.incarnation
         var found: Set<PartitionID> = []
         var permits = true
-        for (id, hasLog) in state.withLock({ $0.lost }) {
+        for (id, lost) in state.withLock({ $0.lost }) {
             let step = image.state(of: id).map {
-                LostLog(of: process, in: $0, registered: registered, hasLog: hasLog)
+                LostLog(of: process, in: $0, registered: registered, hasLog: lost.hasLog)
             }
             permits = permits && step?.permitsRegistration ?? true
-            if let step { tell(of: id, step, image) }
+            if let step { tell(of: id, lost, step, image) }
             switch step {
             case .waits, .registers, .stays: break
             case .leaves: proposals.addResignation(from: id, .lost)
@@ -144,9 +158,18 @@ final class ReplicaSet: Sendable {
                 found.insert(id)
             }
         }
-        let isInDoubt = state.withLock { state in
+        let (isInDoubt, isNew) = state.withLock { state in
+            defer { state.isToldOfWaiting = state.isToldOfWaiting || !permits }
             state.permitsRegistration = permits
-            return state.lost.values.contains(true)
+            return (state.lost.values.contains(where: \.hasLog), !state.isToldOfWaiting)
+        }
+        if !permits, isNew {
+            configuration.logger.info(
+                """
+                Member \(configuration.nodeID) is registered when the store counts no more on what \
+                it may have lost: when the lease of its process before has ended. If that does not \
+                come, another process has the same node.id.
+                """)
         }
         // Closed in order before that, the next process would not know.
         if !isInDoubt { engine.mayCloseCleanly() }
@@ -183,7 +206,7 @@ final class ReplicaSet: Sendable {
                 let id = PartitionID(topicID: record.id, partition: index)
                 // A log that was lost is made anew when the store counts on it no more: another
                 // process would take an empty one for what it had.
-                guard state.withLock({ $0.lost[id] != false }) else { return false }
+                guard state.withLock({ $0.lost[id]?.hasLog ?? true }) else { return false }
                 return image.state(of: id)?.replicas.contains(configuration.id) ?? false
             }
             let gone = state.withLock { state in

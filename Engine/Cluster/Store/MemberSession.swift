@@ -65,7 +65,7 @@ package final class MemberSession: Sendable {
     ) async {
         while !Task.isCancelled, !state.withLock({ $0.isEnded }) {
             do {
-                try await wait(for: mayRegister)
+                while !mayRegister() { try await Task.sleep(for: .milliseconds(20)) }
                 try await register(member)
                 configuration.logger.info("Registered as member \(member.id).")
                 told()
@@ -77,17 +77,6 @@ package final class MemberSession: Sendable {
             }
             guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
         }
-    }
-
-    private func wait(for mayRegister: () -> Bool) async throws {
-        guard !mayRegister() else { return }
-        configuration.logger.info(
-            """
-            Member \(configuration.nodeID) waits until the store counts no more on what it may \
-            have lost: for the end of the lease of the process before, if that was not stopped in \
-            order.
-            """)
-        repeat { try await Task.sleep(for: .milliseconds(20)) } while !mayRegister()
     }
 
     private var now: CoordinationInstant {
