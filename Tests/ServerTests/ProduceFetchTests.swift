@@ -191,6 +191,36 @@ struct ProduceFetchTests {
         }
     }
 
+    @Test(
+        "no record lies behind the end that its answer names, while more are written",
+        arguments: [false, true])
+    func namedEnd(isCommitted: Bool) async throws {
+        try await ServedEngine.with { served in
+            let settings = try TopicConfiguration(["tally.durability": "buffered"])
+            try await served.engine.createTopic("t", partitions: 1, configuration: settings)
+            let producer = try served.engine.producer()
+            let writing = Task {
+                while !Task.isCancelled {
+                    _ = try await producer.send(key: nil, value: "v", to: "t")
+                }
+            }
+            let client = try await served.connect()
+            var next: Int64 = 0
+            for _ in 0..<2000 {
+                let answer = try await client.fetch(
+                    FetchRequest("t", from: next, maxWait: 100, isCommitted: isCommitted))
+                let end = isCommitted ? answer.lastStableOffset : answer.highWatermark
+                let last = try values(in: answer.records).last?.split(separator: ":").first
+                next = last.flatMap { Int64($0) }.map { $0 + 1 } ?? next
+                #expect(next <= end)
+                #expect(answer.lastStableOffset <= answer.highWatermark)
+            }
+            #expect(next > 0)
+            writing.cancel()
+            _ = try await writing.value
+        }
+    }
+
     @Test("leader epochs, offsets outside, sessions and topics that are not there")
     func fetchErrors() async throws {
         try await ServedEngine.with { served in
