@@ -205,8 +205,12 @@ import Testing
                 }
                 interceptor.relent()
                 try await producer.abortTransaction()
-                // Nothing is left of it at the coordinator; asked again where an answer was slow.
+                // Asked again where an answer was slow; nothing is left of it at the coordinator.
                 #expect(interceptor.count(.endTransaction) >= 1)
+                let states = try await engine.transactions.ask { coordinator, now in
+                    coordinator.list(now: now).map(\.state)
+                }
+                #expect(states == [.completeAbort])
                 try await producer.withTransaction {
                     _ = try await $0.send(key: nil, value: "next", to: "a")
                 }
