@@ -212,4 +212,24 @@ import Testing
         try await engine.createTopic("a", partitions: 1)
         try await engine.close()
     }
+
+    @Test("a first topic whose creation was interrupted is none with fewer partitions")
+    func interruptedCreation() async throws {
+        let directory = try TemporaryDirectory()
+        let whole = try TemporaryDirectory()
+        let other = try await Engine.open(at: whole.path)
+        try await other.createTopic("a", partitions: 4)
+        try await other.close()
+        let engine = try await Engine.open(at: directory.path)
+        // The directories come one after the other, and the process dies between two of them.
+        for name in ["a-0", "a-1"] {
+            try FileManager.default.copyItem(
+                atPath: whole.path(name), toPath: directory.path(name))
+        }
+        try await engine.close()
+        let again = try await Engine.open(at: directory.path)
+        #expect(try again.topics().isEmpty)
+        #expect(try await again.createTopic("a", partitions: 4).partitions.count == 4)
+        try await again.close()
+    }
 }

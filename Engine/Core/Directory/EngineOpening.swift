@@ -108,8 +108,11 @@ struct EngineOpening: Sendable {
                 their directories. Nothing of them is retired or compacted until their \
                 configuration is stated.
                 """)
-            try catalog.write(to: data.path, on: data.fileSystem)
         }
+        // Also where there are none: from now on a directory that is not in the list is what a
+        // creation left that was interrupted, and no topic with fewer partitions than it was to
+        // have.
+        try catalog.write(to: data.path, on: data.fileSystem)
         return catalog
     }
 
