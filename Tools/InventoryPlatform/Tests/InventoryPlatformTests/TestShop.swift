@@ -46,6 +46,8 @@ struct TestShop {
             if hasEnded.withLock({ $0 }) { break }
             guard ContinuousClock.now < deadline else {
                 Issue.record("what was waited for has not come")
+                // It may hang, and an end in order would wait for it.
+                running.cancel()
                 break
             }
             try await Task.sleep(for: .milliseconds(10))
@@ -163,20 +165,39 @@ final class TestDirectory: Sendable {
             atPath: path, withIntermediateDirectories: true)
     }
 
+    /// What a process leaves that dies now. One at work goes on while its files are copied, and a
+    /// copy of some of them before and of others after a write is what no death leaves: it is made
+    /// again until nothing has changed meanwhile.
     init(copying other: TestDirectory) throws {
         path = other.path + "-\(UUID().uuidString)"
-        // An engine at work renames its checkpoints into place: a file that was listed may be gone
-        // when it is copied, and all is copied again.
+        // Or a file that was renamed was there when it was listed, and not when it was copied.
         let missing: Set<CocoaError.Code> = [.fileNoSuchFile, .fileReadNoSuchFile]
-        var attempt = 0
-        while true {
+        for _ in 0..<200 {
             do {
+                let before = try other.files()
+                // Longer than the file system's clock takes from one time to the next.
+                Thread.sleep(forTimeInterval: 0.02)
                 try FileManager.default.copyItem(atPath: other.path, toPath: path)
-                return
-            } catch let error as CocoaError where missing.contains(error.code) && attempt < 50 {
-                try? FileManager.default.removeItem(atPath: path)
-                attempt += 1
-            }
+                if try other.files() == before { return }
+            } catch let error as CocoaError where missing.contains(error.code) {}
+            try? FileManager.default.removeItem(atPath: path)
+        }
+        throw CocoaError(.fileWriteUnknown)
+    }
+
+    private struct FileState: Equatable {
+        var byteCount: UInt64
+        var changedAt: Date?
+    }
+
+    /// How each file stands.
+    private func files() throws -> [String: FileState] {
+        let manager = FileManager.default
+        return try manager.subpathsOfDirectory(atPath: path).reduce(into: [:]) { files, name in
+            let attributes = try manager.attributesOfItem(atPath: path + "/" + name)
+            files[name] = FileState(
+                byteCount: attributes[.size] as? UInt64 ?? 0,
+                changedAt: attributes[.modificationDate] as? Date)
         }
     }
 
