@@ -134,6 +134,8 @@ public final class ClusterNode: Sendable {
     }
 
     private func handOver(milliseconds: Int64) async {
+        // First of all: others may lead from the moment on at which the store has it so.
+        session.end()
         let deadline = ContinuousClock.now + .milliseconds(milliseconds)
         let administration = ClusterAdministration(store)
         while ContinuousClock.now < deadline {

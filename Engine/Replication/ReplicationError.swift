@@ -17,6 +17,8 @@ public enum ReplicationError: Error, Hashable, Sendable {
     case notEnoughReplicasAfterAppend(inSync: Int, min: Int)
     /// A new leader does not know yet how far the log is committed.
     case offsetNotAvailable
+    /// The leader has asked for another, who may lead by now.
+    case handingOver
 }
 
 extension ReplicationError: CustomStringConvertible {
@@ -42,6 +44,8 @@ extension ReplicationError: CustomStringConvertible {
                 + "producer is idempotent."
         case .offsetNotAvailable:
             "A new leader does not know yet how far the log is committed. Try again."
+        case .handingOver:
+            "The leader hands the partition over. Ask for the partition's leader anew."
         }
     }
 }

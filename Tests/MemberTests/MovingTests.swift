@@ -31,6 +31,41 @@ struct MovingTests {
         }
     }
 
+    @Test("The leader lets the preferred one lead when it is asked, and by itself")
+    func preferred() async throws {
+        try await MemberCluster.with { cluster in
+            try await cluster.createTopic("t", assignment: [[1, 2, 3]])
+            let client = cluster.client()
+            try await client.produce(["a"], to: "t")
+            let administration = ClusterAdministration(cluster.store)
+            // Member 2 is the preferred leader from now on, and leads when the move is done.
+            try await administration.reassign(0, of: "t", to: [2, 1, 3].map { ReplicaID($0) })
+            try await cluster.wait(for: "t") { $0.target == nil && $0.leader == ReplicaID(2) }
+            try await cluster.leave(2)
+            try await cluster.wait(for: "t") { $0.leader != ReplicaID(2) }
+            try await cluster.start(2)
+            try await cluster.wait(for: "t") { $0.inSyncReplicas.count == 3 }
+            #expect(try await cluster.state(of: "t")?.leader != ReplicaID(2))
+            #expect(
+                try await administration.changeStates { record, _ in
+                    Reassignment.prefer(record.state)
+                } == 1)
+            try await cluster.wait(for: "t") { $0.target == nil && $0.leader == ReplicaID(2) }
+            #expect(try await client.produce(["b"], to: "t") == 1)
+            await client.close()
+        }
+        let balances: @Sendable (inout ClusterConfiguration) -> Void = {
+            $0.leaderImbalanceCheckSeconds = 1
+        }
+        try await MemberCluster.with(2, balances) { cluster in
+            try await cluster.createTopic("t", replicas: 2, assignment: [[1, 2]])
+            try await cluster.leave(1)
+            try await cluster.wait(for: "t") { $0.leader == ReplicaID(2) }
+            try await cluster.start(1)
+            try await cluster.wait(for: "t") { $0.leader == ReplicaID(1) }
+        }
+    }
+
     @Test("A new replica begins where the leader's log begins")
     func trimmed() async throws {
         try await MemberCluster.with { cluster in

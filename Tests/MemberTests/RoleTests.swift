@@ -133,6 +133,38 @@ struct RoleTests {
         }
     }
 
+    @Test("A leader that hands over answers nobody before it knows that it leads on")
+    func handingOver() async throws {
+        try await withReplica { replica, _ in
+            _ = try replica.heed(state(leader: 1, epoch: 0, inSync: [1]))
+            _ = try replica.heed(state(leader: 1, epoch: 1, inSync: [1]))
+            let log = replica.log
+            let appended = try append(to: log)
+            try log.flush()
+            #expect(try log.isCommitted(before: appended.nextOffset, in: LeaderEpoch(1)))
+            replica.change {
+                var next = $0.replacing(inSyncReplicas: $0.inSyncReplicas)
+                next.leader = ReplicaID(2)
+                next.leaderEpoch = next.leaderEpoch.next
+                return next
+            }
+            #expect(replica.proposal?.leader == ReplicaID(2))
+            #expect(throws: LogError.self) {
+                try log.isCommitted(before: appended.nextOffset, in: LeaderEpoch(1))
+            }
+            #expect(throws: LogError.self) { try replica.checkAppend(forAll: false) }
+            #expect(throws: ReplicationError.handingOver) { try replica.check(LeaderEpoch(1)) }
+            #expect(throws: ReplicationError.handingOver) {
+                try replica.highWatermarkForConsumers()
+            }
+            var other = state(leader: 1, epoch: 1, inSync: [1])
+            other.version = 2
+            #expect(try replica.heed(other) == .none)
+            #expect(try log.isCommitted(before: appended.nextOffset, in: LeaderEpoch(1)))
+            try replica.check(LeaderEpoch(1))
+        }
+    }
+
     @Test("What was appended in an epoch is not told to be committed in a later one")
     func epochs() async throws {
         try await withReplica { replica, _ in

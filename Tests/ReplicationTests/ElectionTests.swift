@@ -87,6 +87,36 @@ import Testing
         #expect(Reassignment.begin(done, to: ids([3, 3])) == nil)
     }
 
+    @Test("after a move the preferred one leads; where it is gone, who did, else the next")
+    func leadingAfterwards() throws {
+        let moved = state([2, 3, 1], inSync: [1, 2, 3], leader: 1, target: [2, 3])
+        func leader(_ state: PartitionState, live: [Int32]) -> Int32? {
+            Reassignment.finish(state, live: Set(ids(live)))?.leader?.rawValue
+        }
+        #expect(leader(moved, live: [1, 2, 3]) == 2)
+        #expect(leader(moved, live: [1, 3]) == 3)
+        #expect(leader(moved, live: [1]) == nil)
+        let led = state([2, 3, 1], inSync: [1, 2, 3], leader: 1, target: [2, 3, 1])
+        #expect(leader(led, live: [1, 3]) == 1)
+        let stays = state([1, 3, 2], inSync: [1, 2, 3], leader: 1, target: [1, 3])
+        let done = try #require(Reassignment.finish(stays, live: Set(ids([1, 2, 3]))))
+        #expect(done.leader == ReplicaID(1) && done.leaderEpoch == stays.leaderEpoch)
+    }
+
+    @Test("a leader is asked for the preferred one by a move to where the partition is")
+    func preferring() throws {
+        let asked = try #require(
+            Reassignment.prefer(state([1, 2], inSync: [1, 2], leader: 2)))
+        #expect(asked.target == ids([1, 2]) && asked.leader == ReplicaID(2))
+        #expect(Reassignment.prefer(asked) == nil)
+        #expect(Reassignment.prefer(state([1, 2], inSync: [1, 2], leader: 1)) == nil)
+        let live = Set(ids([1, 2]))
+        // The controller leaves that to the leader.
+        #expect(Election(live: live).next(after: asked) == nil)
+        let done = try #require(Reassignment.finish(asked, live: live))
+        #expect(done.leader == ReplicaID(1) && done.target == nil && done.replicas == ids([1, 2]))
+    }
+
     @Test("a move that is turned keeps who is in sync until the new ones are")
     func turned() throws {
         let moving = state([4, 2, 1], inSync: [1, 2], leader: 1, target: [4, 2])

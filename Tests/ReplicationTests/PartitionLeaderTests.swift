@@ -198,6 +198,49 @@ import Testing
         #expect(try leader.highWatermarkForConsumers() == Offset(10))
     }
 
+    /// The state in which member 2 leads.
+    private func handedOver(_ state: PartitionState) -> PartitionState {
+        var next = state.replacing(inSyncReplicas: state.inSyncReplicas)
+        next.leader = ReplicaID(2)
+        next.leaderEpoch = state.leaderEpoch.next
+        return next
+    }
+
+    @Test("who has asked for another leader answers nobody, until the store has gone on")
+    func handingOver() throws {
+        var leader = leader()
+        leader.change(handedOver, now: at(1))
+        #expect(leader.isHandingOver && leader.proposal == handedOver(state()))
+        #expect(throws: ReplicationError.handingOver) { try leader.checkAppend() }
+        #expect(throws: ReplicationError.handingOver) { try leader.isCommitted(before: Offset(1)) }
+        #expect(throws: ReplicationError.handingOver) { try leader.highWatermarkForConsumers() }
+        // It may be carried out late: nothing that happens meanwhile takes it back.
+        let asked = leader.proposal
+        try fetch(&leader, 2, at: 10, now: 5000)
+        leader.tick(at(5000))
+        leader.change({ $0.replacing(inSyncReplicas: [ReplicaID(1)]) }, now: at(5000))
+        #expect(leader.proposal == asked && leader.isHandingOver)
+        // Somebody else came first: it never will be.
+        leader.adopt(state(inSync: [1, 2], version: 6), now: at(5001))
+        #expect(!leader.isHandingOver)
+        try leader.checkAppend()
+        #expect(try leader.highWatermarkForConsumers() == Offset(10))
+    }
+
+    @Test("nothing is asked for beside something else that is under way")
+    func oneAtATime() throws {
+        var leader = leader()
+        leader.tick(at(5000))
+        let asked = try #require(leader.proposal)
+        leader.change(handedOver, now: at(5000))
+        #expect(leader.proposal == asked && !leader.isHandingOver)
+        // A change that leaves the leader where it is stops nothing.
+        var other = self.leader()
+        other.change({ $0.replacing(inSyncReplicas: $0.inSyncReplicas) }, now: at(1))
+        #expect(other.proposal != nil && !other.isHandingOver)
+        try other.checkAppend()
+    }
+
     @Test("under steady appends who reached the end of a moment ago keeps up")
     func steady() throws {
         var leader = leader(inSync: [1, 2, 3])

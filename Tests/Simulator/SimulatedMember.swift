@@ -295,9 +295,8 @@ final class SimulatedMember {
     /// What a controller does about a partition: what it must, or what an operator asks for.
     private func next(after state: PartitionState, _ election: Election) -> PartitionState? {
         if let next = election.next(after: state) { return next }
-        if let next = Reassignment.finish(state, live: election.live) { return next }
         if world.isHealed { return nil }
-        if world.chance(0.02) { return election.preferring(state) }
+        if world.chance(0.02) { return Reassignment.prefer(state) }
         guard world.chance(0.02) else { return nil }
         let target = world.members.map(\.id).shuffled(using: &world.random)
             .prefix(Int.random(in: 2...3, using: &world.random))

@@ -222,6 +222,20 @@ package final class Replica: Sendable {
         pump()
     }
 
+    /// Asks for another state, where none is asked for: see ``PartitionLeader/change(_:now:)``.
+    /// Nothing happens where this member does not lead.
+    package func change(_ next: (PartitionState) -> PartitionState?) {
+        let hasProposal = state.withLock { state in
+            guard case .leader(var leader) = state.role, leader.proposal == nil else {
+                return false
+            }
+            leader.change(next, now: now)
+            state.role = .leader(leader)
+            return leader.proposal != nil
+        }
+        if hasProposal { pump() }
+    }
+
     /// Time has passed.
     package func tick() {
         let isLeading = state.withLock { state in
@@ -280,12 +294,14 @@ package final class Replica: Sendable {
         state.withLock { $0.told[follower] = mark }
     }
 
-    /// Throws unless this member leads, in the epoch that the sender knows (none: any).
+    /// Throws unless this member leads, in the epoch that the sender knows (none: any), and is not
+    /// about to hand over.
     package func check(_ epoch: LeaderEpoch) throws {
         try state.withLock { state in
             guard case .leader(let leader) = state.role, session.isServing else {
                 throw LogError.notLeader(partition: partition.name)
             }
+            try leader.checkLeading()
             if epoch > .none { try leader.check(epoch) }
         }
     }
@@ -354,9 +370,9 @@ extension Replica: LogReplication {
 
     package func checkAppend(forAll: Bool) throws(LogError) {
         try asLogError { (state) throws(LogError) in
-            guard case .leader(let leader) = state.role, session.isServing else {
-                throw .notLeader(partition: partition.name)
-            }
+            guard case .leader(let leader) = state.role, session.isServing,
+                !leader.isHandingOver
+            else { throw .notLeader(partition: partition.name) }
             guard forAll else { return }
             do throws(ReplicationError) { try leader.checkAppend() } catch {
                 throw error.logError(of: partition.name)

@@ -320,6 +320,7 @@ final class ReplicaSet: Sendable {
                 follow(nil, replica)
                 coordinators.lead(replica.place, in: next.leaderEpoch)
             }
+            if next.target != nil { finishMove(of: replica, among: news.look(\.live)) }
         } catch {
             follow(nil, replica)
             configuration.logger.error("\(replica.partition.name) cannot lead: \(error)")
@@ -347,15 +348,33 @@ final class ReplicaSet: Sendable {
     /// Looks after time limits until the task is cancelled.
     func run() async {
         let interval = min(max(configuration.lagMillisecondsMax / 4, 50), 1000)
+        var lastBalance = ContinuousClock.now
         while (try? await Task.sleep(for: .milliseconds(interval))) != nil {
+            let election = Election(live: news.look(\.live))
+            let isBalancing = isTimeToBalance(since: &lastBalance)
             for replica in all {
                 replica.tick()
+                finishMove(of: replica, among: election.live)
+                if isBalancing { replica.change(election.preferring) }
                 // A log that takes no appends is of no use to anybody: others may have room.
-                if replica.log.refusesAppends, replica.standing.isLeading {
-                    proposals.addResignation(from: replica.id)
+                if replica.log.refusesAppends {
+                    replica.change { election.leaving(configuration.id, $0) }
                 }
             }
         }
+    }
+
+    /// Ends a move of what this member leads, where it is time.
+    private func finishMove(of replica: Replica, among live: Set<ReplicaID>) {
+        replica.change { Reassignment.finish($0, live: live) }
+    }
+
+    private func isTimeToBalance(since last: inout ContinuousClock.Instant) -> Bool {
+        guard let seconds = configuration.leaderImbalanceCheckSeconds,
+            ContinuousClock.now - last > .seconds(seconds)
+        else { return false }
+        last = .now
+        return true
     }
 
     /// Fetches and leads no more.

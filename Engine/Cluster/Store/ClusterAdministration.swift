@@ -275,10 +275,11 @@ public struct ClusterAdministration: Sendable {
     }
 
     /// Takes a member out of all in-sync sets in which there are others, and lets one of them lead
-    /// what it leads. Nothing that was acknowledged is lost.
+    /// what it leads. Nothing that was acknowledged is lost. For the member itself, when it answers
+    /// nobody any more: one that is cut off from the store would not hear of it.
     public func handOver(from member: ReplicaID) async throws {
         try await changeStates { record, image in
-            Election(live: Set(image.members.keys)).leaving(member, record.state)
+            Election(live: image.live).leaving(member, record.state)
         }
     }
 

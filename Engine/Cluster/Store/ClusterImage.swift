@@ -70,6 +70,9 @@ package struct ClusterImage: Sendable {
         revision = snapshot.revision
     }
 
+    /// Who may lead: the members whose lease has not ended.
+    package var live: Set<ReplicaID> { Set(members.keys) }
+
     /// The state of a partition; nil where there is none.
     package func state(of partition: PartitionID) -> PartitionState? {
         guard let block = places[partition].flatMap({ blocks[$0]?.value }),

@@ -5,7 +5,7 @@ import TallyFiles
 import TallyReplication
 
 /// Decides for the whole cluster, while this member is its controller: who leads what when members
-/// come and go, and when a move is done. Otherwise it stands for the office where nobody has it.
+/// come and go. Otherwise it stands for the office where nobody has it.
 ///
 /// Each transaction demands that the member still is the controller: one that was paused, or cut
 /// off, for longer than its lease changes nothing. One task.
@@ -14,7 +14,6 @@ final class Controller: Sendable {
     private let news: ClusterNews
     private let session: MemberSession
     private let configuration: ClusterConfiguration
-    private let lastBalance = Mutex(ContinuousClock.now)
 
     init(
         _ store: any CoordinationStore, news: ClusterNews, session: MemberSession,
@@ -94,8 +93,7 @@ final class Controller: Sendable {
 
     /// What should be otherwise, block by block.
     private func changes(in image: ClusterImage) -> [Change] {
-        let live = Set(image.members.keys)
-        let isBalancing = isTimeToBalance()
+        let live = image.live
         return image.blocks.sorted { $0.key < $1.key }.compactMap { number, block in
             var next = block.value
             // Topics that are gone.
@@ -106,11 +104,10 @@ final class Controller: Sendable {
                 let election = Election(
                     live: live,
                     isUncleanAllowed: topic?.configuration[unclean] == "true")
-                let state =
-                    election.next(after: record.state)
-                    ?? Reassignment.finish(record.state, live: live)
-                    ?? (isBalancing ? election.preferring(record.state) : nil)
-                if let state { next.partitions[index].state = state }
+                // No more than that: from a leader that is alive nobody takes the lead but itself.
+                if let state = election.next(after: record.state) {
+                    next.partitions[index].state = state
+                }
             }
             guard next != block.value else { return nil }
             let key = ClusterKeys.partitionBlock(number)
@@ -118,15 +115,6 @@ final class Controller: Sendable {
                 key: key, revision: block.revision,
                 operation: next.partitions.isEmpty
                     ? .delete(key: key) : .put(key: key, value: next.encoded()))
-        }
-    }
-
-    private func isTimeToBalance() -> Bool {
-        guard let seconds = configuration.leaderImbalanceCheckSeconds else { return false }
-        return lastBalance.withLock { last in
-            guard ContinuousClock.now - last > .seconds(seconds) else { return false }
-            last = .now
-            return true
         }
     }
 }

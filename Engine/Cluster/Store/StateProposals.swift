@@ -4,8 +4,8 @@ import Tally
 import TallyRecords
 import TallyReplication
 
-/// Asks the coordination store for what the leaders of this member want: other in-sync sets, and
-/// new epochs after a start. One transaction for all that wait, by blocks.
+/// Asks the coordination store for what the leaders of this member want: other in-sync sets, other
+/// leaders, and new epochs after a start. One transaction for all that wait, by blocks.
 ///
 /// Thread rule: any thread asks; one task sends.
 final class StateProposals: Sendable {
@@ -88,7 +88,8 @@ final class StateProposals: Sendable {
         var number: Int32
         var revision: CoordinationRevision
         var block: PartitionBlock
-        var states: [(replica: Replica, state: PartitionState)]
+        var proposals: [(replica: Replica, state: PartitionState)] = []
+        var renewals: [(replica: Replica, epoch: LeaderEpoch)] = []
         var resignations: [PartitionID: Reason] = [:]
         /// The registrations of those that are taken in: each must still be there.
         var registrations: [ReplicaID: CoordinationRevision] = [:]
@@ -122,7 +123,8 @@ final class StateProposals: Sendable {
                 // What leaders know must not be newer than what the news say of who is registered;
                 // and they must not wait until others have done what the news say.
                 guard news.look({ $0.revision >= revision }) else { continue }
-                for (replica, state) in group.flatMap(\.states) where replica.standing.isLeading {
+                for (replica, state) in group.flatMap(\.proposals)
+                where replica.standing == (state.leaderEpoch, true) {
                     _ = try? replica.heed(state)
                 }
             } catch {
@@ -145,13 +147,8 @@ final class StateProposals: Sendable {
     private func retry(_ changes: ArraySlice<Change>, afterMilliseconds pause: Int64) async {
         await news.waitForChange(milliseconds: pause)
         for change in changes {
-            for (replica, state) in change.states {
-                if replica.proposal != nil {
-                    add(replica)
-                } else {
-                    addRenewal(of: replica, in: LeaderEpoch(state.leaderEpoch.rawValue - 1))
-                }
-            }
+            for (replica, _) in change.proposals where replica.proposal != nil { add(replica) }
+            for (replica, epoch) in change.renewals { addRenewal(of: replica, in: epoch) }
             for (id, reason) in change.resignations { addResignation(from: id, reason) }
         }
     }
@@ -160,8 +157,8 @@ final class StateProposals: Sendable {
         let image = news.image
         var changes: [Int32: Change] = [:]
         func put(
-            _ id: PartitionID, _ replica: Replica? = nil, joining: ReplicaID? = nil,
-            _ next: (PartitionState) -> PartitionState?
+            _ id: PartitionID, _ next: (PartitionState) -> PartitionState?,
+            note: (inout Change, PartitionState) -> Void
         ) {
             guard let number = image.block(of: id), let block = image.blocks[number],
                 let index = block.value.index(topicID: id.topicID, partition: id.partition),
@@ -169,41 +166,46 @@ final class StateProposals: Sendable {
             else { return }
             var change =
                 changes[number]
-                ?? Change(number: number, revision: block.revision, block: block.value, states: [])
+                ?? Change(number: number, revision: block.revision, block: block.value)
             change.block.partitions[index].state = state
-            change.resignations[id] = waiting.resignations[id]
-            if let replica { change.states.append((replica, state)) }
-            if let joining { change.registrations[joining] = image.registrations[joining] }
+            note(&change, state)
             changes[number] = change
         }
-        let election = Election(live: Set(image.members.keys))
+        let election = Election(live: image.live)
         for (id, reason) in waiting.resignations {
             put(id) {
                 reason == .lost ? election.losing(member, $0) : election.leaving(member, $0)
+            } note: { change, _ in
+                change.resignations[id] = reason
             }
         }
         for replica in waiting.replicas.values where waiting.resignations[replica.id] == nil {
             guard let (proposal, joining) = replica.proposalAndJoining else { continue }
             var isOver = false
-            put(replica.id, replica, joining: joining?.id) { current in
+            put(replica.id) { current in
                 // Older than what is known: the leader hears of that, and proposes anew.
-                guard current.leaderEpoch == proposal.leaderEpoch,
-                    current.version == proposal.version - 1
+                guard current.leader == replica.member, current.version == proposal.version - 1
                 else { return nil }
                 if let joining {
                     isOver = image.members[joining.id]?.incarnation != joining.incarnation
                 }
                 return isOver ? nil : proposal
+            } note: { change, state in
+                change.proposals.append((replica, state))
+                guard let joining = joining?.id else { return }
+                change.registrations[joining] = image.registrations[joining]
             }
             if isOver { replica.giveUp(proposal) }
         }
         for (replica, epoch) in waiting.renewals.values where replica.proposal == nil {
-            put(replica.id, replica) { current in
+            put(replica.id) { current in
                 // Followed by another by now, or led by somebody else.
                 guard current.leaderEpoch == epoch, current.leader == replica.member else {
                     return nil
                 }
                 return Election.renewing(current)
+            } note: { change, _ in
+                change.renewals.append((replica, epoch))
             }
         }
         return changes.values.sorted { $0.number < $1.number }

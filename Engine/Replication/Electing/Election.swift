@@ -57,7 +57,9 @@ public struct Election: Hashable, Sendable {
         return Self.elected(preferred(among: inSync.filter(live.contains), state), inSync, state)
     }
 
-    /// The state in which the preferred leader leads; nil where it does already, or cannot.
+    /// The state in which the preferred leader leads; nil where it does already, or cannot. For the
+    /// leader to ask for, as all that takes the lead from one that is alive: see
+    /// ``PartitionLeader/change(_:now:)``.
     public func preferring(_ state: PartitionState) -> PartitionState? {
         guard let preferred = state.replicas.first, preferred != state.leader,
             live.contains(preferred), state.inSyncReplicas.contains(preferred)

@@ -4,7 +4,8 @@ import TallyRecords
 /// Pure: from what the store holds to what it should hold.
 ///
 /// First all members, old and new, keep replicas; when all that are to keep it are in sync, the
-/// others are let go (KIP-455).
+/// others are let go (KIP-455), and the preferred leader leads. That last step is the leader's: see
+/// ``PartitionLeader/change(_:now:)``.
 public enum Reassignment {
     /// The state in which a partition begins to move; nil where there is nothing to move, or no
     /// member is named, or one twice.
@@ -23,19 +24,30 @@ public enum Reassignment {
         return next
     }
 
+    /// The state in which the leader is asked to let the preferred one lead: a move to where the
+    /// partition is. Nil where that leads already, or a move is under way, which ends so.
+    public static func prefer(_ state: PartitionState) -> PartitionState? {
+        guard state.target == nil, state.leader != state.replicas.first else { return nil }
+        var next = state.replacing(inSyncReplicas: state.inSyncReplicas)
+        next.target = state.replicas
+        return next
+    }
+
     /// The state in which the move is done; nil where it is not time yet.
     ///
-    /// - Parameter live: the members whose lease is valid: a leader that goes is followed by one
-    ///   of them, in a new epoch.
+    /// - Parameter live: the members whose lease is valid. Of those that are to keep replicas the
+    ///   preferred one leads, else who did, else the next.
     public static func finish(_ state: PartitionState, live: Set<ReplicaID>) -> PartitionState? {
         guard let target = state.target, target.allSatisfy(state.inSyncReplicas.contains) else {
             return nil
         }
+        let candidates = target.prefix(1) + target.filter { $0 == state.leader } + target
+        guard let leader = candidates.first(where: live.contains) else { return nil }
         var next = state.replacing(inSyncReplicas: target)
         next.replicas = target
         next.target = nil
-        if let leader = state.leader, target.contains(leader) { return next }
-        next.leader = target.first(where: live.contains)
+        guard leader != state.leader else { return next }
+        next.leader = leader
         next.leaderEpoch = state.leaderEpoch.next
         return next
     }

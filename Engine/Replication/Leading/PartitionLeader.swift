@@ -128,12 +128,37 @@ public struct PartitionLeader: Hashable, Sendable {
         advance(now)
     }
 
+    /// Asks the store for a state in which others keep replicas, or another member leads: the end
+    /// of a move, or a leader that is preferred. Asks nothing while something else is under way.
+    ///
+    /// Nobody else may take the lead from a member whose lease is valid, or that would answer for a
+    /// partition that others lead until it hears of it. So it serves no more from here on, as long
+    /// as the store may carry it out: see ``isHandingOver``.
+    ///
+    /// - Parameter next: the state that should follow the one that is known; nil for no other.
+    public mutating func change(
+        _ next: (PartitionState) -> PartitionState?, now: CoordinationInstant
+    ) {
+        guard proposal == nil, let next = next(state), next.version > state.version else { return }
+        proposal = next
+        advance(now)
+    }
+
     /// Counts by another configuration from now on.
     public mutating func adopt(_ configuration: ReplicationConfiguration) {
         self.configuration = configuration
     }
 
     // MARK: What is asked
+
+    /// Whether the store was asked to have another lead, and may have done so by now.
+    public var isHandingOver: Bool { proposal.map { $0.leaderEpoch > epoch } ?? false }
+
+    /// Throws ``ReplicationError/handingOver`` where others may lead by now, for all that this
+    /// leader can know.
+    public func checkLeading() throws(ReplicationError) {
+        if isHandingOver { throw .handingOver }
+    }
 
     /// Throws unless the sender lives in this epoch: `fencedLeaderEpoch`, `unknownLeaderEpoch`.
     public func check(_ senderEpoch: LeaderEpoch) throws(ReplicationError) {
@@ -154,8 +179,9 @@ public struct PartitionLeader: Hashable, Sendable {
     }
 
     /// Throws ``ReplicationError/notEnoughReplicas(inSync:min:)`` where a record for `acks=all`
-    /// must not be appended.
+    /// must not be appended, and as ``checkLeading()`` does.
     public func checkAppend() throws(ReplicationError) {
+        try checkLeading()
         let count = state.inSyncReplicas.count
         guard count >= configuration.inSyncReplicasMin else {
             throw .notEnoughReplicas(inSync: count, min: configuration.inSyncReplicasMin)
@@ -163,8 +189,10 @@ public struct PartitionLeader: Hashable, Sendable {
     }
 
     /// Whether everything before an offset may be acknowledged to a producer with `acks=all`.
-    /// Throws ``ReplicationError/notEnoughReplicasAfterAppend(inSync:min:)``.
+    /// Throws ``ReplicationError/notEnoughReplicasAfterAppend(inSync:min:)``, and as
+    /// ``checkLeading()`` does.
     public func isCommitted(before end: Offset) throws(ReplicationError) -> Bool {
+        try checkLeading()
         guard highWatermark >= end else { return false }
         let count = state.inSyncReplicas.count
         guard count >= configuration.inSyncReplicasMin else {
@@ -176,8 +204,10 @@ public struct PartitionLeader: Hashable, Sendable {
 
     /// The high watermark as consumers may be told. Throws
     /// ``ReplicationError/offsetNotAvailable`` until everything of earlier epochs is committed:
-    /// earlier leaders may have told of a higher one, and none may be seen to fall.
+    /// earlier leaders may have told of a higher one, and none may be seen to fall. Throws as
+    /// ``checkLeading()`` does.
     public func highWatermarkForConsumers() throws(ReplicationError) -> Offset {
+        try checkLeading()
         guard highWatermark >= epochStart else { throw .offsetNotAvailable }
         return highWatermark
     }

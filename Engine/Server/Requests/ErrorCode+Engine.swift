@@ -65,7 +65,7 @@ extension ErrorCode {
         switch error {
         case .fencedLeaderEpoch: .fencedLeaderEpoch
         case .unknownLeaderEpoch: .unknownLeaderEpoch
-        case .notReplica: .notLeaderOrFollower
+        case .notReplica, .handingOver: .notLeaderOrFollower
         case .staleProcess: .staleBrokerEpoch
         case .notEnoughReplicas: .notEnoughReplicas
         case .notEnoughReplicasAfterAppend: .notEnoughReplicasAfterAppend

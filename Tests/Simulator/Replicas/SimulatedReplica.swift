@@ -93,11 +93,20 @@ final class SimulatedReplica {
         if log.hasFailed { return member.diskFails() }
         if case .leader(var leader) = role {
             leader.tick(member.localNow)
+            leader.change(next, now: member.localNow)
             role = .leader(leader)
             pump()
         }
         if world.chance(0.1) { log.storeHighWatermark() }
         sync()
+    }
+
+    /// What a leader asks for by itself: the end of a move; now and then, that the preferred leader
+    /// lead.
+    private func next(after state: PartitionState) -> PartitionState? {
+        let election = Election(live: Set(member.news.members.keys))
+        if let next = Reassignment.finish(state, live: election.live) { return next }
+        return !world.isHealed && world.chance(0.002) ? election.preferring(state) : nil
     }
 
     func sync() {
@@ -212,7 +221,7 @@ final class SimulatedReplica {
 
     private func settle(_ leader: PartitionLeader) {
         guard !waiting.isEmpty else { return }
-        guard member.isServing else { return tellAll(.notLeader) }
+        guard member.isServing, !leader.isHandingOver else { return tellAll(.notLeader) }
         let pending = waiting
         waiting = []
         for waiter in pending {
@@ -295,6 +304,7 @@ final class SimulatedReplica {
         _ body: (any ReplicaLog, _ isChecked: Bool) throws(AppendRefusal) -> Offset
     ) throws(AppendRefusal) -> Offset {
         guard case .leader(var leader) = role, member.isServing else { throw .notLeader }
+        if leader.isHandingOver { throw .notLeader }
         do { try leader.checkAppend() } catch { throw .notNow }
         let offset = try body(log, !world.has(.forgetsProducers))
         leader.noteOwn(logEnd: log.logEnd, ownEnd: ownEnd, now: member.localNow)

@@ -9,7 +9,8 @@ struct ClusterElectCommand: AsyncParsableCommand {
         abstract: "Let preferred leaders lead again.",
         discussion: """
             The first replica of a partition is its preferred leader. Where it is in sync and does \
-            not lead, it leads in a new epoch; producers and consumers find it by themselves.
+            not lead, the leader is asked to hand over, and waited for; producers and consumers \
+            find the new one by themselves.
             """)
 
     @Option(help: "Only partitions of this topic.")
@@ -35,14 +36,48 @@ struct ClusterElectCommand: AsyncParsableCommand {
                     "the cluster has no topic \(topic)", exitCode: ExitCodes.noInput)
             }
         }
-        let count = try await administration.changeStates { record, image in
-            guard topic == nil || image.names[record.topicID] == topic else { return nil }
-            var live = Set(image.members.keys)
-            guard unclean else { return Election(live: live).preferring(record.state) }
+        let count =
+            unclean ? try await electUnclean(administration) : try await prefer(administration)
+        Console.out("\(count) partitions have another leader.")
+    }
+
+    private func isMeant(_ record: PartitionRecord, _ image: ClusterImage) -> Bool {
+        topic == nil || image.names[record.topicID] == topic
+    }
+
+    private func electUnclean(_ administration: ClusterAdministration) async throws -> Int {
+        try await administration.changeStates { record, image in
+            guard isMeant(record, image) else { return nil }
+            var live = image.live
             if let without { live.remove(ReplicaID(without)) }
             if let leader = record.state.leader, live.contains(leader) { return nil }
             return Election(live: live, isUncleanAllowed: true).next(after: record.state)
         }
-        Console.out("\(count) partitions have another leader.")
+    }
+
+    /// Asks the leaders, and waits for them. One that is cut off hands over when it is back, or
+    /// others do when its lease has ended.
+    private func prefer(_ administration: ClusterAdministration) async throws -> Int {
+        let count = try await administration.changeStates { record, image in
+            guard isMeant(record, image),
+                Election(live: image.live).preferring(record.state) != nil
+            else { return nil }
+            return Reassignment.prefer(record.state)
+        }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while true {
+            let image = try await administration.image()
+            let left = image.partitions.count {
+                isMeant($0, image) && $0.state.target == $0.state.replicas
+            }
+            if left == 0 { return count }
+            guard ContinuousClock.now < deadline else {
+                throw CommandFailure(
+                    "\(left) of \(count) partitions have no other leader yet; they will, when "
+                        + "their leaders are back, or their leases have ended",
+                    exitCode: ExitCodes.failure)
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
     }
 }
