@@ -381,7 +381,8 @@ let package = Package(
         .testTarget(
             name: "CoreTests",
             dependencies: [
-                "TallyFiles", "TallyRecords", "TallyLog", "Tally", "TallyTestSupport",
+                "TallyFiles", "TallyRecords", "TallyLog", "TallyTransactions", "Tally",
+                "TallyTestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),

@@ -134,9 +134,10 @@ public final class ClusterNode: Sendable {
     }
 
     private func handOver(milliseconds: Int64) async {
-        // First of all: others may lead from the moment on at which the store has it so.
-        session.end()
         let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+        await replicas.handOver(until: deadline)
+        // Before what is left goes: others may lead from the moment on at which the store says so.
+        session.end()
         let administration = ClusterAdministration(store)
         while ContinuousClock.now < deadline {
             do {

@@ -17,6 +17,9 @@ public struct PartitionState: Hashable, Sendable {
     /// Who is to keep replicas once all of them are in sync; nil where that is who does. See
     /// ``Reassignment``.
     public var target: [ReplicaID]?
+    /// Whether somebody has asked the leader to let the preferred one lead. Not beside a target: a
+    /// move ends so. See ``Election/asking(_:)``.
+    public var wantsPreferredLeader = false
 
     /// A state as it is stored.
     public init(

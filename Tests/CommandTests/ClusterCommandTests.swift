@@ -52,15 +52,29 @@ struct ClusterCommandTests {
         try #require(try await administration.image().state(of: "stock", partition))
     }
 
+    /// Changes what the store says of a partition.
+    private func change(
+        _ partition: Int32, _ body: (inout PartitionState) -> Void
+    ) async throws {
+        try await administration.changeStates { record, _ in
+            guard record.partition == partition else { return nil }
+            var next = record.state.replacing(inSyncReplicas: record.state.inSyncReplicas)
+            body(&next)
+            return next
+        }
+    }
+
     /// Runs something while moves are done, as members and a controller would.
     private func whileMembersMove(_ body: @escaping @Sendable () throws -> Void) async throws {
         let administration = administration
         let moving = Task {
             while !Task.isCancelled {
                 try await administration.changeStates { record, image in
+                    let election = Election(live: image.live)
+                    if let answer = election.answering(record.state) { return answer }
                     guard record.state.target != nil else { return nil }
                     let all = record.state.replacing(inSyncReplicas: record.state.replicas)
-                    return Reassignment.finish(all, live: Set(image.members.keys))
+                    return Reassignment.finish(all, live: election.live)
                 }
                 try await Task.sleep(for: .milliseconds(20))
             }
@@ -110,6 +124,17 @@ struct ClusterCommandTests {
         }
         let after = try await state(0)
         #expect(after.leader == ReplicaID(1) && after.leaderEpoch > before.leaderEpoch)
+        // Also where another one is not in sync.
+        try await change(0) { state in
+            state.replicas.append(ReplicaID(3))
+            state.leader = ReplicaID(2)
+        }
+        try await whileMembersMove {
+            let run = try run("elect")
+            #expect(run.exitCode == 0 && run.output == "1 partitions have another leader.\n")
+        }
+        #expect(try await state(0).leader == ReplicaID(1))
+        try await change(0) { $0.replicas.removeLast() }
         // Member 1 counts as the only one in sync, and has lost its directory.
         try await administration.changeStates { record, _ in
             record.state.leader == ReplicaID(1)

@@ -47,10 +47,12 @@ struct MovingTests {
             try await cluster.wait(for: "t") { $0.inSyncReplicas.count == 3 }
             #expect(try await cluster.state(of: "t")?.leader != ReplicaID(2))
             #expect(
-                try await administration.changeStates { record, _ in
-                    Reassignment.prefer(record.state)
+                try await administration.changeStates { record, image in
+                    Election(live: image.live).asking(record.state)
                 } == 1)
-            try await cluster.wait(for: "t") { $0.target == nil && $0.leader == ReplicaID(2) }
+            try await cluster.wait(for: "t") {
+                !$0.wantsPreferredLeader && $0.leader == ReplicaID(2)
+            }
             #expect(try await client.produce(["b"], to: "t") == 1)
             await client.close()
         }

@@ -52,8 +52,9 @@ struct ClusterRecordTests {
         ) { bytes throws(ClusterRecordError) in try TopicRecord(decoding: bytes).encoded() },
         Sample(
             description: "partitions",
-            bytes: PartitionBlock(partitions: [partition, other(3, target: ids(4, 5)), other(4)])
-                .encoded()
+            bytes: PartitionBlock(
+                partitions: [partition, other(3, target: ids(4, 5)), other(4), asked(5)]
+            ).encoded()
         ) { bytes throws(ClusterRecordError) in try PartitionBlock(decoding: bytes).encoded() },
         Sample(
             description: "producer ids",
@@ -67,6 +68,24 @@ struct ClusterRecordTests {
             state: PartitionState(
                 replicas: ids(7), inSyncReplicas: ids(7), leader: nil, leaderEpoch: LeaderEpoch(0),
                 version: 0, target: target))
+    }
+
+    /// One whose leader is asked to let the preferred one lead.
+    static func asked(_ number: Int32) -> PartitionRecord {
+        var record = other(number)
+        record.state.wantsPreferredLeader = true
+        return record
+    }
+
+    @Test("the leader that is wanted is read again, and a plan that nobody knows is damage")
+    func plans() throws {
+        let read = try PartitionBlock(
+            decoding: PartitionBlock(partitions: [Self.asked(5), Self.other(6)]).encoded())
+        #expect(read.partitions.map(\.state.wantsPreferredLeader) == [true, false])
+        var bytes = PartitionBlock(partitions: [Self.asked(5)]).encoded()
+        #expect(bytes.last == 2)
+        bytes[bytes.count - 1] = 3
+        #expect(throws: ClusterRecordError.self) { try PartitionBlock(decoding: bytes) }
     }
 
     @Test("what is written is read again", arguments: samples)

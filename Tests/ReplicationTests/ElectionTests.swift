@@ -96,25 +96,38 @@ import Testing
         #expect(leader(moved, live: [1, 2, 3]) == 2)
         #expect(leader(moved, live: [1, 3]) == 3)
         #expect(leader(moved, live: [1]) == nil)
-        let led = state([2, 3, 1], inSync: [1, 2, 3], leader: 1, target: [2, 3, 1])
-        #expect(leader(led, live: [1, 3]) == 1)
+        // Who is to come is waited for, though nobody is to go.
+        let grows = state([2, 1, 3], inSync: [1, 2], leader: 1, target: [2, 1, 3])
+        #expect(leader(grows, live: [1, 2, 3]) == nil)
+        let grown = state([2, 1, 3], inSync: [1, 2, 3], leader: 1, target: [2, 1, 3])
+        #expect(leader(grown, live: [1, 3]) == 1)
         let stays = state([1, 3, 2], inSync: [1, 2, 3], leader: 1, target: [1, 3])
         let done = try #require(Reassignment.finish(stays, live: Set(ids([1, 2, 3]))))
         #expect(done.leader == ReplicaID(1) && done.leaderEpoch == stays.leaderEpoch)
     }
 
-    @Test("a leader is asked for the preferred one by a move to where the partition is")
-    func preferring() throws {
-        let asked = try #require(
-            Reassignment.prefer(state([1, 2], inSync: [1, 2], leader: 2)))
-        #expect(asked.target == ids([1, 2]) && asked.leader == ReplicaID(2))
-        #expect(Reassignment.prefer(asked) == nil)
-        #expect(Reassignment.prefer(state([1, 2], inSync: [1, 2], leader: 1)) == nil)
-        let live = Set(ids([1, 2]))
+    @Test("a leader is asked for the preferred one, and answers, whoever else is in sync")
+    func asking() throws {
+        let all = Election(live: Set(ids([1, 2, 3])))
+        let led = state([1, 2, 3], inSync: [1, 2], leader: 2)
+        let asked = try #require(all.asking(led))
+        #expect(asked.wantsPreferredLeader && asked.leader == ReplicaID(2))
+        #expect(all.asking(asked) == nil)
+        #expect(all.asking(state([1, 2], inSync: [1, 2], leader: 1)) == nil)
+        #expect(all.asking(state([1, 2], inSync: [2], leader: 2)) == nil)
+        #expect(all.asking(state([1, 2, 3], inSync: [1, 2], leader: 2, target: [1, 2])) == nil)
         // The controller leaves that to the leader.
-        #expect(Election(live: live).next(after: asked) == nil)
-        let done = try #require(Reassignment.finish(asked, live: live))
-        #expect(done.leader == ReplicaID(1) && done.target == nil && done.replicas == ids([1, 2]))
+        #expect(all.next(after: asked) == nil)
+        let done = try #require(all.answering(asked))
+        #expect(done.leader == ReplicaID(1) && !done.wantsPreferredLeader)
+        #expect(done.inSyncReplicas == ids([1, 2]) && done.leaderEpoch == LeaderEpoch(5))
+        #expect(all.answering(done) == nil)
+        // It has gone meanwhile: nobody asks for it any more.
+        let alone = try #require(Election(live: Set(ids([2]))).answering(asked))
+        #expect(alone.leader == ReplicaID(2) && !alone.wantsPreferredLeader)
+        #expect(alone.leaderEpoch == asked.leaderEpoch)
+        let moving = try #require(Reassignment.begin(asked, to: ids([2, 3])))
+        #expect(!moving.wantsPreferredLeader)
     }
 
     @Test("a move that is turned keeps who is in sync until the new ones are")

@@ -227,6 +227,32 @@ import Testing
         #expect(try leader.highWatermarkForConsumers() == Offset(10))
     }
 
+    @Test("a leader that was refused leads on, unless another attempt may be carried out late")
+    func refused() throws {
+        var leader = leader()
+        leader.change(handedOver, now: at(1))
+        let asked = try #require(leader.proposal)
+        leader.noteRefused(asked)
+        #expect(!leader.isHandingOver && leader.proposal == nil)
+        try leader.checkAppend()
+        leader.change(handedOver, now: at(2))
+        leader.noteUnknown(asked)
+        leader.noteRefused(asked)
+        #expect(leader.isHandingOver)
+        // The store has gone on, and the next attempt begins anew.
+        leader.adopt(state(version: 6), now: at(3))
+        leader.change(handedOver, now: at(3))
+        let next = try #require(leader.proposal)
+        leader.noteUnknown(asked)
+        leader.noteRefused(next)
+        #expect(!leader.isHandingOver)
+        // What leaves the leader where it is stands until the store has gone on.
+        leader.tick(at(9000))
+        let shrunk = try #require(leader.proposal)
+        leader.noteRefused(shrunk)
+        #expect(leader.proposal == shrunk)
+    }
+
     @Test("nothing is asked for beside something else that is under way")
     func oneAtATime() throws {
         var leader = leader()

@@ -32,21 +32,24 @@ enum Keys {
         let text = [
             list(state.replicas), list(state.inSyncReplicas), "\(state.leader?.rawValue ?? -1)",
             "\(state.leaderEpoch)", "\(state.version)", state.target.map(list) ?? "-",
+            state.wantsPreferredLeader ? "preferred" : "-",
         ].joined(separator: " ")
         return Array(text.utf8)
     }
 
     static func decodeState(_ bytes: [UInt8]) -> PartitionState? {
         let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-        guard fields.count == 6, let leader = Int32(fields[2]), let epoch = Int32(fields[3]),
+        guard fields.count == 7, let leader = Int32(fields[2]), let epoch = Int32(fields[3]),
             let version = Int32(fields[4])
         else { return nil }
         func list(_ text: Substring) -> [ReplicaID] {
             text.split(separator: ",").compactMap { Int32($0).map { ReplicaID($0) } }
         }
-        return PartitionState(
+        var state = PartitionState(
             replicas: list(fields[0]), inSyncReplicas: list(fields[1]),
             leader: leader < 0 ? nil : ReplicaID(leader), leaderEpoch: LeaderEpoch(epoch),
             version: version, target: fields[5] == "-" ? nil : list(fields[5]))
+        state.wantsPreferredLeader = fields[6] != "-"
+        return state
     }
 }

@@ -285,10 +285,16 @@ final class SimulatedMember {
             guard !isElecting.contains(number) else { continue }
             guard let next = self.next(after: known.state, election) else { continue }
             isElecting.insert(number)
-            change(
-                number, to: next, from: known.revision,
-                alsoUnchanged: (Keys.controller, controller.revision)
-            ) { [self] _ in isElecting.remove(number) }
+            var conditions = [
+                CoordinationCondition.modified(
+                    key: Keys.controller, revision: controller.revision)
+            ]
+            if let leader = known.state.leader, leader != next.leader {
+                conditions.append(.absent(key: Keys.member(leader)))
+            }
+            change(number, to: next, from: known.revision, conditions) { [self] _ in
+                isElecting.remove(number)
+            }
         }
     }
 
@@ -296,7 +302,7 @@ final class SimulatedMember {
     private func next(after state: PartitionState, _ election: Election) -> PartitionState? {
         if let next = election.next(after: state) { return next }
         if world.isHealed { return nil }
-        if world.chance(0.02) { return Reassignment.prefer(state) }
+        if world.chance(0.02) { return election.asking(state) }
         guard world.chance(0.02) else { return nil }
         let target = world.members.map(\.id).shuffled(using: &world.random)
             .prefix(Int.random(in: 2...3, using: &world.random))
@@ -320,13 +326,12 @@ final class SimulatedMember {
     /// Changes a partition's state, if it is still what it was.
     func change(
         _ partition: Int, to state: PartitionState, from revision: CoordinationRevision,
-        alsoUnchanged other: (key: String, revision: CoordinationRevision)? = nil,
+        _ others: [CoordinationCondition] = [],
         then: @escaping (Result<CoordinationOutcome, any Error>) -> Void
     ) {
         let key = Keys.partition(partition)
         let value = Keys.encode(state)
-        var conditions = [CoordinationCondition.modified(key: key, revision: revision)]
-        if let other { conditions.append(.modified(key: other.key, revision: other.revision)) }
+        let conditions = [CoordinationCondition.modified(key: key, revision: revision)] + others
         ask { store, _ in
             try store.commit(
                 CoordinationTransaction(

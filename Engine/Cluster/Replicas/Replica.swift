@@ -222,6 +222,20 @@ package final class Replica: Sendable {
         pump()
     }
 
+    /// See ``PartitionLeader/noteUnknown(_:)``.
+    func noteUnknown(_ proposal: PartitionState) { withLeader { $0.noteUnknown(proposal) } }
+
+    /// See ``PartitionLeader/noteRefused(_:)``.
+    func noteRefused(_ proposal: PartitionState) { withLeader { $0.noteRefused(proposal) } }
+
+    private func withLeader(_ body: (inout PartitionLeader) -> Void) {
+        state.withLock { state in
+            guard case .leader(var leader) = state.role else { return }
+            body(&leader)
+            state.role = .leader(leader)
+        }
+    }
+
     /// Asks for another state, where none is asked for: see ``PartitionLeader/change(_:now:)``.
     /// Nothing happens where this member does not lead.
     package func change(_ next: (PartitionState) -> PartitionState?) {

@@ -36,6 +36,9 @@ final class ReplicaSet: Sendable {
         /// What may have been lost: the member neither leads nor follows there before ``LostLog``
         /// says so.
         var lost: [PartitionID: Lost] = [:]
+        /// What this member can neither lead nor follow, whatever the store says: others shall not
+        /// wait for it.
+        var unusable: Set<PartitionID> = []
         /// Whether it was said that this keeps the member from being registered.
         var isToldOfWaiting = false
         /// What the store said up to here is done.
@@ -226,7 +229,7 @@ final class ReplicaSet: Sendable {
             // Others must not wait for what does not come.
             for index in 0..<record.partitionCount {
                 let id = PartitionID(topicID: record.id, partition: index)
-                if state.withLock({ $0.replicas[id] == nil }) { proposals.addResignation(from: id) }
+                if state.withLock({ $0.replicas[id] == nil }) { noteUnusable(id) }
             }
         }
     }
@@ -249,9 +252,7 @@ final class ReplicaSet: Sendable {
             return known.adopt(replication)
         }
         // One that is offline neither leads nor follows; the others do.
-        guard let log = partition.onlineLog else {
-            return proposals.addResignation(from: id)
-        }
+        guard let log = partition.onlineLog else { return noteUnusable(id) }
         let proposals = proposals
         let replica = Replica(
             id, topic: topic, member: configuration.id, partition: partition, log: log,
@@ -261,6 +262,11 @@ final class ReplicaSet: Sendable {
             state.replicas[id] = replica
             state.names[topic, default: [:]][index] = replica
         }
+    }
+
+    private func noteUnusable(_ id: PartitionID) {
+        state.withLock { _ = $0.unusable.insert(id) }
+        proposals.addResignation(from: id)
     }
 
     private func forget(_ replica: Replica) {
@@ -320,10 +326,12 @@ final class ReplicaSet: Sendable {
                 follow(nil, replica)
                 coordinators.lead(replica.place, in: next.leaderEpoch)
             }
-            if next.target != nil { finishMove(of: replica, among: news.look(\.live)) }
+            state.withLock { _ = $0.unusable.remove(replica.id) }
+            settleWishes(for: replica, Election(live: news.look(\.live)))
         } catch {
             follow(nil, replica)
             configuration.logger.error("\(replica.partition.name) cannot lead: \(error)")
+            noteUnusable(replica.id)
         }
     }
 
@@ -354,19 +362,40 @@ final class ReplicaSet: Sendable {
             let isBalancing = isTimeToBalance(since: &lastBalance)
             for replica in all {
                 replica.tick()
-                finishMove(of: replica, among: election.live)
+                settleWishes(for: replica, election)
                 if isBalancing { replica.change(election.preferring) }
                 // A log that takes no appends is of no use to anybody: others may have room.
                 if replica.log.refusesAppends {
                     replica.change { election.leaving(configuration.id, $0) }
                 }
             }
+            for id in state.withLock({ $0.unusable }) { proposals.addResignation(from: id) }
         }
     }
 
-    /// Ends a move of what this member leads, where it is time.
-    private func finishMove(of replica: Replica, among live: Set<ReplicaID>) {
-        replica.change { Reassignment.finish($0, live: live) }
+    /// Ends a move of what this member leads, where it is time, and lets the preferred one lead
+    /// where somebody asks for it.
+    private func settleWishes(for replica: Replica, _ election: Election) {
+        replica.change { Reassignment.finish($0, live: election.live) ?? election.answering($0) }
+    }
+
+    /// Has others lead what this member leads, where others are in sync. Returns when they do, or
+    /// at the deadline.
+    func handOver(until deadline: ContinuousClock.Instant) async {
+        while ContinuousClock.now < deadline {
+            let image = news.image
+            let election = Election(live: image.live)
+            let left = all.filter { replica in
+                let known = image.state(of: replica.id)
+                return known?.leader == configuration.id
+                    && known.flatMap { election.leaving(configuration.id, $0) } != nil
+            }
+            if left.isEmpty { return }
+            for replica in left {
+                replica.change { election.leaving(configuration.id, $0) }
+            }
+            await news.waitForChange(milliseconds: 20)
+        }
     }
 
     private func isTimeToBalance(since last: inout ContinuousClock.Instant) -> Bool {

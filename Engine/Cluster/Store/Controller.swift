@@ -57,14 +57,10 @@ final class Controller: Sendable {
         guard !changes.isEmpty else { return false }
         var rest = changes[...]
         while !rest.isEmpty {
-            // One condition is the fence.
-            let group = rest.prefix(100)
+            let fence = [ControllerRecord.fence(controller.revision)]
+            let group = rest.fitting(beside: fence)
             rest = rest.dropFirst(group.count)
-            let transaction = try CoordinationTransaction(
-                conditions: [ControllerRecord.fence(controller.revision)]
-                    + group.map { .modified(key: $0.key, revision: $0.revision) },
-                operations: group.map(\.operation))
-            switch try await store.commit(transaction) {
+            switch try await store.commit(try group.transaction(beside: fence)) {
             case .success(let revision): await news.wait(for: revision)
             case .conflict: await news.waitForChange(milliseconds: 50)
             }
@@ -85,10 +81,18 @@ final class Controller: Sendable {
         return true
     }
 
-    private struct Change {
+    private struct Change: StoreChange {
         var key: String
         var revision: CoordinationRevision
+        /// Who lead no more. One that is registered again when the store comes to it leads on: it
+        /// may be cut off, and would not hear of another.
+        var deposed: Set<ReplicaID>
         var operation: CoordinationOperation
+
+        var conditions: [CoordinationCondition] {
+            [.modified(key: key, revision: revision)]
+                + deposed.map { .absent(key: ClusterKeys.member($0)) }
+        }
     }
 
     /// What should be otherwise, block by block.
@@ -96,6 +100,7 @@ final class Controller: Sendable {
         let live = image.live
         return image.blocks.sorted { $0.key < $1.key }.compactMap { number, block in
             var next = block.value
+            var deposed: Set<ReplicaID> = []
             // Topics that are gone.
             next.partitions.removeAll { image.names[$0.topicID] == nil }
             for index in next.partitions.indices {
@@ -105,14 +110,16 @@ final class Controller: Sendable {
                     live: live,
                     isUncleanAllowed: topic?.configuration[unclean] == "true")
                 // No more than that: from a leader that is alive nobody takes the lead but itself.
-                if let state = election.next(after: record.state) {
-                    next.partitions[index].state = state
+                guard let state = election.next(after: record.state) else { continue }
+                next.partitions[index].state = state
+                if let leader = record.state.leader, leader != state.leader {
+                    deposed.insert(leader)
                 }
             }
             guard next != block.value else { return nil }
             let key = ClusterKeys.partitionBlock(number)
             return Change(
-                key: key, revision: block.revision,
+                key: key, revision: block.revision, deposed: deposed,
                 operation: next.partitions.isEmpty
                     ? .delete(key: key) : .put(key: key, value: next.encoded()))
         }

@@ -18,7 +18,8 @@ final class StateProposals: Sendable {
 
     /// Why a member leaves an in-sync set.
     enum Reason {
-        /// It can write to the log no more. Of use only where others are alive.
+        /// It cannot use the log. Of use only where others are alive. Not asked for again by itself
+        /// where the store refuses it: the log may be used again by then.
         case unusable
         /// It may lack what it had. It leaves whoever else is alive.
         case lost
@@ -81,10 +82,7 @@ final class StateProposals: Sendable {
         }
     }
 
-    /// Blocks of a transaction: conditions count by themselves, and there are 128 of each.
-    private static let blocksMax = 100
-
-    private struct Change {
+    private struct Change: StoreChange {
         var number: Int32
         var revision: CoordinationRevision
         var block: PartitionBlock
@@ -94,7 +92,10 @@ final class StateProposals: Sendable {
         /// The registrations of those that are taken in: each must still be there.
         var registrations: [ReplicaID: CoordinationRevision] = [:]
 
-        /// What must be as it was.
+        var operation: CoordinationOperation {
+            .put(key: ClusterKeys.partitionBlock(number), value: block.encoded())
+        }
+
         var conditions: [CoordinationCondition] {
             [.modified(key: ClusterKeys.partitionBlock(number), revision: revision)]
                 + registrations.map {
@@ -106,17 +107,12 @@ final class StateProposals: Sendable {
     private func send(_ taken: Waiting) async {
         var rest = changes(for: taken)[...]
         while !rest.isEmpty, !Task.isCancelled {
-            let group = Self.group(of: rest)
+            let group = rest.fitting()
             rest = rest.dropFirst(group.count)
             do {
-                let transaction = try CoordinationTransaction(
-                    conditions: Set(group.flatMap(\.conditions)).sorted { $0.key < $1.key },
-                    operations: group.map {
-                        .put(
-                            key: ClusterKeys.partitionBlock($0.number), value: $0.block.encoded())
-                    })
-                guard case .success(let revision) = try await store.commit(transaction) else {
-                    await retry(group, afterMilliseconds: 50)
+                let outcome = try await store.commit(try group.transaction())
+                guard case .success(let revision) = outcome else {
+                    await retry(group, isDone: false, afterMilliseconds: 50)
                     continue
                 }
                 await news.wait(for: revision)
@@ -129,27 +125,29 @@ final class StateProposals: Sendable {
                 }
             } catch {
                 logger.warning("In-sync sets could not be stored, and will be again: \(error)")
-                await retry(group, afterMilliseconds: 200)
+                // A request that was sent may be carried out late, unless the store says otherwise.
+                var isDone: Bool?
+                if case CoordinationError.unavailable = error { isDone = false }
+                await retry(group, isDone: isDone, afterMilliseconds: 200)
             }
         }
     }
 
-    /// As many as go into one transaction; each member that is taken in is one more condition.
-    private static func group(of changes: ArraySlice<Change>) -> ArraySlice<Change> {
-        var conditions: Set<CoordinationCondition> = []
-        let end = changes.prefix(blocksMax).firstIndex { change in
-            conditions.formUnion(change.conditions)
-            return conditions.count > CoordinationLimits.operationsMax
+    /// - Parameter isDone: whether the store has done it; nil where nobody knows.
+    private func retry(
+        _ changes: ArraySlice<Change>, isDone: Bool?, afterMilliseconds pause: Int64
+    ) async {
+        for (replica, state) in changes.flatMap(\.proposals) {
+            if isDone == nil { replica.noteUnknown(state) } else { replica.noteRefused(state) }
         }
-        return changes[..<max(end ?? changes.prefix(blocksMax).endIndex, changes.startIndex + 1)]
-    }
-
-    private func retry(_ changes: ArraySlice<Change>, afterMilliseconds pause: Int64) async {
         await news.waitForChange(milliseconds: pause)
         for change in changes {
             for (replica, _) in change.proposals where replica.proposal != nil { add(replica) }
             for (replica, epoch) in change.renewals { addRenewal(of: replica, in: epoch) }
-            for (id, reason) in change.resignations { addResignation(from: id, reason) }
+            // The others are asked for again by whoever finds that they still are to be.
+            for (id, reason) in change.resignations where reason == .lost {
+                addResignation(from: id, reason)
+            }
         }
     }
 

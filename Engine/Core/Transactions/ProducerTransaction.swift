@@ -43,9 +43,14 @@ final class ProducerTransaction: Sendable {
         var groupsUnderWay = 0
         /// Steps that put partitions there and are not over.
         var includesUnderWay = 0
-        /// To be put there, and being put there.
+        /// To be put there by the next step.
         var waiting: TransactionJoiners = [:]
-        var asking: TransactionJoiners = [:]
+    }
+
+    /// One step, and whom it puts there; nil before it is asked for. Where what is decided has to
+    /// be committed by others, the next step may be asked for before this one is answered.
+    private final class Step: Sendable {
+        let joiners = Mutex<TransactionJoiners?>(nil)
     }
 
     init(transactionalID: String, link: any TransactionLink) {
@@ -284,20 +289,22 @@ final class ProducerTransaction: Sendable {
     }
 
     private func includeWaiting() {
+        let step = Step()
         link.addPartitions(to: transactionalID) { [self] in
             // Who comes from now on begins the next step.
-            state.withLock { state in
-                state.asking = state.waiting
-                state.waiting = [:]
-                return (state.identity, state.asking)
+            let (identity, joiners) = state.withLock { state in
+                defer { state.waiting = [:] }
+                return (state.identity, state.waiting)
             }
+            step.joiners.withLock { $0 = joiners }
+            return (identity, joiners)
         } answer: { [self] result in
+            let asked = step.joiners.withLock { $0 }
             let answered = state.withLock { state in
                 state.includesUnderWay -= 1
                 // Where it did not come to the asking, all are told.
-                let answered = state.asking.isEmpty ? state.waiting : state.asking
-                if state.asking.isEmpty { state.waiting = [:] }
-                state.asking = [:]
+                let answered = asked ?? state.waiting
+                if asked == nil { state.waiting = [:] }
                 if case .success(let renewed) = result {
                     state.included.formUnion(answered.keys)
                     if let renewed { state.identity = renewed }

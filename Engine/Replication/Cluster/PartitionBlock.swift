@@ -55,7 +55,7 @@ public struct PartitionBlock: Hashable, Sendable {
             writer.write(state.version)
             writer.write(state.replicas)
             writer.write(state.inSyncReplicas)
-            writer.write(UInt8(state.target == nil ? 0 : 1))
+            writer.write(state.plan)
             if let target = state.target { writer.write(target) }
         }
         return writer.bytes
@@ -89,7 +89,9 @@ public struct PartitionBlock: Hashable, Sendable {
         let version = try reader.number("the partition epoch")
         let replicas = try reader.members("the replicas")
         let inSync = try reader.members("the in-sync set")
-        let target = try reader.flag() ? try reader.members("the target") : nil
+        let plan = try reader.integer(UInt8.self)
+        guard plan <= 2 else { throw reader.fault("\(plan), which says nothing of a target") }
+        let target = plan == 1 ? try reader.members("the target") : nil
         guard !inSync.isEmpty, inSync.allSatisfy(replicas.contains) else {
             throw reader.fault("in sync are \(inSync), of the replicas \(replicas)")
         }
@@ -97,11 +99,16 @@ public struct PartitionBlock: Hashable, Sendable {
             throw reader.fault("\(leader) leads, and in sync are \(inSync)")
         }
         guard target?.isEmpty != true else { throw reader.fault("an empty target") }
-        return PartitionRecord(
-            topicID: topicID, partition: number,
-            state: PartitionState(
-                replicas: replicas, inSyncReplicas: inSync,
-                leader: leader.rawValue == -1 ? nil : leader, leaderEpoch: leaderEpoch,
-                version: version, target: target))
+        var state = PartitionState(
+            replicas: replicas, inSyncReplicas: inSync,
+            leader: leader.rawValue == -1 ? nil : leader, leaderEpoch: leaderEpoch,
+            version: version, target: target)
+        state.wantsPreferredLeader = plan == 2
+        return PartitionRecord(topicID: topicID, partition: number, state: state)
     }
+}
+
+extension PartitionState {
+    /// What is to become of it, as it is written: 1 for a target, 2 for the preferred leader.
+    fileprivate var plan: UInt8 { target != nil ? 1 : wantsPreferredLeader ? 2 : 0 }
 }

@@ -67,6 +67,28 @@ public struct Election: Hashable, Sendable {
         return Self.elected(preferred, state.inSyncReplicas, state)
     }
 
+    /// The state in which the leader is asked to let the preferred one lead, as
+    /// ``preferring(_:)`` has it; nil where it is asked already, or a move is under way, which ends
+    /// so.
+    public func asking(_ state: PartitionState) -> PartitionState? {
+        guard state.target == nil, !state.wantsPreferredLeader, preferring(state) != nil else {
+            return nil
+        }
+        var next = state.replacing(inSyncReplicas: state.inSyncReplicas)
+        next.wantsPreferredLeader = true
+        return next
+    }
+
+    /// What a leader makes of that: the preferred one leads, or where it cannot, nobody asks any
+    /// more. Nil where nobody does.
+    public func answering(_ state: PartitionState) -> PartitionState? {
+        guard state.wantsPreferredLeader else { return nil }
+        if let next = preferring(state) { return next }
+        var next = state.replacing(inSyncReplicas: state.inSyncReplicas)
+        next.wantsPreferredLeader = false
+        return next
+    }
+
     /// The state in which the same leader leads in a new epoch.
     ///
     /// A member that was started anew must not go on in an epoch that it led before: what it had
@@ -87,6 +109,7 @@ public struct Election: Hashable, Sendable {
         var next = state.replacing(inSyncReplicas: inSync)
         next.leader = leader
         next.leaderEpoch = state.leaderEpoch.next
+        next.wantsPreferredLeader = false
         return next
     }
 }

@@ -21,15 +21,7 @@ public enum Reassignment {
         next.replicas =
             target + state.replicas.filter { !target.contains($0) && needed.contains($0) }
         next.target = target
-        return next
-    }
-
-    /// The state in which the leader is asked to let the preferred one lead: a move to where the
-    /// partition is. Nil where that leads already, or a move is under way, which ends so.
-    public static func prefer(_ state: PartitionState) -> PartitionState? {
-        guard state.target == nil, state.leader != state.replicas.first else { return nil }
-        var next = state.replacing(inSyncReplicas: state.inSyncReplicas)
-        next.target = state.replicas
+        next.wantsPreferredLeader = false
         return next
     }
 

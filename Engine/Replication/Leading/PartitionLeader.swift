@@ -26,6 +26,8 @@ public struct PartitionLeader: Hashable, Sendable {
     /// The store must carry the proposal out only while that process is registered: one that was
     /// started since may have lost what this one said that it has.
     public private(set) var joining: MemberProcess?
+    /// Whether the proposal was sent and not answered: it may be carried out late.
+    private var isInDoubt = false
     /// Everything before it is committed. Never falls.
     public private(set) var highWatermark: Offset
     /// Where the log ended when the epoch began. Below it lies what earlier leaders may have
@@ -126,6 +128,18 @@ public struct PartitionLeader: Hashable, Sendable {
         dropProposal()
         propose(now)
         advance(now)
+    }
+
+    /// A proposal was sent, and nobody knows what became of it.
+    public mutating func noteUnknown(_ proposal: PartitionState) {
+        if self.proposal == proposal { isInDoubt = true }
+    }
+
+    /// The store has not carried a proposal out that was sent. A leader that wanted to hand over
+    /// leads on, unless another attempt may be carried out still.
+    public mutating func noteRefused(_ proposal: PartitionState) {
+        guard self.proposal == proposal, isHandingOver, !isInDoubt else { return }
+        dropProposal()
     }
 
     /// Asks the store for a state in which others keep replicas, or another member leads: the end
@@ -239,6 +253,7 @@ public struct PartitionLeader: Hashable, Sendable {
     private mutating func dropProposal() {
         proposal = nil
         joining = nil
+        isInDoubt = false
     }
 
     private func isKeepingUp(_ follower: ReplicaID, _ now: CoordinationInstant) -> Bool {

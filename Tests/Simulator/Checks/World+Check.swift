@@ -25,6 +25,9 @@ extension World {
         else {
             return history.violate(.recovers, "partition \(partition) has no leader in the end")
         }
+        if state.target != nil || state.wantsPreferredLeader {
+            history.violate(.recovers, "partition \(partition) is still on its way: \(state)")
+        }
         if state.inSyncReplicas.count < state.replicas.count {
             history.violate(.recovers, "partition \(partition) is not whole in the end: \(state)")
         }

@@ -106,6 +106,7 @@ final class SimulatedReplica {
     private func next(after state: PartitionState) -> PartitionState? {
         let election = Election(live: Set(member.news.members.keys))
         if let next = Reassignment.finish(state, live: election.live) { return next }
+        if let next = election.answering(state) { return next }
         return !world.isHealed && world.chance(0.002) ? election.preferring(state) : nil
     }
 
@@ -262,7 +263,7 @@ final class SimulatedReplica {
         guard !isProposing, case .leader(var leader) = role,
             revision == member.news.partitions[partition]?.revision
         else { return }
-        var registration: (key: String, revision: CoordinationRevision)?
+        var registration: [CoordinationCondition] = []
         if let joining = leader.joining {
             let known = member.news.members[joining.id]
             guard let known, known.incarnation == joining.incarnation else {
@@ -270,16 +271,32 @@ final class SimulatedReplica {
                 role = .leader(leader)
                 return
             }
-            registration = (Keys.member(joining.id), known.revision)
+            registration = [
+                .modified(key: Keys.member(joining.id), revision: known.revision)
+            ]
         }
         isProposing = true
         let begun = epoch
-        member.change(
-            partition, to: proposal, from: revision, alsoUnchanged: registration
-        ) { [self] _ in
+        member.change(partition, to: proposal, from: revision, registration) { [self] result in
             // The news will tell, and the next tick tries again.
-            if epoch == begun { isProposing = false }
+            guard epoch == begun else { return }
+            isProposing = false
+            note(result, of: proposal)
         }
+    }
+
+    /// What became of a proposal, where the news do not tell.
+    private func note(
+        _ result: Result<CoordinationOutcome, any Error>, of proposal: PartitionState
+    ) {
+        guard case .leader(var leader) = role else { return }
+        switch result {
+        case .success(.success): return
+        case .success(.conflict), .failure(CoordinationError.unavailable):
+            leader.noteRefused(proposal)
+        case .failure: leader.noteUnknown(proposal)
+        }
+        role = .leader(leader)
     }
 
     /// Appends something as the leader, for `acks=all`; it may still be lost. Returns its offset.

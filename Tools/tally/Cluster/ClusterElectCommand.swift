@@ -42,7 +42,7 @@ struct ClusterElectCommand: AsyncParsableCommand {
     }
 
     private func isMeant(_ record: PartitionRecord, _ image: ClusterImage) -> Bool {
-        topic == nil || image.names[record.topicID] == topic
+        image.names[record.topicID].map { topic == nil || $0 == topic } ?? false
     }
 
     private func electUnclean(_ administration: ClusterAdministration) async throws -> Int {
@@ -55,29 +55,30 @@ struct ClusterElectCommand: AsyncParsableCommand {
         }
     }
 
-    /// Asks the leaders, and waits for them. One that is cut off hands over when it is back, or
-    /// others do when its lease has ended.
+    /// Asks the leaders, and waits for them. One that is cut off from the store answers when it is
+    /// back, or others lead when its lease has ended.
     private func prefer(_ administration: ClusterAdministration) async throws -> Int {
-        let count = try await administration.changeStates { record, image in
+        var asked: Set<PartitionID> = []
+        try await administration.changeStates { record, image in
             guard isMeant(record, image),
-                Election(live: image.live).preferring(record.state) != nil
+                let next = Election(live: image.live).asking(record.state)
             else { return nil }
-            return Reassignment.prefer(record.state)
+            asked.insert(record.id)
+            return next
         }
         let deadline = ContinuousClock.now + .seconds(30)
         while true {
             let image = try await administration.image()
-            let left = image.partitions.count {
-                isMeant($0, image) && $0.state.target == $0.state.replicas
-            }
-            if left == 0 { return count }
+            let states = asked.compactMap { image.state(of: $0) }
+            let left = states.count(where: \.wantsPreferredLeader)
+            if left == 0 { return states.count { $0.leader == $0.replicas.first } }
             guard ContinuousClock.now < deadline else {
                 throw CommandFailure(
-                    "\(left) of \(count) partitions have no other leader yet; they will, when "
-                        + "their leaders are back, or their leases have ended",
+                    "the leaders of \(left) partitions do not answer; they will, when they are "
+                        + "back, or others lead when their leases have ended",
                     exitCode: ExitCodes.failure)
             }
-            try await Task.sleep(for: .milliseconds(50))
+            try await Task.sleep(for: .milliseconds(100))
         }
     }
 }

@@ -111,6 +111,7 @@ extension PartitionState {
     /// What is not as it should be; empty where all is well.
     fileprivate func problem(_ image: ClusterImage) -> String {
         if let target { return "moves to \(target.text)" }
+        if wantsPreferredLeader { return "is to be led by \(replicas[0])" }
         guard let leader else { return "no leader: none of \(inSyncReplicas.text) is there" }
         if image.members[leader] == nil { return "its leader is not there" }
         return inSyncReplicas.count < replicas.count ? "under-replicated" : ""
