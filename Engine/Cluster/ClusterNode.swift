@@ -135,7 +135,8 @@ public final class ClusterNode: Sendable {
 
     private func handOver(milliseconds: Int64) async {
         let deadline = ContinuousClock.now + .milliseconds(milliseconds)
-        await replicas.handOver(until: deadline)
+        // What is left then may need another way.
+        await replicas.handOver(until: .now + .milliseconds(milliseconds / 2))
         // Before what is left goes: others may lead from the moment on at which the store says so.
         session.end()
         let administration = ClusterAdministration(store)

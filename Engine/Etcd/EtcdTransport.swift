@@ -278,9 +278,11 @@
         /// There is no such lease, or key.
         var isNotFound: Bool { code == 5 }
 
-        /// Another member may do it, or this one later: and this one may be doing it (unknown,
-        /// deadline exceeded, aborted, internal, unavailable).
-        var isTransient: Bool { [2, 4, 10, 13, 14].contains(code) }
+        /// Another member may do it, or this one later: and this one may be doing it, or have done
+        /// it (canceled, unknown, deadline exceeded, resource exhausted, aborted, internal,
+        /// unavailable). Of those that are too much for its space etcd carries one out before it
+        /// says so.
+        var isTransient: Bool { [1, 2, 4, 8, 10, 13, 14].contains(code) }
 
         /// The revision that was asked for is gone.
         var isCompacted: Bool { code == 11 }

@@ -39,6 +39,8 @@ public enum Flaw: String, CaseIterable, Sendable {
     case writesLateMarkers
     /// A member whose disk was lost goes on as if it had what it had.
     case countsLostDisks
+    /// The controller takes the lead from members that are alive, and may not hear of it.
+    case takesTheLead
     /// An offset commit is taken for one of the group's leader, in its generation.
     case commitsForAnybody
 }

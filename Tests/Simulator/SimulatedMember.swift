@@ -289,7 +289,7 @@ final class SimulatedMember {
                 CoordinationCondition.modified(
                     key: Keys.controller, revision: controller.revision)
             ]
-            if let leader = known.state.leader, leader != next.leader {
+            if let leader = known.state.leader, leader != next.leader, !world.has(.takesTheLead) {
                 conditions.append(.absent(key: Keys.member(leader)))
             }
             change(number, to: next, from: known.revision, conditions) { [self] _ in
@@ -302,6 +302,9 @@ final class SimulatedMember {
     private func next(after state: PartitionState, _ election: Election) -> PartitionState? {
         if let next = election.next(after: state) { return next }
         if world.isHealed { return nil }
+        if world.has(.takesTheLead), world.chance(0.02), let leader = state.leader {
+            return election.leaving(leader, state)
+        }
         if world.chance(0.02) { return election.asking(state) }
         guard world.chance(0.02) else { return nil }
         let target = world.members.map(\.id).shuffled(using: &world.random)

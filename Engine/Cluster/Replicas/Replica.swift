@@ -189,6 +189,12 @@ package final class Replica: Sendable {
         }
     }
 
+    /// Whether this member has heard of an epoch and does not lead in it.
+    func isIdle(in epoch: LeaderEpoch) -> Bool {
+        let standing = standing
+        return !standing.isLeading && standing.epoch >= epoch
+    }
+
     // MARK: Leading
 
     /// Does what the leader's state calls for, after each change of it.

@@ -266,7 +266,11 @@ final class ReplicaSet: Sendable {
 
     private func noteUnusable(_ id: PartitionID) {
         state.withLock { _ = $0.unusable.insert(id) }
-        proposals.addResignation(from: id)
+        resign(from: id)
+    }
+
+    private func resign(from id: PartitionID) {
+        proposals.addResignation(from: id, .unusable(state.withLock { $0.replicas[id] }))
     }
 
     private func forget(_ replica: Replica) {
@@ -313,7 +317,8 @@ final class ReplicaSet: Sendable {
     private func heed(_ next: PartitionState, _ replica: Replica) {
         guard state.withLock({ $0.lost[replica.id] == nil }) else { return }
         do {
-            switch try replica.heed(next) {
+            let consequence = try replica.heed(next)
+            switch consequence {
             case .none: break
             case .renew: proposals.addRenewal(of: replica, in: next.leaderEpoch)
             case .follow(let leader):
@@ -326,7 +331,9 @@ final class ReplicaSet: Sendable {
                 follow(nil, replica)
                 coordinators.lead(replica.place, in: next.leaderEpoch)
             }
-            state.withLock { _ = $0.unusable.remove(replica.id) }
+            if consequence != .none {
+                state.withLock { _ = $0.unusable.remove(replica.id) }
+            }
             settleWishes(for: replica, Election(live: news.look(\.live)))
         } catch {
             follow(nil, replica)
@@ -359,17 +366,26 @@ final class ReplicaSet: Sendable {
         var lastBalance = ContinuousClock.now
         while (try? await Task.sleep(for: .milliseconds(interval))) != nil {
             let election = Election(live: news.look(\.live))
-            let isBalancing = isTimeToBalance(since: &lastBalance)
+            let isBalancing = isTimeToBalance(since: lastBalance)
+            var isBalanced = isBalancing
             for replica in all {
                 replica.tick()
                 settleWishes(for: replica, election)
-                if isBalancing { replica.change(election.preferring) }
+                if isBalancing {
+                    replica.change { state in
+                        let next = election.preferring(state)
+                        if next != nil { isBalanced = false }
+                        return next
+                    }
+                }
                 // A log that takes no appends is of no use to anybody: others may have room.
                 if replica.log.refusesAppends {
                     replica.change { election.leaving(configuration.id, $0) }
                 }
             }
-            for id in state.withLock({ $0.unusable }) { proposals.addResignation(from: id) }
+            // What was refused is asked for again.
+            if isBalanced { lastBalance = .now }
+            for id in state.withLock({ $0.unusable }) { resign(from: id) }
         }
     }
 
@@ -386,9 +402,10 @@ final class ReplicaSet: Sendable {
             let image = news.image
             let election = Election(live: image.live)
             let left = all.filter { replica in
-                let known = image.state(of: replica.id)
-                return known?.leader == configuration.id
-                    && known.flatMap { election.leaving(configuration.id, $0) } != nil
+                let next = image.state(of: replica.id).flatMap {
+                    election.leaving(configuration.id, $0)
+                }
+                return next != nil && replica.standing.isLeading
             }
             if left.isEmpty { return }
             for replica in left {
@@ -398,12 +415,9 @@ final class ReplicaSet: Sendable {
         }
     }
 
-    private func isTimeToBalance(since last: inout ContinuousClock.Instant) -> Bool {
-        guard let seconds = configuration.leaderImbalanceCheckSeconds,
-            ContinuousClock.now - last > .seconds(seconds)
-        else { return false }
-        last = .now
-        return true
+    private func isTimeToBalance(since last: ContinuousClock.Instant) -> Bool {
+        guard let seconds = configuration.leaderImbalanceCheckSeconds else { return false }
+        return ContinuousClock.now - last > .seconds(seconds)
     }
 
     /// Fetches and leads no more.

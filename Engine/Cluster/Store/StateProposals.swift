@@ -18,11 +18,14 @@ final class StateProposals: Sendable {
 
     /// Why a member leaves an in-sync set.
     enum Reason {
-        /// It cannot use the log. Of use only where others are alive. Not asked for again by itself
+        /// It cannot use the log. Of use only where others are alive, and where the replica, if
+        /// there is one, does not lead: one that does hands over by itself. Not asked for again
         /// where the store refuses it: the log may be used again by then.
-        case unusable
+        case unusable(Replica?)
         /// It may lack what it had. It leaves whoever else is alive.
         case lost
+
+        var isLost: Bool { if case .lost = self { true } else { false } }
     }
 
     private struct Waiting {
@@ -56,10 +59,10 @@ final class StateProposals: Sendable {
 
     /// This member has lost what it had of a partition, or can write to it no more: others shall
     /// not count on it.
-    func addResignation(from partition: PartitionID, _ reason: Reason = .unusable) {
+    func addResignation(from partition: PartitionID, _ reason: Reason) {
         waiting.withLock { waiting in
             // What is lost is, whatever else is wrong with it.
-            if waiting.resignations[partition] != .lost {
+            if waiting.resignations[partition]?.isLost != true {
                 waiting.resignations[partition] = reason
             }
         }
@@ -109,12 +112,16 @@ final class StateProposals: Sendable {
         while !rest.isEmpty, !Task.isCancelled {
             let group = rest.fitting()
             rest = rest.dropFirst(group.count)
+            var isSent = false
             do {
-                let outcome = try await store.commit(try group.transaction())
-                guard case .success(let revision) = outcome else {
-                    await retry(group, isDone: false, afterMilliseconds: 50)
+                let transaction = try group.transaction()
+                isSent = true
+                guard case .success(let revision) = try await store.commit(transaction) else {
+                    await retry(group, mayBeDone: false, afterMilliseconds: 50)
                     continue
                 }
+                // Until the news say so: sent once more, it would be refused for its own sake.
+                for (replica, state) in group.flatMap(\.proposals) { replica.noteUnknown(state) }
                 await news.wait(for: revision)
                 // What leaders know must not be newer than what the news say of who is registered;
                 // and they must not wait until others have done what the news say.
@@ -126,26 +133,25 @@ final class StateProposals: Sendable {
             } catch {
                 logger.warning("In-sync sets could not be stored, and will be again: \(error)")
                 // A request that was sent may be carried out late, unless the store says otherwise.
-                var isDone: Bool?
-                if case CoordinationError.unavailable = error { isDone = false }
-                await retry(group, isDone: isDone, afterMilliseconds: 200)
+                if case CoordinationError.unavailable = error { isSent = false }
+                await retry(group, mayBeDone: isSent, afterMilliseconds: 200)
             }
         }
     }
 
-    /// - Parameter isDone: whether the store has done it; nil where nobody knows.
+    /// - Parameter mayBeDone: whether the store may have done it, or do it late.
     private func retry(
-        _ changes: ArraySlice<Change>, isDone: Bool?, afterMilliseconds pause: Int64
+        _ changes: ArraySlice<Change>, mayBeDone: Bool, afterMilliseconds pause: Int64
     ) async {
         for (replica, state) in changes.flatMap(\.proposals) {
-            if isDone == nil { replica.noteUnknown(state) } else { replica.noteRefused(state) }
+            if mayBeDone { replica.noteUnknown(state) } else { replica.noteRefused(state) }
         }
         await news.waitForChange(milliseconds: pause)
         for change in changes {
             for (replica, _) in change.proposals where replica.proposal != nil { add(replica) }
             for (replica, epoch) in change.renewals { addRenewal(of: replica, in: epoch) }
             // The others are asked for again by whoever finds that they still are to be.
-            for (id, reason) in change.resignations where reason == .lost {
+            for (id, reason) in change.resignations where reason.isLost {
                 addResignation(from: id, reason)
             }
         }
@@ -171,8 +177,13 @@ final class StateProposals: Sendable {
         }
         let election = Election(live: image.live)
         for (id, reason) in waiting.resignations {
-            put(id) {
-                reason == .lost ? election.losing(member, $0) : election.leaving(member, $0)
+            put(id) { current in
+                switch reason {
+                case .lost: election.losing(member, current)
+                case .unusable(let replica):
+                    replica?.isIdle(in: current.leaderEpoch) ?? true
+                        ? election.leaving(member, current) : nil
+                }
             } note: { change, _ in
                 change.resignations[id] = reason
             }

@@ -130,7 +130,8 @@ public struct PartitionLeader: Hashable, Sendable {
         advance(now)
     }
 
-    /// A proposal was sent, and nobody knows what became of it.
+    /// A proposal was sent, and may have been carried out, for all that the news say: nobody has
+    /// answered, or the store has done it and the news have not come.
     public mutating func noteUnknown(_ proposal: PartitionState) {
         if self.proposal == proposal { isInDoubt = true }
     }

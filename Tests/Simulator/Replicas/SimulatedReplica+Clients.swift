@@ -83,6 +83,7 @@ extension SimulatedReplica {
                 batch.aborted = log.aborted(in: offset..<max(offset, end))
             }
             batch.records = log.records(from: offset, before: end, countMax: 20)
+            checkAnswer()
             return .records(batch)
         } catch {
             return .later

@@ -228,6 +228,7 @@ final class SimulatedReplica {
         for waiter in pending {
             do {
                 if try leader.isCommitted(before: waiter.end) {
+                    checkAnswer()
                     waiter.tell(.committed)
                 } else {
                     waiting.append(waiter)
@@ -236,6 +237,14 @@ final class SimulatedReplica {
                 waiter.tell(.notNow)
             }
         }
+    }
+
+    /// Whoever answers leads, by what the store holds at that moment, though it may not have heard
+    /// of that.
+    func checkAnswer() {
+        guard let state = world.state(of: partition), state.leaderEpoch != epoch else { return }
+        world.history.violate(
+            .leaseHolds, "\(member.id) answers for \(partition) in \(epoch), and \(state) is so")
     }
 
     private func tellAll(_ commitment: Commitment) {
@@ -285,16 +294,16 @@ final class SimulatedReplica {
         }
     }
 
-    /// What became of a proposal, where the news do not tell.
+    /// What became of a proposal, before the news tell.
     private func note(
         _ result: Result<CoordinationOutcome, any Error>, of proposal: PartitionState
     ) {
         guard case .leader(var leader) = role else { return }
         switch result {
-        case .success(.success): return
         case .success(.conflict), .failure(CoordinationError.unavailable):
             leader.noteRefused(proposal)
-        case .failure: leader.noteUnknown(proposal)
+        // Done, perhaps: the news will tell.
+        case .success(.success), .failure: leader.noteUnknown(proposal)
         }
         role = .leader(leader)
     }
