@@ -135,6 +135,7 @@ public final class ClusterNode: Sendable {
 
     private func handOver(milliseconds: Int64) async {
         let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+        configuration.logger.info("Hands over what it leads.")
         // What is left then may need another way.
         await replicas.handOver(until: .now + .milliseconds(milliseconds / 2))
         // Before what is left goes: others may lead from the moment on at which the store says so.
@@ -150,6 +151,7 @@ public final class ClusterNode: Sendable {
             }
         }
         await session.giveBack()
+        configuration.logger.info("Has handed over, and given its lease back.")
     }
 
     /// Stops at once: to the others the member is gone when its lease ends. Does all of it in a

@@ -19,7 +19,9 @@ extension FailoverTests {
                     try await cluster.waitUntilLed(traffic.topic, byOthersThan: member.id)
                     try await traffic.goesOn()
                     let silence = traffic.producer.longestSilence(since: begin)
-                    #expect(silence < .seconds(4), "the lease is 8 s")
+                    #expect(
+                        silence < .seconds(4),
+                        "the lease is 8 s; \(cluster.members.map(\.errors))")
                     try member.launch()
                     try await member.waitUntilReady()
                     try await cluster.waitUntilInSync(traffic.topic)

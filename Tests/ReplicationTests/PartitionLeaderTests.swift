@@ -198,6 +198,24 @@ import Testing
         #expect(try leader.highWatermarkForConsumers() == Offset(10))
     }
 
+    @Test("who kept up and is gone, and is not in sync, is not waited for")
+    func gone() throws {
+        var other = leader(inSync: [1, 2])
+        other.change({ $0.replacing(inSyncReplicas: $0.inSyncReplicas) }, now: at(1))
+        // Something else is under way: it is counted, and does not join.
+        try fetch(&other, 3, at: 10, now: 2)
+        other.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(3))
+        try fetch(&other, 2, at: 20, now: 4)
+        #expect(other.highWatermark == Offset(10), "it keeps up")
+        other.noteLive([ReplicaID(1), ReplicaID(2)], now: at(5))
+        #expect(other.highWatermark == Offset(20))
+        // Who is in sync is, until the store has it otherwise.
+        var third = leader(inSync: [1, 2])
+        third.noteOwn(logEnd: Offset(20), ownEnd: Offset(20), now: at(3))
+        third.noteLive([ReplicaID(1)], now: at(5))
+        #expect(third.highWatermark == Offset(10))
+    }
+
     /// The state in which member 2 leads.
     private func handedOver(_ state: PartitionState) -> PartitionState {
         var next = state.replacing(inSyncReplicas: state.inSyncReplicas)

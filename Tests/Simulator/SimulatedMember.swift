@@ -269,6 +269,7 @@ final class SimulatedMember {
     private func heed() {
         for (number, replica) in replicas.enumerated() {
             if let known = news.partitions[number] { replica.hear(known) }
+            replica.noteLive(Set(news.members.keys))
         }
         control()
     }

@@ -234,6 +234,12 @@ package final class Replica: Sendable {
     /// See ``PartitionLeader/noteRefused(_:)``.
     func noteRefused(_ proposal: PartitionState) { withLeader { $0.noteRefused(proposal) } }
 
+    /// See ``PartitionLeader/noteLive(_:now:)``.
+    func noteLive(_ live: Set<ReplicaID>) {
+        withLeader { $0.noteLive(live, now: now) }
+        pump()
+    }
+
     private func withLeader(_ body: (inout PartitionLeader) -> Void) {
         state.withLock { state in
             guard case .leader(var leader) = state.role else { return }

@@ -41,6 +41,8 @@ final class ReplicaSet: Sendable {
         var unusable: Set<PartitionID> = []
         /// Whether it was said that this keeps the member from being registered.
         var isToldOfWaiting = false
+        /// Who was registered by the last news.
+        var live: Set<ReplicaID> = []
         /// What the store said up to here is done.
         var revision = CoordinationRevision.absent
         /// Not before the first news.
@@ -92,6 +94,12 @@ final class ReplicaSet: Sendable {
         }
         if changed == nil { tellStrays(image) }
         await heed(partitions, image)
+        let live = image.live
+        let isNew = state.withLock { state in
+            defer { state.live = live }
+            return state.live != live
+        }
+        if isNew { for replica in all { replica.noteLive(live) } }
         state.withLock { $0.revision = image.revision }
     }
 

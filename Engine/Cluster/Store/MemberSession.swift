@@ -155,6 +155,10 @@ package final class MemberSession: Sendable {
     package func giveBack() async {
         end()
         guard let lease = state.withLock({ $0.term?.lease.id }) else { return }
-        try? await store.revoke(lease)
+        do {
+            try await store.revoke(lease)
+        } catch {
+            configuration.logger.warning("The lease ends by itself: \(error)")
+        }
     }
 }

@@ -102,6 +102,16 @@ public struct PartitionLeader: Hashable, Sendable {
         advance(now)
     }
 
+    /// Who is registered has changed. Who is not, and not in sync either, is not waited for before
+    /// it asks again, though it kept up a moment ago.
+    public mutating func noteLive(_ live: Set<ReplicaID>, now: CoordinationInstant) {
+        for follower in followers.keys
+        where !live.contains(follower) && !state.inSyncReplicas.contains(follower) {
+            followers[follower]?.lapse()
+        }
+        advance(now)
+    }
+
     /// What the store holds now, as it was read or as it answered. Older news than those that are
     /// known change nothing.
     ///

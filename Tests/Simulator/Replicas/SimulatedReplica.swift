@@ -142,6 +142,14 @@ final class SimulatedReplica {
         heed(known)
     }
 
+    /// Hears who is registered.
+    func noteLive(_ live: Set<ReplicaID>) {
+        guard case .leader(var leader) = role else { return }
+        leader.noteLive(live, now: member.localNow)
+        role = .leader(leader)
+        pump()
+    }
+
     private func leave(_ known: ClusterNews.Partition) {
         let election = Election(live: Set(member.news.members.keys))
         guard !isLeaving, let next = election.losing(member.id, known.state) else { return }
