@@ -144,6 +144,7 @@ public final class ClusterNode: Sendable {
         while ContinuousClock.now < deadline {
             do {
                 try await administration.handOver(from: configuration.id)
+                configuration.logger.info("Others lead what it led, where others are in sync.")
                 break
             } catch {
                 configuration.logger.warning("What this member leads is not handed over: \(error)")
@@ -151,7 +152,6 @@ public final class ClusterNode: Sendable {
             }
         }
         await session.giveBack()
-        configuration.logger.info("Has handed over, and given its lease back.")
     }
 
     /// Stops at once: to the others the member is gone when its lease ends. Does all of it in a

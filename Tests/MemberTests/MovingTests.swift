@@ -68,6 +68,22 @@ struct MovingTests {
         }
     }
 
+    @Test("Who is named leader and cannot use its log resigns, and the one before leads on")
+    func unusable() async throws {
+        try await MemberCluster.with(2) { cluster in
+            try await cluster.createTopic("t", replicas: 2, assignment: [[2, 1]])
+            try await cluster.wait(for: "t") { $0.leaderEpoch > LeaderEpoch(0) }
+            let before = try #require(try await cluster.state(of: "t"))
+            _ = try cluster.log(1, "t").close()
+            try await ClusterAdministration(cluster.store).reassign(
+                0, of: "t", to: [1, 2].map { ReplicaID($0) })
+            // There and back.
+            try await cluster.wait(for: "t") {
+                $0.leader == ReplicaID(2) && $0.leaderEpoch >= before.leaderEpoch.next.next
+            }
+        }
+    }
+
     @Test("A new replica begins where the leader's log begins")
     func trimmed() async throws {
         try await MemberCluster.with { cluster in

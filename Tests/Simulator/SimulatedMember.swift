@@ -267,9 +267,10 @@ final class SimulatedMember {
     }
 
     private func heed() {
+        let live = Set(news.members.keys)
         for (number, replica) in replicas.enumerated() {
             if let known = news.partitions[number] { replica.hear(known) }
-            replica.noteLive(Set(news.members.keys))
+            replica.noteLive(live)
         }
         control()
     }

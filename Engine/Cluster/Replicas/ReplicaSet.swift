@@ -316,9 +316,14 @@ final class ReplicaSet: Sendable {
             return (replica, state)
         }
         guard !work.isEmpty else { return }
+        let election = Election(live: image.live)
         // Taking a role waits for an append that is under way.
         _ = try? await engine.onWorkers { [self] in
-            engine.share(work.count) { [self] index in heed(work[index].1, work[index].0) }
+            engine.share(work.count) { [self] index in
+                let (replica, next) = work[index]
+                heed(next, replica)
+                settleWishes(for: replica, election)
+            }
         }
     }
 
@@ -342,7 +347,6 @@ final class ReplicaSet: Sendable {
             if consequence != .none {
                 state.withLock { _ = $0.unusable.remove(replica.id) }
             }
-            settleWishes(for: replica, Election(live: news.look(\.live)))
         } catch {
             follow(nil, replica)
             configuration.logger.error("\(replica.partition.name) cannot lead: \(error)")
@@ -393,7 +397,21 @@ final class ReplicaSet: Sendable {
             }
             // What was refused is asked for again.
             if isBalanced { lastBalance = .now }
-            for id in state.withLock({ $0.unusable }) { resign(from: id) }
+            resignFromUnusable()
+        }
+    }
+
+    /// Asks again for what was refused, as long as the cluster has the partition.
+    private func resignFromUnusable() {
+        let unusable = state.withLock { $0.unusable }
+        guard !unusable.isEmpty else { return }
+        let image = news.image
+        for id in unusable {
+            if image.state(of: id) == nil {
+                state.withLock { _ = $0.unusable.remove(id) }
+            } else {
+                resign(from: id)
+            }
         }
     }
 

@@ -125,7 +125,9 @@ struct EngineOpening: Sendable {
         configuration.logger.warning(
             """
             No topic knows these partition directories, which are left alone: \
-            \(strangers.joined(separator: ", ")).
+            \(strangers.joined(separator: ", ")). Empty ones are of a topic whose creation was \
+            interrupted; create it again. To have those of a broker found, open a directory \
+            with nothing else in it.
             """)
     }
 

@@ -338,8 +338,9 @@ final class SimulatedReplica {
         _ body: (any ReplicaLog, _ isChecked: Bool) throws(AppendRefusal) -> Offset
     ) throws(AppendRefusal) -> Offset {
         guard case .leader(var leader) = role, member.isServing else { throw .notLeader }
-        if leader.isHandingOver { throw .notLeader }
-        do { try leader.checkAppend() } catch { throw .notNow }
+        do throws(ReplicationError) { try leader.checkAppend() } catch {
+            throw error == .handingOver ? .notLeader : .notNow
+        }
         let offset = try body(log, !world.has(.forgetsProducers))
         leader.noteOwn(logEnd: log.logEnd, ownEnd: ownEnd, now: member.localNow)
         role = .leader(leader)
